@@ -1,0 +1,250 @@
+"""The catalogue: every event, its attributes and what is allowed in them.
+
+Helpers, allow-lists, the facts' columns and the documentation are derived from this module or tested against it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+from uuid import UUID
+
+from .exceptions import InvalidEventError
+
+Id: TypeAlias = int | UUID | str
+AttributeValue: TypeAlias = str | int | float
+Kind: TypeAlias = Literal["recommendation", "outcome", "view", "internal"]
+
+SCHEMA_VERSION: Final = "1"
+CONFIDENCES: Final = ("HIGH", "MEDIUM", "LOW")
+OUTCOME_STATUSES: Final = ("RESOLVED", "ESCALATED", "NO_ACTION", "FALSE_POSITIVE")
+MAX_TEXT: Final = 200
+"""Longest id, version or type in characters: a bound on what one event can hold in memory."""
+
+_MAX_INT64: Final = 2**63 - 1
+
+
+def _text(value: object) -> str:
+    if type(value) is not str:
+        if not isinstance(value, str):
+            raise ValueError(f"must be a string, not {type(value).__name__}")
+        value = str.__str__(value)  # the value of a StrEnum, TextChoices or SafeString, without its class
+    # isprintable() also refuses control characters and lone surrogates, which OTLP cannot carry.
+    if not value.isprintable() or not value.strip():
+        raise ValueError("must not be empty or hold unprintable characters")
+    if len(value) > MAX_TEXT:
+        raise ValueError(f"must not be longer than {MAX_TEXT} characters")
+    return value
+
+
+def _id(value: object) -> str:
+    kind = type(value)
+    if kind is int:
+        return str(value)
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, int) and kind is not bool:
+        return str(int(value))
+    if isinstance(value, str):
+        return _text(value)
+    raise ValueError(f"must be an int, a UUID or a string, not {kind.__name__}")
+
+
+def _one_of(allowed: Sequence[str]) -> Callable[[object], str]:
+    members = {name: name for name in allowed}
+
+    def clean(value: object) -> str:
+        member = members.get(value) if isinstance(value, str) else None
+        if member is None:
+            raise ValueError(f"must be one of {', '.join(allowed)}, not {value!r:.60}")
+        return member
+
+    return clean
+
+
+def _milliseconds(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"must be whole milliseconds (int), not {type(value).__name__}")
+    if not 0 <= value <= _MAX_INT64:
+        raise ValueError("must not be negative or beyond 64 bits")
+    return int(value)
+
+
+def _hours(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"must be hours (int or float), not {type(value).__name__}")
+    try:
+        hours = float(value)
+    except OverflowError:
+        hours = math.inf
+    if not 0 <= hours < math.inf:
+        raise ValueError("must be finite and not negative")
+    return hours
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """Declare one attribute of the catalogue.
+
+    Args:
+        key: The attribute's key on the wire.
+        argument: The helpers' argument that it comes from.
+        column: The column of the facts and of ``metrics.*`` that it ends in.
+        clean: Turns an argument into the wire's value, or raises ValueError.
+        type: The wire's type, as OTLP's AnyValue names it.
+    """
+
+    key: str
+    argument: str
+    column: str
+    clean: Callable[[object], AttributeValue]
+    type: Literal["string", "int", "double"] = "string"
+
+
+RISK_SIGNAL_ID: Final = Attribute("intel.risk_signal.id", "risk_signal_id", "risk_signal_id", _id)
+ADMIN_ID: Final = Attribute("intel.admin.id", "admin_user_id", "admin_id", _id)
+RECOMMENDATION_TYPE: Final = Attribute(
+    "intel.recommendation.type", "recommendation_type", "recommendation_type", _text
+)
+CONFIDENCE: Final = Attribute("intel.recommendation.confidence", "confidence", "confidence", _one_of(CONFIDENCES))
+DECISION_TIME_MS: Final = Attribute(
+    "intel.decision.time_ms", "decision_time_ms", "decision_time_ms", _milliseconds, "int"
+)
+OUTCOME_STATUS: Final = Attribute(
+    "intel.outcome.status", "outcome_status", "outcome_status", _one_of(OUTCOME_STATUSES)
+)
+RESOLUTION_TIME_HOURS: Final = Attribute(
+    "intel.outcome.resolution_time_hours", "resolution_time_hours", "resolution_time_hours", _hours, "double"
+)
+NOTE_ID: Final = Attribute("intel.note.id", "admin_note_id", "note_id", _id)
+ENGINE_VERSION: Final = Attribute("intel.engine.version", "engine_version", "engine_version", _text)
+
+# Set by the pipeline on every event, never an argument.
+SCHEMA_VERSION_KEY: Final = "intel.schema.version"
+EVENT_ID_KEY: Final = "log.record.uid"
+
+PROBE_ID_KEY: Final = "intel.probe.id"
+REPORT_KEYS: Final = (
+    "intel.pipeline.process.id",
+    "intel.pipeline.process.pid",
+    "intel.pipeline.process.started_at",
+    "intel.pipeline.kind",
+    "intel.pipeline.emitted",
+    "intel.pipeline.delivered",
+    "intel.pipeline.queued",
+    "intel.pipeline.dropped.invalid",
+    "intel.pipeline.dropped.no_admin",
+    "intel.pipeline.dropped.queue_full",
+    "intel.pipeline.dropped.rejected",
+    "intel.pipeline.dropped.after_shutdown",
+    "intel.pipeline.dropped.exit_deadline",
+)
+"""Of ``intel.pipeline.reported``: one event per process and kind, cumulative counts as ints, started_at in ns."""
+
+RESOURCE_KEYS: Final = (
+    "service.name",
+    "service.namespace",
+    "service.version",
+    "service.instance.id",
+    "deployment.environment.name",
+)
+"""The resource attributes that pass the door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Declare one event of the catalogue.
+
+    Args:
+        name: The event's name on the wire.
+        helper: The method of Telemetry that emits it; '' for internal events.
+        kind: The fact table it belongs to; internal events are in no metric.
+        required: Attributes in the helper's order.
+        optional: Further attributes, after the required ones; None is an absent attribute.
+        state_change: True if it waits for the transaction's commit.
+    """
+
+    name: str
+    helper: str
+    kind: Kind
+    required: tuple[Attribute, ...] = ()
+    optional: tuple[Attribute, ...] = ()
+    state_change: bool = False
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """The attributes besides the common ones, in the helper's order of arguments."""
+        return self.required + self.optional
+
+    def clean(self, arguments: Sequence[object]) -> tuple[AttributeValue | None, ...]:
+        """Return the wire's values for a helper's arguments, or raise InvalidEventError."""
+        values: list[AttributeValue | None] = []
+        required = len(self.required)
+        for position, attribute in enumerate(self.required + self.optional):
+            value = arguments[position]
+            if value is None and position >= required:
+                values.append(None)
+                continue
+            try:
+                values.append(attribute.clean(value))
+            except ValueError as error:
+                raise InvalidEventError(f"{self.helper}: {attribute.argument} {error}") from None
+        return tuple(values)
+
+
+_RECOMMENDATION: Final = (RISK_SIGNAL_ID, ADMIN_ID, RECOMMENDATION_TYPE, CONFIDENCE)
+_VIEW: Final = (ADMIN_ID, RISK_SIGNAL_ID)
+
+RECOMMENDATION_VIEWED: Final = Event(
+    "intel.recommendation.viewed", "track_recommendation_view", "recommendation", _RECOMMENDATION
+)
+RECOMMENDATION_ACCEPTED: Final = Event(
+    "intel.recommendation.accepted", "track_recommendation_accept", "recommendation",
+    _RECOMMENDATION, (DECISION_TIME_MS,), state_change=True,
+)  # fmt: skip
+RECOMMENDATION_IGNORED: Final = Event(
+    "intel.recommendation.ignored", "track_recommendation_ignore", "recommendation",
+    _RECOMMENDATION, (DECISION_TIME_MS,), state_change=True,
+)  # fmt: skip
+RECOMMENDATION_OVERRIDDEN: Final = Event(
+    "intel.recommendation.overridden", "track_recommendation_override", "recommendation",
+    _RECOMMENDATION, (DECISION_TIME_MS,), state_change=True,
+)  # fmt: skip
+OUTCOME_RECORDED: Final = Event(
+    "intel.signal.outcome_recorded", "track_signal_outcome", "outcome",
+    (RISK_SIGNAL_ID, OUTCOME_STATUS), (RESOLUTION_TIME_HOURS, NOTE_ID, ADMIN_ID), state_change=True,
+)  # fmt: skip
+DASHBOARD_OPENED: Final = Event("intel.dashboard.opened", "track_dashboard_open", "view", (ADMIN_ID,))
+SIGNAL_DETAIL_OPENED: Final = Event("intel.signal.detail_opened", "track_signal_detail_open", "view", _VIEW)
+EXPLANATION_EXPANDED: Final = Event("intel.explanation.expanded", "track_explanation_expand", "view", _VIEW)
+NOTE_CREATED: Final = Event(
+    "intel.note.created", "track_admin_note_create", "view", _VIEW, (NOTE_ID,), state_change=True
+)
+PIPELINE_REPORTED: Final = Event("intel.pipeline.reported", "", "internal")
+PIPELINE_PROBED: Final = Event("intel.pipeline.probed", "", "internal")
+
+CATALOGUE: Final[Mapping[str, Event]] = {
+    event.name: event
+    for event in (
+        RECOMMENDATION_VIEWED,
+        RECOMMENDATION_ACCEPTED,
+        RECOMMENDATION_IGNORED,
+        RECOMMENDATION_OVERRIDDEN,
+        OUTCOME_RECORDED,
+        DASHBOARD_OPENED,
+        SIGNAL_DETAIL_OPENED,
+        EXPLANATION_EXPANDED,
+        NOTE_CREATED,
+        PIPELINE_REPORTED,
+        PIPELINE_PROBED,
+    )
+}
+
+
+def allowed_keys() -> tuple[str, ...]:
+    """Return every attribute key that may leave the process in an event, sorted: the door's allow-list."""
+    keys = {attribute.key for event in CATALOGUE.values() for attribute in event.attributes}
+    keys.update((ENGINE_VERSION.key, SCHEMA_VERSION_KEY, EVENT_ID_KEY, PROBE_ID_KEY, *REPORT_KEYS))
+    return tuple(sorted(keys))
