@@ -1,4 +1,4 @@
-"""Settings: ``settings.OTEL_INTEL`` in Django, else ``OTEL_INTEL_<KEY>`` in the environment, else the default.
+"""Settings: ``settings.OTEL_INTEL`` in Django, else ``OTEL_INTEL_<KEY>`` in the environment.
 
 Where to export to is not here: the standard ``OTEL_*`` variables say that.
 """
@@ -134,6 +134,11 @@ def resolve_engine_version(setting: str) -> Callable[[], object]:
             raise ConfigurationError(f"OTEL_INTEL['ENGINE_VERSION'] = {setting!r}: {error}.") from None
         return partial(getattr, target, parts[-1])
     raise ConfigurationError(f"OTEL_INTEL['ENGINE_VERSION'] = {setting!r} cannot be imported.")
+
+
+def env_flag(name: str) -> bool:
+    """Tell whether a standard OTEL_* variable is "true"."""
+    return os.environ.get(name, "").strip().lower() == "true"
 
 
 def is_under_test() -> bool:

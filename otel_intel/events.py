@@ -1,6 +1,6 @@
 """The catalogue: every event, its attributes and what is allowed in them.
 
-Helpers, allow-lists, the facts' columns and the documentation are derived from this module or tested against it.
+Helpers, allow-lists, facts and documentation are derived from this module or tested against it.
 """
 
 from __future__ import annotations
@@ -105,16 +105,12 @@ class Attribute:
 
 RISK_SIGNAL_ID: Final = Attribute("intel.risk_signal.id", "risk_signal_id", "risk_signal_id", _id)
 ADMIN_ID: Final = Attribute("intel.admin.id", "admin_user_id", "admin_id", _id)
-RECOMMENDATION_TYPE: Final = Attribute(
-    "intel.recommendation.type", "recommendation_type", "recommendation_type", _text
-)
+RECOMMENDATION_TYPE: Final = Attribute("intel.recommendation.type", "recommendation_type", "recommendation_type", _text)
 CONFIDENCE: Final = Attribute("intel.recommendation.confidence", "confidence", "confidence", _one_of(CONFIDENCES))
 DECISION_TIME_MS: Final = Attribute(
     "intel.decision.time_ms", "decision_time_ms", "decision_time_ms", _milliseconds, "int"
 )
-OUTCOME_STATUS: Final = Attribute(
-    "intel.outcome.status", "outcome_status", "outcome_status", _one_of(OUTCOME_STATUSES)
-)
+OUTCOME_STATUS: Final = Attribute("intel.outcome.status", "outcome_status", "outcome_status", _one_of(OUTCOME_STATUSES))
 RESOLUTION_TIME_HOURS: Final = Attribute(
     "intel.outcome.resolution_time_hours", "resolution_time_hours", "resolution_time_hours", _hours, "double"
 )
@@ -141,7 +137,7 @@ REPORT_KEYS: Final = (
     "intel.pipeline.dropped.after_shutdown",
     "intel.pipeline.dropped.exit_deadline",
 )
-"""Of ``intel.pipeline.reported``: one event per process and kind, cumulative counts as ints, started_at in ns."""
+"""Of ``intel.pipeline.reported``, one event per process and kind: cumulative counts; started_at in ns."""
 
 RESOURCE_KEYS: Final = (
     "service.name",

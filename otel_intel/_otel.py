@@ -1,0 +1,205 @@
+"""The only module that touches OpenTelemetry's Logs API, which still moves between minor releases.
+
+https://github.com/open-telemetry/opentelemetry-python/issues/4750
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import grpc
+import requests
+import uuid_utils
+from opentelemetry._logs import LogRecord
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from .events import (
+    ADMIN_ID,
+    ENGINE_VERSION,
+    EVENT_ID_KEY,
+    RESOURCE_KEYS,
+    SCHEMA_VERSION,
+    SCHEMA_VERSION_KEY,
+    AttributeValue,
+    Event,
+)
+from .exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response
+
+HTTP, GRPC = "http/protobuf", "grpc"
+DEFAULT_TIMEOUT = 3.0  # seconds; OpenTelemetry's 10 s would hold a worker that also has to report
+
+_scope = InstrumentationScope("otel_intel", version("otel-intel"))
+
+
+class Delivery(Enum):
+    """What became of one request."""
+
+    DELIVERED = "delivered"
+    REFUSED = "refused"  # it will never be taken as it is: split it
+    FAILED = "failed"  # try again later
+
+
+def protocol(signal: str = "LOGS") -> str:
+    """Return the OTLP protocol that the environment asks for.
+
+    Raises:
+        ConfigurationError: If it is neither http/protobuf nor grpc.
+    """
+    for variable in (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        if value := os.environ.get(variable, "").strip():
+            if value not in (HTTP, GRPC):
+                raise ConfigurationError(f"{variable}={value} is not supported: use {HTTP} or {GRPC}.")
+            return value
+    return HTTP
+
+
+def resource() -> Resource:
+    """Return the environment's resource (OTEL_SERVICE_NAME, …) without what the door refuses."""
+    attributes = Resource.create().attributes
+    return Resource({key: attributes[key] for key in RESOURCE_KEYS if key in attributes})
+
+
+def timeout(signal: str = "LOGS") -> float | None:
+    """Return the timeout of one request in seconds, or None where the exporter reads it itself."""
+    if any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}TIMEOUT") for name in (f"{signal}_", "")):
+        return None
+    milliseconds = os.environ.get("OTEL_BLRP_EXPORT_TIMEOUT", "") if signal == "LOGS" else ""
+    return int(milliseconds) / 1000 if milliseconds.isdecimal() and int(milliseconds) else DEFAULT_TIMEOUT
+
+
+class _Session(requests.Session):
+    """Remember what the door answered: the exporter only tells success from failure."""
+
+    sent = False
+    status: int | None = None
+
+    def send(self, request: PreparedRequest, **kwargs: object) -> Response:
+        self.sent = True
+        self.status = None
+        response = super().send(request, **kwargs)  # type: ignore[arg-type]
+        self.status = response.status_code
+        return response
+
+
+class _ExporterLog(logging.Filter):
+    """Keep the exporter's lines about our exports out of the host's log, and note gRPC's status.
+
+    The pipeline logs once per reason itself; the exporter would log each attempt.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.exporting = threading.local()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        exporter: Exporter | None = getattr(self.exporting, "exporter", None)
+        if exporter is None:
+            return True
+        for argument in record.args if isinstance(record.args, tuple) else ():
+            if isinstance(argument, grpc.StatusCode):
+                exporter.grpc_status = argument
+        exporter.last_error = record.getMessage()[:300]
+        return False
+
+
+_exporter_log = _ExporterLog()
+for _name in (
+    "opentelemetry.exporter.otlp.proto.http._log_exporter",
+    "opentelemetry.exporter.otlp.proto.grpc.exporter",
+):
+    logging.getLogger(_name).addFilter(_exporter_log)
+
+
+class Exporter:
+    """Send records through the stock OTLP exporter and tell what became of them.
+
+    One per process and worker thread: a forked child must make its own
+    (https://github.com/open-telemetry/opentelemetry-python/issues/4994).
+    """
+
+    def __init__(self, admin_id_hash_key: str = "") -> None:
+        self._hash_key = admin_id_hash_key.encode()
+        self._resource = resource()
+        self._session: _Session | None = None
+        self.grpc_status: grpc.StatusCode | None = None
+        self.last_error = ""
+        self._exporter: LogRecordExporter
+        if protocol() == GRPC:
+            from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcExporter
+
+            self._exporter = GrpcExporter(timeout=timeout())
+        else:
+            from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpExporter
+
+            self._session = _Session()
+            self._exporter = HttpExporter(timeout=timeout(), session=self._session)
+
+    def record(
+        self,
+        event: Event,
+        time_ns: int,
+        context: Context | None,
+        engine_version: str,
+        attributes: Mapping[str, AttributeValue],
+    ) -> ReadableLogRecord:
+        """Build the record of one event; its id is made here, once, and carries the event's time."""
+        wire: dict[str, AttributeValue] = {
+            EVENT_ID_KEY: str(uuid_utils.uuid7(time_ns // 1_000_000_000, time_ns % 1_000_000_000)),
+            SCHEMA_VERSION_KEY: SCHEMA_VERSION,
+        }
+        if engine_version:
+            wire[ENGINE_VERSION.key] = engine_version
+        wire.update(attributes)
+        if self._hash_key and ADMIN_ID.key in wire:
+            admin_id = str(wire[ADMIN_ID.key]).encode()
+            wire[ADMIN_ID.key] = hmac.new(self._hash_key, admin_id, hashlib.sha256).hexdigest()
+        record = LogRecord(
+            timestamp=time_ns,
+            observed_timestamp=time_ns,
+            context=context,
+            attributes=wire,
+            event_name=event.name,
+        )
+        return ReadableLogRecord(record, self._resource, _scope)
+
+    def export(self, records: Sequence[ReadableLogRecord]) -> Delivery:
+        """Send one request; blocks for the exporter's timeout at most and never raises."""
+        if self._session is not None:
+            self._session.sent = False
+            self._session.status = None
+        self.grpc_status = None
+        self.last_error = ""
+        _exporter_log.exporting.exporter = self
+        try:
+            if self._exporter.export(records) is LogRecordExportResult.SUCCESS:
+                return Delivery.DELIVERED
+        except Exception as error:  # noqa: BLE001 (a record that cannot be encoded must not stop the others)
+            self.last_error = f"{type(error).__name__}: {error}"
+            return Delivery.REFUSED
+        finally:
+            _exporter_log.exporting.exporter = None
+        if self._session is None:
+            refused = self.grpc_status is grpc.StatusCode.INVALID_ARGUMENT
+        else:
+            # Never sent: it could not be encoded, or is larger than the exporter's limit.
+            refused = not self._session.sent or self._session.status in (400, 413)
+        return Delivery.REFUSED if refused else Delivery.FAILED
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._exporter.shutdown()

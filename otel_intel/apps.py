@@ -1,0 +1,36 @@
+"""The Django application."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core.signals import setting_changed
+
+
+class OtelIntelConfig(AppConfig):
+    """Register the system checks and, on request, the tracing of requests."""
+
+    name = "otel_intel"
+    verbose_name = "otel_intel"
+
+    def ready(self) -> None:
+        """Start nothing that a fork would break: threads and connections come with the first event."""
+        from . import checks  # noqa: F401 (registers them)
+        from .conf import get_settings
+        from .exceptions import ConfigurationError
+
+        setting_changed.connect(_forget_settings, dispatch_uid="otel_intel")
+        try:
+            traces = get_settings().TRACES
+        except ConfigurationError:
+            return  # the system checks say what is wrong
+        if traces:
+            from .tracing import instrument_django
+
+            instrument_django()
+
+
+def _forget_settings(*, setting: str, **kwargs: object) -> None:
+    if setting == "OTEL_INTEL":
+        from .telemetry import get_telemetry
+
+        get_telemetry()._forget_settings()

@@ -1,0 +1,363 @@
+"""What applications call: the ``track_*`` helpers and the ``get_*`` metrics of one process."""
+
+from __future__ import annotations
+
+import calendar
+import functools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Concatenate, Literal, ParamSpec, TypeAlias
+
+from opentelemetry.context import get_current
+from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
+
+from . import events, metrics
+from .conf import Settings, env_flag, get_settings, is_under_test, resolve_engine_version
+from .events import Event, Id
+from .exceptions import ConfigurationError, InvalidEventError
+from .pipeline import Pipeline, PipelineStatus, QueuedEvent
+from .transactions import when_committed
+
+P = ParamSpec("P")
+Confidence: TypeAlias = Literal["HIGH", "MEDIUM", "LOW"] | str
+OutcomeStatus: TypeAlias = Literal["RESOLVED", "ESCALATED", "NO_ACTION", "FALSE_POSITIVE"] | str
+
+_block_engine_version: ContextVar[str | None] = ContextVar("otel_intel_engine_version", default=None)
+
+_MAX_TIME_NS = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Configuration:
+    """The settings as the helpers need them, worked out once."""
+
+    settings: Settings
+    enabled: bool
+    strict: bool  # under test: misuse raises
+    sending: bool
+    engine_version: Callable[[], object]
+
+
+def _configure() -> _Configuration:
+    settings = get_settings()
+    testing = is_under_test()
+    return _Configuration(
+        settings=settings,
+        enabled=settings.ENABLED and not env_flag(OTEL_SDK_DISABLED),
+        strict=testing,
+        sending=not testing or settings.SEND_IN_TESTS,
+        engine_version=resolve_engine_version(settings.ENGINE_VERSION),
+    )
+
+
+def _timestamp_ns(timestamp: object) -> int:
+    """Return an aware datetime as nanoseconds since 1970; floats would lose microseconds."""
+    if not isinstance(timestamp, datetime):
+        raise InvalidEventError(f"timestamp must be a datetime, not {type(timestamp).__name__}")
+    if timestamp.utcoffset() is None:
+        raise InvalidEventError("timestamp must be an aware datetime, such as django.utils.timezone.now()")
+    nanoseconds = calendar.timegm(timestamp.utctimetuple()) * 1_000_000_000 + timestamp.microsecond * 1000
+    if not 0 < nanoseconds <= _MAX_TIME_NS:
+        raise InvalidEventError("timestamp must lie between the years 1970 and 2262")
+    return nanoseconds
+
+
+def _never_raises(
+    helper: Callable[Concatenate[Telemetry, P], None],
+) -> Callable[Concatenate[Telemetry, P], None]:
+    """Count whatever a helper raises, wrong arguments included; raise it only under test."""
+
+    @functools.wraps(helper)
+    def call(self: Telemetry, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            helper(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 (a page must never fail because of telemetry)
+            self._misuse(helper.__name__, error)
+
+    return call
+
+
+class Telemetry:
+    """Track what staff do with recommendations, and read what it adds up to.
+
+    Use the one instance of ``get_telemetry()``. The ``track_*`` helpers return in microseconds, may be called
+    from any thread, from async code and in forked workers, and never raise in production: what they cannot
+    take is counted (``status()``). Under pytest they raise, and send nothing unless SEND_IN_TESTS is set.
+
+    All helpers take ids as int, UUID or str, and two keyword-only arguments:
+
+    Args:
+        engine_version: The version of the engine that made this recommendation; by default the one of
+            the surrounding ``engine_version()`` block, else of the setting ENGINE_VERSION.
+        timestamp: An aware datetime, to import history; by default now.
+    """
+
+    def __init__(self) -> None:
+        self._configuration: _Configuration | None = None
+        self._pipeline: Pipeline | None = None  # made at the first event
+        self._capture: Callable[[QueuedEvent], None] | None = None  # set by otel_intel.testing
+
+    # -- recommendations -----------------------------------------------------------------------------------
+
+    @_never_raises
+    def track_recommendation_view(
+        self,
+        risk_signal_id: Id,
+        admin_user_id: Id,
+        recommendation_type: str,
+        confidence: Confidence,
+        *,
+        engine_version: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Record that an admin was shown a recommendation."""
+        values = (risk_signal_id, admin_user_id, recommendation_type, confidence)
+        self._emit(events.RECOMMENDATION_VIEWED, values, engine_version, timestamp)
+
+    @_never_raises
+    def track_recommendation_accept(
+        self,
+        risk_signal_id: Id,
+        admin_user_id: Id,
+        recommendation_type: str,
+        confidence: Confidence,
+        decision_time_ms: int | None = None,
+        *,
+        engine_version: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Record that an admin accepted a recommendation, once the transaction commits.
+
+        Without ``decision_time_ms`` (whole milliseconds) the time since the admin's first view is taken.
+        """
+        values = (risk_signal_id, admin_user_id, recommendation_type, confidence, decision_time_ms)
+        self._emit(events.RECOMMENDATION_ACCEPTED, values, engine_version, timestamp)
+
+    @_never_raises
+    def track_recommendation_ignore(
+        self,
+        risk_signal_id: Id,
+        admin_user_id: Id,
+        recommendation_type: str,
+        confidence: Confidence,
+        decision_time_ms: int | None = None,
+        *,
+        engine_version: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Record that an admin ignored a recommendation, once the transaction commits."""
+        values = (risk_signal_id, admin_user_id, recommendation_type, confidence, decision_time_ms)
+        self._emit(events.RECOMMENDATION_IGNORED, values, engine_version, timestamp)
+
+    @_never_raises
+    def track_recommendation_override(
+        self,
+        risk_signal_id: Id,
+        admin_user_id: Id,
+        recommendation_type: str,
+        confidence: Confidence,
+        decision_time_ms: int | None = None,
+        *,
+        engine_version: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Record that an admin did something else than recommended, once the transaction commits."""
+        values = (risk_signal_id, admin_user_id, recommendation_type, confidence, decision_time_ms)
+        self._emit(events.RECOMMENDATION_OVERRIDDEN, values, engine_version, timestamp)
+
+    # -- outcomes ------------------------------------------------------------------------------------------
+
+    @_never_raises
+    def track_signal_outcome(
+        self,
+        risk_signal_id: Id,
+        outcome_status: OutcomeStatus,
+        resolution_time_hours: float | None = None,
+        admin_note_id: Id | None = None,
+        admin_user_id: Id | None = None,
+        *,
+        engine_version: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Record how a signal ended, once the transaction commits; the first outcome of a signal counts."""
+        values = (risk_signal_id, outcome_status, resolution_time_hours, admin_note_id, admin_user_id)
+        self._emit(events.OUTCOME_RECORDED, values, engine_version, timestamp)
+
+    # -- views ---------------------------------------------------------------------------------------------
+
+    @_never_raises
+    def track_dashboard_open(
+        self, admin_user_id: Id, *, engine_version: str | None = None, timestamp: datetime | None = None
+    ) -> None:
+        """Record that an admin opened the dashboard."""
+        self._emit(events.DASHBOARD_OPENED, (admin_user_id,), engine_version, timestamp)
+
+    @_never_raises
+    def track_signal_detail_open(
+        self,
+        admin_user_id: Id,
+        risk_signal_id: Id,
+        *,
+        engine_version: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Record that an admin opened the page of a signal."""
+        self._emit(events.SIGNAL_DETAIL_OPENED, (admin_user_id, risk_signal_id), engine_version, timestamp)
+
+    @_never_raises
+    def track_explanation_expand(
+        self,
+        admin_user_id: Id,
+        risk_signal_id: Id,
+        *,
+        engine_version: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Record that an admin unfolded the explanation of a recommendation."""
+        self._emit(events.EXPLANATION_EXPANDED, (admin_user_id, risk_signal_id), engine_version, timestamp)
+
+    @_never_raises
+    def track_admin_note_create(
+        self,
+        admin_user_id: Id,
+        risk_signal_id: Id,
+        admin_note_id: Id | None = None,
+        *,
+        engine_version: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Record that an admin wrote a note, never its text, once the transaction commits."""
+        values = (admin_user_id, risk_signal_id, admin_note_id)
+        self._emit(events.NOTE_CREATED, values, engine_version, timestamp)
+
+    @contextmanager
+    def engine_version(self, version: str) -> Iterator[None]:
+        """Set the engine version of all events of a block, in this thread or async task."""
+        token = _block_engine_version.set(version)
+        try:
+            yield
+        finally:
+            _block_engine_version.reset(token)
+
+    # -- the numbers ---------------------------------------------------------------------------------------
+    # Each reads ClickHouse within one deadline of QUERY_TIMEOUT seconds and raises TelemetryUnavailable if it
+    # cannot; days is 1..3650, today (UTC) included, else ValueError.
+
+    get_recommendation_acceptance_rate = staticmethod(metrics.get_recommendation_acceptance_rate)
+    get_average_decision_time = staticmethod(metrics.get_average_decision_time)
+    get_override_rate = staticmethod(metrics.get_override_rate)
+    get_false_positive_rate = staticmethod(metrics.get_false_positive_rate)
+    get_outcome_distribution = staticmethod(metrics.get_outcome_distribution)
+
+    # -- the pipeline --------------------------------------------------------------------------------------
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until everything emitted so far in this process was delivered; never call it in a request.
+
+        Needed before ``os._exit``, which ends a process without asking anybody.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            True if all was delivered; False if time ran out or an event was lost since the last flush.
+        """
+        return self._get_pipeline().flush(timeout)
+
+    def status(self) -> PipelineStatus:
+        """Return this process's counters: emitted = delivered + dropped (by reason) + queued."""
+        return self._get_pipeline().status()
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """Deliver what waits and take no more; runs by itself at exit, within EXIT_TIMEOUT seconds."""
+        self._get_pipeline().shutdown(timeout)
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _emit(
+        self,
+        event: Event,
+        arguments: tuple[object, ...],
+        engine_version: str | None,
+        timestamp: datetime | None,
+    ) -> None:
+        configuration = self._configuration or self._configured()
+        if not configuration.enabled:
+            return
+        time_ns = time.time_ns() if timestamp is None else _timestamp_ns(timestamp)
+        values = event.clean(arguments)
+        version = engine_version
+        if version is None:
+            version = _block_engine_version.get()
+        if version is None:
+            version = configuration.engine_version()  # type: ignore[assignment]
+        try:
+            clean_version = events.ENGINE_VERSION.clean(version)
+        except ValueError as error:
+            raise InvalidEventError(
+                f"{event.helper}: engine_version {error}; set OTEL_INTEL['ENGINE_VERSION'] or pass it"
+            ) from None
+        item = QueuedEvent(event, time_ns, get_current(), str(clean_version), values)
+        if event.state_change:
+            when_committed(lambda: self._queue(item))
+        else:
+            self._queue(item)
+
+    def _queue(self, item: QueuedEvent) -> None:
+        if self._capture is not None:
+            self._capture(item)
+        elif (self._configuration or self._configured()).sending:
+            (self._pipeline or self._get_pipeline()).put(item)
+
+    def _misuse(self, helper: str, error: Exception) -> None:
+        """Raise under test; else count the event as invalid."""
+        try:
+            configuration = self._configuration or self._configured()
+        except ConfigurationError as broken:
+            if is_under_test():
+                raise
+            error, configuration = broken, None
+        if configuration is not None and configuration.strict:
+            raise error
+        kind = next((event.kind for event in events.CATALOGUE.values() if event.helper == helper), "internal")
+        self._get_pipeline().refuse(kind, "invalid", error)
+
+    def _no_admin(self, event: Event) -> None:
+        """Count an event of a decorator whose request has no loaded, authenticated user."""
+        configuration = self._configured()
+        if configuration.enabled and configuration.sending:
+            self._get_pipeline().refuse(event.kind, "no_admin")
+
+    def _configured(self) -> _Configuration:
+        configuration = self._configuration
+        if configuration is None:
+            configuration = self._configuration = _configure()
+        return configuration
+
+    def _get_pipeline(self) -> Pipeline:
+        if self._pipeline is not None:
+            return self._pipeline
+        try:
+            settings = self._configured().settings
+        except ConfigurationError:
+            settings = Settings()
+        pipeline = Pipeline(settings.QUEUE_SIZE, settings.EXIT_TIMEOUT, settings.ADMIN_ID_HASH_KEY)
+        # Two threads may get here at once; a lock could be held by another thread at a fork.
+        self._pipeline = vars(self).setdefault("_started", pipeline)
+        return self._pipeline
+
+    def _forget_settings(self) -> None:
+        """Read the settings anew at the next call; a pipeline that runs keeps its own."""
+        self._configuration = None
+
+
+_telemetry = Telemetry()
+
+
+def get_telemetry() -> Telemetry:
+    """Return the one Telemetry of this process."""
+    return _telemetry

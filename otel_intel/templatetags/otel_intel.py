@@ -1,0 +1,29 @@
+"""``{% load otel_intel %}``: mark elements whose clicks are events."""
+
+from __future__ import annotations
+
+from django import template
+from django.forms.utils import flatatt
+from django.template import Context
+from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
+
+from otel_intel.events import EXPLANATION_EXPANDED
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def track_explanation_expand(context: Context, signal_id: object) -> SafeString:
+    """Render the attributes of an element that unfolds a signal's explanation: a button, link or <details>.
+
+    The page also needs ``<script src="{% static 'otel_intel/otel_intel.js' %}" defer></script>``.
+    """
+    attributes = {
+        "data-otel-intel-event": EXPLANATION_EXPANDED.name,
+        "data-otel-intel-signal": str(signal_id),
+        "data-otel-intel-url": reverse("telemetry-click"),
+        # In the page, because the cookie may be HttpOnly or absent (CSRF_USE_SESSIONS).
+        "data-otel-intel-csrf": str(context.get("csrf_token", "")),
+    }
+    return mark_safe(flatatt(attributes).strip())  # noqa: S308 (flatatt escapes)

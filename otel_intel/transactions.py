@@ -1,0 +1,22 @@
+"""Wait for the commit of the database transactions that a state change was made in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+
+
+def when_committed(send: Callable[[], None]) -> None:
+    """Call ``send`` once no transaction of this thread is open any more; never, if one is rolled back.
+
+    Without Django, or outside a transaction, it is called at once. The transaction that Django's TestCase
+    wraps around a test does not count: nothing would ever be sent there.
+    """
+    if "django.db" in sys.modules and sys.modules["django.conf"].settings.configured:
+        for connection in sys.modules["django.db"].connections.all(initialized_only=True):
+            if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+                # robust: an error here must not reach the view (https://code.djangoproject.com/ticket/33822)
+                connection.on_commit(partial(when_committed, send), robust=True)
+                return
+    send()
