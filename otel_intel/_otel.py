@@ -159,7 +159,7 @@ class Exporter:
     ) -> ReadableLogRecord:
         """Build the record of one event; its id is made here, once, and carries the event's time."""
         wire: dict[str, AttributeValue] = {
-            EVENT_ID_KEY: str(uuid_utils.uuid7(time_ns // 1_000_000_000, time_ns % 1_000_000_000)),
+            EVENT_ID_KEY: str(uuid_utils.uuid7(nanoseconds=time_ns)),
             SCHEMA_VERSION_KEY: SCHEMA_VERSION,
         }
         if engine_version:

@@ -15,5 +15,5 @@ class ConfigurationError(OtelIntelError):
     """A setting cannot work; the message names the setting and the fix."""
 
 
-class TelemetryUnavailable(OtelIntelError):  # noqa: N818 (the name is part of the public contract)
+class TelemetryUnavailable(OtelIntelError):
     """ClickHouse cannot answer, or not in time; the message says why."""

@@ -1,0 +1,96 @@
+"""An OTLP endpoint on loopback that does what a test tells it to, faults included."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+
+
+def value_of(value: AnyValue) -> object:
+    """Return what an OTLP value holds."""
+    return getattr(value, str(value.WhichOneof("value")))
+
+
+def attributes_of(record: LogRecord) -> dict[str, object]:
+    """Return a record's attributes as a dict."""
+    return {attribute.key: value_of(attribute.value) for attribute in record.attributes}
+
+
+class Sink:
+    """Take OTLP requests; ``answer`` decides on the status, or blocks, for each."""
+
+    def __init__(self) -> None:
+        self.requests: list[ExportLogsServiceRequest] = []  # those that were answered with 200
+        self.headers: list[dict[str, str]] = []
+        self.answer: Callable[[ExportLogsServiceRequest], int] = lambda request: 200
+        self.port = 0
+        self.done = threading.Event()  # set at the end: black holes let go
+
+    @property
+    def records(self) -> list[LogRecord]:
+        """All records that were taken, in order."""
+        return [
+            record
+            for request in self.requests
+            for resource in request.resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+
+    @property
+    def events(self) -> list[LogRecord]:
+        """All records but the pipeline's own reports."""
+        return [record for record in self.records if record.event_name != "intel.pipeline.reported"]
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def run_sink(port: int = 0) -> Iterator[Sink]:
+    """Run a sink on a free port."""
+    sink = Sink()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            request = ExportLogsServiceRequest.FromString(body)
+            status = sink.answer(request)
+            if status == 200:
+                sink.requests.append(request)
+                sink.headers.append(dict(self.headers))
+            try:
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            except OSError:
+                self.close_connection = True  # the client gave up
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
+    sink.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield sink
+    finally:
+        sink.done.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
