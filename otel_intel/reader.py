@@ -1,0 +1,148 @@
+"""Queries to ClickHouse as the reader, each within one total deadline."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import date
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from .conf import get_settings
+from .exceptions import TelemetryUnavailable
+
+# The client takes a while to import, and many processes only send events: it is imported for the first query.
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+Parameter: TypeAlias = str | int | date
+Row = TypeVar("Row")
+
+MAX_STUCK: Final = 8
+"""Queries past their deadline that may linger in a process before further ones fail at once."""
+
+_EXAMPLE: Final = "such as http://intel_reader:password@127.0.0.1:8123"
+_ADVICE: Final = {
+    60: "run `otel-intel migrate`",  # UNKNOWN_TABLE
+    81: "run `otel-intel migrate`",  # UNKNOWN_DATABASE
+    497: "OTEL_INTEL['CLICKHOUSE_URL'] must name a user who may read metrics.*",  # ACCESS_DENIED
+    516: "check the user and the password in OTEL_INTEL['CLICKHOUSE_URL']",  # AUTHENTICATION_FAILED
+}
+_clients: Final[dict[tuple[int, str], Client]] = {}
+_stuck: Final[list[Thread]] = []
+
+
+class Reader:
+    """Answer queries within one deadline: make one for each call or page.
+
+    Args:
+        seconds: Time for all queries together, OTEL_INTEL['QUERY_TIMEOUT'] by default; the clock starts here.
+
+    Raises:
+        TelemetryUnavailable: If no usable CLICKHOUSE_URL is set.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        import clickhouse_connect.driver  # noqa: F401 (before the clock starts)
+
+        settings = get_settings()
+        self._seconds = settings.QUERY_TIMEOUT if seconds is None else seconds
+        self._until = time.monotonic() + self._seconds
+        self._key = (os.getpid(), settings.CLICKHOUSE_URL)
+        self._address = _address(settings.CLICKHOUSE_URL)
+
+    def rows(self, into: Callable[..., Row], sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
+        """Return ``into(**row)`` for each row.
+
+        Args:
+            into: Takes the query's columns by name: a TypedDict, a NamedTuple, dict, …
+            sql: With server-side parameters, as ``{name:Type}``.
+            parameters: Their values.
+
+        Raises:
+            TelemetryUnavailable: On any failure, at the deadline at the latest.
+        """
+        _stuck[:] = [thread for thread in _stuck if thread.is_alive()]
+        if len(_stuck) >= MAX_STUCK:
+            raise self._unavailable(f"has not answered {MAX_STUCK} earlier queries")
+        answers: SimpleQueue[tuple[list[dict[str, object]], Exception | None]] = SimpleQueue()
+
+        def work() -> None:
+            try:
+                result = self._client().query(sql, dict(parameters or {}))
+                answers.put(([dict(row) for row in result.named_results()], None))
+            except Exception as error:  # noqa: BLE001 (whatever it is, the caller raises it)
+                answers.put(([], error))
+
+        # A socket's timeout is per read: a server that answers byte by byte would hold the caller for ever.
+        thread = Thread(target=work, name="otel-intel-query", daemon=True)
+        thread.start()
+        try:
+            rows, error = answers.get(timeout=max(0.0, self._until - time.monotonic()))
+        except Empty:
+            _stuck.append(thread)
+            if client := _clients.pop(self._key, None):
+                client.close()
+            raise self._unavailable(f"did not answer within {self._seconds:g} s") from None
+        if error is not None:
+            raise self._unavailable(_reason(error)) from error
+        return [into(**row) for row in rows]
+
+    def _client(self) -> Client:
+        from clickhouse_connect import get_client
+
+        client = _clients.get(self._key)
+        if client is None:
+            seconds = max(1, math.ceil(self._seconds))
+            client = get_client(
+                interface=self._address.scheme,
+                host=self._address.hostname,
+                port=self._address.port or (8443 if self._address.scheme == "https" else 8123),
+                username=unquote(self._address.username or "default"),
+                password=unquote(self._address.password or ""),
+                connect_timeout=seconds,
+                send_receive_timeout=seconds,
+                client_name="otel-intel",
+                # One session would refuse a second thread's query.
+                autogenerate_session_id=False,
+                dedicated_pool=True,
+            )
+            # setdefault is atomic: of two threads that connect at once, both use the first's client.
+            client = _clients.setdefault(self._key, client)
+        return client
+
+    def _unavailable(self, reason: str) -> TelemetryUnavailable:
+        return TelemetryUnavailable(f"ClickHouse at {self._address.hostname}:{self._address.port} {reason}.")
+
+
+def _address(url: str) -> SplitResult:
+    if not url:
+        raise TelemetryUnavailable(
+            f"OTEL_INTEL['CLICKHOUSE_URL'] is not set: give the reader's URL, {_EXAMPLE} (`otel-intel env`)."
+        )
+    try:
+        address = urlsplit(url)
+        usable = address.scheme in ("http", "https") and address.hostname and address.port != 0
+    except ValueError:  # a port that is no number
+        usable = False
+    if not usable:
+        # The value is not repeated: it holds a password.
+        raise TelemetryUnavailable(f"OTEL_INTEL['CLICKHOUSE_URL'] is not a URL {_EXAMPLE}.")
+    return address
+
+
+def _reason(error: Exception) -> str:
+    from clickhouse_connect.driver.exceptions import DatabaseError
+    from urllib3.exceptions import MaxRetryError
+
+    if isinstance(error, DatabaseError) and error.code:
+        advice = _ADVICE.get(error.code, str(error).partition("server response: ")[2][:300] or str(error)[:300])
+        return f"refused the query ({error.name or error.code}): {advice.rstrip('.')}"
+    cause: BaseException = error.__cause__ or error
+    if isinstance(cause, MaxRetryError) and cause.reason:
+        cause = cause.reason
+    return f"cannot be reached: {str(cause)[:300].rstrip('.')}"
