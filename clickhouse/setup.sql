@@ -1,0 +1,31 @@
+-- Users, roles and settings profiles of otel-intel on a ClickHouse server of your own. Run it once as an administrator
+-- (clickhouse-client --multiquery); put in passwords of your own. otel-intel migrate prints it where it is missing.
+
+-- Definer of every view: nobody can log in as it.
+CREATE USER IF NOT EXISTS intel_owner IDENTIFIED WITH no_password HOST NONE;
+GRANT SELECT, INSERT ON intel.* TO intel_owner;
+GRANT SELECT ON metrics.* TO intel_owner;
+
+CREATE ROLE IF NOT EXISTS intel_ingest;
+GRANT INSERT, SHOW COLUMNS ON intel.otel_logs TO intel_ingest;
+GRANT INSERT, SHOW COLUMNS ON intel.otel_traces TO intel_ingest;
+GRANT INSERT, SHOW COLUMNS ON intel.quarantine_logs TO intel_ingest;
+GRANT INSERT, SHOW COLUMNS ON intel.otlp_logs TO intel_ingest;
+GRANT INSERT, SHOW COLUMNS ON intel.otlp_traces TO intel_ingest;
+
+CREATE ROLE IF NOT EXISTS intel_metrics;
+GRANT SELECT ON metrics.* TO intel_metrics;
+
+CREATE SETTINGS PROFILE IF NOT EXISTS intel_writer SETTINGS
+    async_insert = 0, max_partitions_per_insert_block = 0, max_memory_usage = 2000000000,
+    format_schema_source = 'string', format_schema = '${otlp_proto}';
+CREATE SETTINGS PROFILE IF NOT EXISTS intel_reader SETTINGS
+    readonly = 1, max_execution_time = 60, max_memory_usage = 2000000000;
+CREATE SETTINGS PROFILE IF NOT EXISTS intel_dashboard SETTINGS
+    readonly = 2, max_execution_time = 30 MIN 1 MAX 60, max_memory_usage = 2000000000 READONLY;
+
+CREATE USER IF NOT EXISTS intel_writer IDENTIFIED BY '<password>' SETTINGS PROFILE 'intel_writer';
+CREATE USER IF NOT EXISTS intel_reader IDENTIFIED BY '<password>' SETTINGS PROFILE 'intel_reader';
+CREATE USER IF NOT EXISTS intel_dashboard IDENTIFIED BY '<password>' SETTINGS PROFILE 'intel_dashboard';
+GRANT intel_ingest TO intel_writer;
+GRANT intel_metrics TO intel_reader, intel_dashboard;

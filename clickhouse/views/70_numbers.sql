@@ -1,0 +1,171 @@
+-- The five numbers of a window of UTC days, both ends included; '' as a version or type means all.
+-- A rate whose denominator is 0 is NULL; nothing is clamped or rounded. Reads metrics.*; writes nothing.
+
+CREATE OR REPLACE VIEW metrics.acceptance_rate_between
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    sum(d.viewed) AS viewed,
+    sum(d.accepted) AS accepted,
+    sum(d.ignored) AS ignored,
+    sum(d.overridden) AS overridden,
+    accepted + ignored + overridden AS decisions,
+    if(viewed = 0, NULL, accepted / viewed) AS acceptance_rate,
+    if(decisions = 0, NULL, accepted / decisions) AS acceptance_share
+FROM metrics.recommendations_daily AS d
+WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
+    AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
+    AND ({recommendation_type:String} = '' OR recommendation_type = {recommendation_type:String})
+COMMENT 'Accepted per viewed event, and accepted per decision';
+
+CREATE OR REPLACE VIEW metrics.acceptance_rate
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT *
+FROM metrics.acceptance_rate_between(
+    first_day = toDate(now(), 'UTC') - {days:UInt16} + 1, last_day = toDate(now(), 'UTC'),
+    engine_version = '', recommendation_type = '')
+COMMENT 'acceptance_rate_between of today and the days before it, days in all';
+
+CREATE OR REPLACE VIEW metrics.override_rate_between
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    sum(d.accepted + d.ignored + d.overridden) AS decisions,
+    sum(d.overridden) AS overridden,
+    if(decisions = 0, NULL, overridden / decisions) AS override_rate
+FROM metrics.recommendations_daily AS d
+WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
+    AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
+    AND ({recommendation_type:String} = '' OR recommendation_type = {recommendation_type:String})
+COMMENT 'Overridden per decision';
+
+CREATE OR REPLACE VIEW metrics.override_rate
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT *
+FROM metrics.override_rate_between(
+    first_day = toDate(now(), 'UTC') - {days:UInt16} + 1, last_day = toDate(now(), 'UTC'),
+    engine_version = '', recommendation_type = '')
+COMMENT 'override_rate_between of today and the days before it, days in all';
+
+CREATE OR REPLACE VIEW metrics.decision_time_between
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    count(decision_time_ms) AS samples,
+    if(samples = 0, NULL, toFloat64(sum(toInt128(decision_time_ms))) / samples) AS average_ms,
+    -- By nearest rank: the ceil(q * n)-th smallest.
+    if(samples = 0, NULL, quantileExactWeighted(0.5)(decision_time_ms, 1)) AS p50_ms,
+    if(samples = 0, NULL, quantileExactWeighted(0.9)(decision_time_ms, 1)) AS p90_ms
+FROM intel.decisions_between(first_day = {first_day:Date}, last_day = {last_day:Date})
+WHERE ({engine_version:String} = '' OR engine_version = {engine_version:String})
+    AND ({recommendation_type:String} = '' OR recommendation_type = {recommendation_type:String})
+COMMENT 'Time to decide in milliseconds: average, p50 and p90 over the decisions that have one';
+
+CREATE OR REPLACE VIEW metrics.decision_time
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT *
+FROM metrics.decision_time_between(
+    first_day = toDate(now(), 'UTC') - {days:UInt16} + 1, last_day = toDate(now(), 'UTC'),
+    engine_version = '', recommendation_type = '')
+COMMENT 'decision_time_between of today and the days before it, days in all';
+
+CREATE OR REPLACE VIEW metrics.false_positive_rate_between
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    sum(d.resolved + d.escalated + d.no_action + d.false_positive) AS outcomes,
+    sum(d.false_positive) AS false_positives,
+    if(outcomes = 0, NULL, false_positives / outcomes) AS false_positive_rate
+FROM metrics.outcomes_daily AS d
+WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
+    AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
+COMMENT 'False positives per first outcome';
+
+CREATE OR REPLACE VIEW metrics.false_positive_rate
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT *
+FROM metrics.false_positive_rate_between(
+    first_day = toDate(now(), 'UTC') - {days:UInt16} + 1, last_day = toDate(now(), 'UTC'), engine_version = '')
+COMMENT 'false_positive_rate_between of today and the days before it, days in all';
+
+CREATE OR REPLACE VIEW metrics.outcome_distribution_between
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    pair.1 AS outcome_status,
+    pair.2 AS count,
+    if(outcomes = 0, NULL, count / outcomes) AS share,
+    outcomes
+FROM
+(
+    SELECT
+        [('RESOLVED', sum(resolved)), ('ESCALATED', sum(escalated)),
+         ('NO_ACTION', sum(no_action)), ('FALSE_POSITIVE', sum(false_positive))] AS pairs,
+        arraySum(p -> p.2, pairs) AS outcomes
+    FROM metrics.outcomes_daily
+    WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
+        AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
+)
+ARRAY JOIN pairs AS pair
+COMMENT 'First outcomes by status, one row per status, zeros included';
+
+CREATE OR REPLACE VIEW metrics.outcome_distribution
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT *
+FROM metrics.outcome_distribution_between(
+    first_day = toDate(now(), 'UTC') - {days:UInt16} + 1, last_day = toDate(now(), 'UTC'), engine_version = '')
+COMMENT 'outcome_distribution_between of today and the days before it, days in all';
+
+CREATE OR REPLACE VIEW metrics.engine_comparison
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+WITH
+    -- Pooled for the test, not pooled for the interval: under the null hypothesis the shares are equal, in the interval they are not.
+    proportionsZTest(accepted_b, accepted_a, greatest(decisions_b, 1), greatest(decisions_a, 1), 0.95, 'pooled') AS test,
+    proportionsZTest(accepted_b, accepted_a, greatest(decisions_b, 1), greatest(decisions_a, 1), 0.95, 'unpooled') AS interval,
+    decisions_a > 0 AND decisions_b > 0 AS comparable
+SELECT
+    {version_a:String} AS version_a,
+    {version_b:String} AS version_b,
+    decisions_a,
+    accepted_a,
+    if(decisions_a = 0, NULL, accepted_a / decisions_a) AS acceptance_share_a,
+    decisions_b,
+    accepted_b,
+    if(decisions_b = 0, NULL, accepted_b / decisions_b) AS acceptance_share_b,
+    acceptance_share_b - acceptance_share_a AS difference,
+    if(comparable AND isFinite(interval.3), interval.3, NULL) AS difference_low,
+    if(comparable AND isFinite(interval.4), interval.4, NULL) AS difference_high,
+    if(comparable AND isFinite(test.2), test.2, NULL) AS p_value
+FROM
+(
+    SELECT
+        sumIf(accepted, engine_version = {version_a:String}) AS accepted_a,
+        sumIf(accepted + ignored + overridden, engine_version = {version_a:String}) AS decisions_a,
+        sumIf(accepted, engine_version = {version_b:String}) AS accepted_b,
+        sumIf(accepted + ignored + overridden, engine_version = {version_b:String}) AS decisions_b
+    FROM metrics.recommendations_daily
+    WHERE day BETWEEN toDate(now(), 'UTC') - {days:UInt16} + 1 AND toDate(now(), 'UTC')
+)
+COMMENT 'Acceptance share of two engine versions: difference B - A, its 95 % interval, p of the z-test';
+
+CREATE OR REPLACE VIEW metrics.top_admins
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    d.admin_id AS admin_id,
+    sum(d.dashboard_opened) AS dashboard_opened,
+    sum(d.signal_detail_opened) AS signal_detail_opened,
+    sum(d.explanation_expanded) AS explanation_expanded,
+    sum(d.note_created) AS note_created,
+    dashboard_opened + signal_detail_opened + explanation_expanded + note_created AS total
+FROM metrics.engagement_daily AS d
+WHERE day BETWEEN toDate(now(), 'UTC') - {days:UInt16} + 1 AND toDate(now(), 'UTC')
+GROUP BY admin_id
+ORDER BY total DESC, admin_id
+COMMENT 'Engagement per admin by kind, the most engaged first';

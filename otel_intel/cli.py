@@ -1,0 +1,138 @@
+"""The command ``otel-intel``."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from . import embedded
+from . import migrate as schema
+from .exceptions import OtelIntelError
+
+_data = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".otel-intel"),
+    show_default=True,
+    help="The server's directory.",
+)
+_url = click.option(
+    "--url",
+    envvar="CLICKHOUSE_URL",
+    required=True,
+    metavar="URL",
+    help="An administrator's ClickHouse URL, http://user:password@host:8123; also CLICKHOUSE_URL.",
+)
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except OtelIntelError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="otel-intel")
+def main() -> None:
+    """Events of staff decisions in ClickHouse: run a server, bring its schema up to date, take data out.
+
+    \b
+    otel-intel up --detach --env-file .env.telemetry     a ClickHouse of one's own, ready to receive
+    set -a; . ./.env.telemetry; set +a                   the variables for the application
+    otel-intel down                                      stop it; the data stays
+    """
+
+
+@main.command()
+@_data
+@click.option("--http-port", type=click.IntRange(0, 65535), help="0 takes a free one; at first 8123.")
+@click.option("--native-port", type=click.IntRange(0, 65535), help="0 takes a free one; at first 9000.")
+@click.option("--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the variables there, too.")
+@click.option("--detach", is_flag=True, help="Return when the server is ready; otel-intel down stops it.")
+def up(data: Path, http_port: int | None, native_port: int | None, env_file: Path | None, detach: bool) -> None:
+    """Start the embedded ClickHouse on loopback and bring its schema up to date.
+
+    Data, passwords and ports are kept in the directory between runs.
+
+    \b
+    otel-intel up                                        in the foreground; Ctrl-C stops it
+    otel-intel up --http-port 0 --native-port 0          on free ports
+    otel-intel up --detach --env-file .env.telemetry     in the background
+    """
+    with _errors():
+        server, process = embedded.start(data.resolve(), http_port, native_port, detach=detach)
+        try:
+            with contextlib.closing(schema.connect(server.url("admin"))) as client:
+                schema.migrate(client, lambda line: click.echo(line, err=True))
+            text = _lines(server)
+            if env_file:
+                embedded.write_private(env_file, text)
+            click.echo(text, nl=False)
+        except BaseException:
+            embedded.stop_process(process)
+            raise
+        if detach:
+            return
+        click.echo("ClickHouse is ready; Ctrl-C stops it.", err=True)
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            code = embedded.stop_process(process)
+        if code:
+            raise click.ClickException(f"The server ended with exit code {code}: see {data / 'server.log'}")
+
+
+@main.command()
+@_data
+def down(data: Path) -> None:
+    """Stop the embedded ClickHouse; the data stays.
+
+    \b
+    otel-intel down
+    otel-intel down --data /srv/telemetry
+    """
+    with _errors():
+        embedded.stop(data.resolve())
+
+
+@main.command()
+@_data
+@click.option("--role", type=click.Choice(embedded.ROLES), help="Print this role's ClickHouse URL instead.")
+def env(data: Path, role: str | None) -> None:
+    """Print the variables that make an application use the embedded ClickHouse.
+
+    \b
+    eval "$(otel-intel env | sed 's/^/export /')"        set them in this shell
+    CLICKHOUSE_URL=$(otel-intel env --role admin)        an administrator's URL, for migrate and rebuild
+    """
+    with _errors():
+        server = embedded.load(data.resolve())
+    click.echo(server.url(role) + "\n" if role else _lines(server), nl=False)
+
+
+@main.command()
+@_url
+@click.option("--plan", is_flag=True, help="Only show what would run.")
+def migrate(url: str, plan: bool) -> None:
+    """Bring a ClickHouse server's schema up to date; running it again does no harm.
+
+    \b
+    otel-intel migrate --url http://admin:secret@clickhouse:8123
+    CLICKHOUSE_URL=http://admin:secret@clickhouse:8123 otel-intel migrate --plan
+    """
+    with _errors(), contextlib.closing(schema.connect(url)) as client:
+        if plan:
+            for step in schema.pending(client):
+                click.echo(f"-- {step.file} step {step.number}\n{step.statement};\n")
+            return
+        schema.migrate(client, click.echo)
+
+
+def _lines(server: embedded.Server) -> str:
+    return "".join(f"{key}={shlex.quote(value)}\n" for key, value in server.variables().items())

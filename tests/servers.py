@@ -1,0 +1,81 @@
+"""Fixtures with a real ClickHouse: one server for the whole run, emptied for each test that uses it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from otel_intel import embedded, migrate
+
+
+class ClickHouse:
+    """A running server with the schema in place; ``variables()`` and ``url(role)`` as in ``embedded.Server``."""
+
+    def __init__(self, server: embedded.Server) -> None:
+        self.server = server
+        self.url = server.url
+        self.variables = server.variables
+        self.client = cache(self._client)
+
+    def _client(self, role: str) -> Client:
+        return clickhouse_connect.get_client(dsn=self.url(role), autogenerate_session_id=False)
+
+    def rows(
+        self, sql: str, parameters: Mapping[str, object] | None = None, role: str = "reader"
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a query as dicts."""
+        return list(self.client(role).query(sql, parameters=dict(parameters or {})).named_results())
+
+    def value(self, sql: str, role: str = "reader") -> Any:
+        """Return the only value of a query."""
+        [row] = self.client(role).query(sql).result_rows
+        return row[0]
+
+    def empty(self) -> None:
+        """Take every row out of every table, except the ledger's."""
+        admin = self.client("admin")
+        filled = admin.query(
+            "SELECT DISTINCT table FROM system.parts"
+            " WHERE active AND database = 'intel' AND table != 'schema_migrations'"
+        )
+        for (table,) in filled.result_rows:
+            admin.command(f"TRUNCATE TABLE intel.{table}")
+
+    def close(self) -> None:
+        """Close the clients that were used."""
+        for role in embedded.ROLES:
+            self.client(role).close()
+
+
+@contextlib.contextmanager
+def run_clickhouse(directory: Path) -> Iterator[ClickHouse]:
+    """Run a server on free ports with the schema in place; stop it at the end."""
+    server, process = embedded.start(directory, http_port=0, native_port=0)
+    try:
+        clickhouse = ClickHouse(server)
+        migrate.migrate(clickhouse.client("admin"), lambda line: None)
+        yield clickhouse
+        clickhouse.close()
+    finally:
+        embedded.stop_process(process)
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    """The run's server; tests take ``clickhouse``, which is empty."""
+    with run_clickhouse(tmp_path_factory.mktemp("clickhouse")) as clickhouse:
+        yield clickhouse
+
+
+@pytest.fixture
+def clickhouse(clickhouse_server: ClickHouse) -> ClickHouse:
+    """A real ClickHouse with the schema in place and no rows."""
+    clickhouse_server.empty()
+    return clickhouse_server
