@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+from django.core.checks import run_checks
+from django.test import override_settings
+
+GOOD = {"ENGINE_VERSION": "1", "CLICKHOUSE_URL": "http://intel_reader:pw@127.0.0.1:8123"}
+
+
+def ids(*, deploy: bool = False) -> list[str]:
+    messages = run_checks(include_deployment_checks=deploy)
+    return [str(message.id) for message in messages if str(message.id).startswith("otel_intel.")]
+
+
+def hint() -> str:
+    return " ".join(f"{m.msg} {m.hint}" for m in run_checks() if str(m.id).startswith("otel_intel."))
+
+
+@override_settings(OTEL_INTEL=GOOD)
+def test_a_good_configuration_has_nothing_to_say() -> None:
+    assert ids(deploy=True) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({**GOOD, "QUEUE_SIZE": "many"}, ["otel_intel.E001"]),
+        ({**GOOD, "ENGINE_VERSION": "otel_intel.conf.NOTHING"}, ["otel_intel.E001"]),
+        ({**GOOD, "ENGINE_VERSION": "otel_intel.conf.KEYS"}, ["otel_intel.E002"]),
+        ({**GOOD, "CLICKHOUSE_URL": "localhost:9000"}, ["otel_intel.E003"]),
+        ({**GOOD, "CLICKHOUSE_URL": "http://host:port"}, ["otel_intel.E003"]),
+        ({**GOOD, "VIEW_PERMISSION": "view"}, ["otel_intel.E004"]),
+        ({"CLICKHOUSE_URL": ""}, ["otel_intel.W002"]),
+    ],
+)
+def test_what_cannot_work_is_said(settings: dict[str, object], expected: list[str]) -> None:
+    with override_settings(OTEL_INTEL=settings):
+        assert ids() == expected
+
+
+@override_settings(OTEL_INTEL={**GOOD, "engine_versions": "1"})
+def test_the_nearest_key_is_named() -> None:
+    assert "Unknown OTEL_INTEL key engine_versions. Did you mean ENGINE_VERSION?" in hint()
+
+
+@override_settings(OTEL_INTEL=GOOD)
+def test_unknown_variables_are_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_INTEL_QUEUESIZE", "1")
+    assert "OTEL_INTEL_QUEUESIZE. Did you mean QUEUE_SIZE?" in hint()
+
+
+DOOR = "http://127.0.0.1:8123/?query=INSERT%20INTO%20intel.otlp_logs%20FORMAT%20ProtobufSingle"
+
+
+@override_settings(OTEL_INTEL=GOOD)
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, ["otel_intel.E001"]),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "localhost:4318"}, ["otel_intel.E005"]),
+        (
+            {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": DOOR, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            ["otel_intel.E006"],
+        ),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": DOOR}, ["otel_intel.E007", "otel_intel.E007"]),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": DOOR}, []),
+    ],
+)
+def test_conflicting_variables_are_said(
+    variables: dict[str, str], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert ids() == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "variables", "expected"),
+    [
+        (GOOD, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, ["otel_intel.W020"] * 2),
+        (GOOD, {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector:4318"}, []),
+        (GOOD, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}, []),
+        ({**GOOD, "CLICKHOUSE_URL": "http://reader:pw@clickhouse:8123"}, {}, ["otel_intel.W020"]),
+        ({**GOOD, "SEND_IN_TESTS": True}, {}, ["otel_intel.W021"]),
+        ({**GOOD, "ADMIN_ID_HASH_KEY": "secret"}, {}, ["otel_intel.W022"]),
+    ],
+)
+def test_what_is_fine_on_a_laptop_only_is_said_for_deployment(
+    settings: dict[str, object], variables: dict[str, str], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with override_settings(OTEL_INTEL=settings):
+        assert ids(deploy=True) == expected
+        assert ids() == []
+
+
+@override_settings(OTEL_INTEL=GOOD)
+def test_uwsgi_without_threads_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    uwsgi = ModuleType("uwsgi")
+    uwsgi.opt = {"processes": b"4"}  # type: ignore[attr-defined]
+    monkeypatch.setitem(__import__("sys").modules, "uwsgi", uwsgi)
+    assert ids() == ["otel_intel.E008"]

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+from django.test import override_settings
+
+from otel_intel import ConfigurationError
+from otel_intel.conf import Settings, get_settings, is_under_test, resolve_engine_version, unknown_keys
+
+
+@override_settings(OTEL_INTEL={})
+def test_defaults_hold_where_nothing_is_set() -> None:
+    assert get_settings() == Settings()
+
+
+@override_settings(OTEL_INTEL={"QUEUE_SIZE": 10})
+def test_django_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_INTEL_QUEUE_SIZE", "20")
+    monkeypatch.setenv("OTEL_INTEL_EXIT_TIMEOUT", "0.5")
+    assert (get_settings().QUEUE_SIZE, get_settings().EXIT_TIMEOUT) == (10, 0.5)
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("0", False), ("NO", False), ("on", True)])
+def test_flags_in_the_environment_are_words(monkeypatch: pytest.MonkeyPatch, text: str, value: bool) -> None:
+    monkeypatch.setenv("OTEL_INTEL_ENABLED", text)
+    assert get_settings().ENABLED is value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("ENABLED", "maybe", r"OTEL_INTEL\['ENABLED'\] must be true or false"),
+        ("QUEUE_SIZE", "many", r"OTEL_INTEL\['QUEUE_SIZE'\] must be a number above 0"),
+        ("QUEUE_SIZE", 0, r"OTEL_INTEL\['QUEUE_SIZE'\] must be a number above 0"),
+        ("ENGINE_VERSION", 1.2, r"OTEL_INTEL\['ENGINE_VERSION'\] must be a string"),
+    ],
+)
+def test_a_wrong_type_is_refused_by_name(key: str, value: object, message: str) -> None:
+    with override_settings(OTEL_INTEL={key: value}), pytest.raises(ConfigurationError, match=message):
+        get_settings()
+
+
+@override_settings(OTEL_INTEL=["ENGINE_VERSION"])
+def test_the_setting_must_be_a_dict() -> None:
+    with pytest.raises(ConfigurationError, match="must be a dict"):
+        get_settings()
+
+
+@override_settings(OTEL_INTEL={"ENGINE_VERSIONS": "1", "TRACES": True})
+def test_unknown_keys_are_found() -> None:
+    assert unknown_keys() == ["ENGINE_VERSIONS"]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    class Service:
+        VERSION = "2.4.0"
+
+    module = ModuleType("assist_engine")
+    module.__dict__.update(Service=Service, __spec__=sys.__spec__)
+    monkeypatch.setitem(sys.modules, "assist_engine", module)
+    return module
+
+
+def test_a_dotted_path_is_read_at_each_call(engine: ModuleType) -> None:
+    version = resolve_engine_version("assist_engine.Service.VERSION")
+    assert version() == "2.4.0"
+    engine.Service.VERSION = "2.5.0"
+    assert version() == "2.5.0"
+
+
+@pytest.mark.parametrize("literal", ["2.1.0", "v2", "release.candidate", "2026-11"])
+def test_anything_else_is_the_version_itself(literal: str) -> None:
+    assert resolve_engine_version(literal)() == literal
+
+
+def test_a_path_into_nothing_is_refused(engine: ModuleType) -> None:
+    with pytest.raises(ConfigurationError, match="VERSIO"):
+        resolve_engine_version("assist_engine.Service.VERSIO")
+
+
+def test_pytest_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_under_test()
+    monkeypatch.delenv("PYTEST_VERSION")
+    assert not is_under_test()
+    monkeypatch.setattr("sys.argv", ["manage.py", "test"])
+    assert is_under_test()

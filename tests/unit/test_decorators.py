@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.test import AsyncRequestFactory, Client, RequestFactory, override_settings
+from django.test.utils import CaptureQueriesContext
+from django.urls import path
+from django.utils.decorators import method_decorator
+from django.utils.functional import SimpleLazyObject
+from django.views import View
+from rest_framework.decorators import action, api_view
+from rest_framework.response import Response
+from rest_framework.test import APIRequestFactory, force_authenticate
+from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
+
+import otel_intel
+from otel_intel import Telemetry
+from otel_intel.testing import CapturedEvents
+
+ADMIN = User(pk=42, username="admin", is_staff=True)
+ADMIN_AND_SIGNAL = {"intel.admin.id": "42", "intel.risk_signal.id": "7", "intel.engine.version": "test-1"}
+
+
+def request(method: str = "GET", user: object = ADMIN) -> HttpRequest:
+    request = RequestFactory().generic(method, "/")
+    request.user = user  # type: ignore[assignment]
+    return request
+
+
+@otel_intel.track_signal_detail_open
+def detail(request: HttpRequest, signal_id: int) -> HttpResponse:
+    return HttpResponse(status=request.META.get("status", 200))
+
+
+@otel_intel.track_signal_detail_open(signal="pk")
+def detail_of_pk(request: HttpRequest, pk: int) -> HttpResponse:
+    return HttpResponse()
+
+
+@otel_intel.track_signal_detail_open
+async def async_detail(request: HttpRequest, signal_id: int) -> HttpResponse:
+    await asyncio.sleep(0)
+    return HttpResponse()
+
+
+@otel_intel.track_signal_detail_open
+class Detail(View):
+    def get(self, request: HttpRequest, signal_id: int) -> HttpResponse:
+        return HttpResponse()
+
+
+@otel_intel.track_signal_detail_open()
+class AsyncDetail(View):
+    async def get(self, request: HttpRequest, signal_id: int) -> HttpResponse:
+        return HttpResponse()
+
+
+class DetailMethod(View):
+    @otel_intel.track_signal_detail_open
+    def get(self, request: HttpRequest, signal_id: int) -> HttpResponse:
+        return HttpResponse()
+
+
+@method_decorator(otel_intel.track_signal_detail_open, name="dispatch")
+class DetailByDjango(View):
+    def get(self, request: HttpRequest, signal_id: int) -> HttpResponse:
+        return HttpResponse()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [detail, Detail.as_view(), DetailMethod.as_view(), DetailByDjango.as_view()],
+    ids=["function", "class", "method", "method_decorator"],
+)
+def test_sync_views_are_tracked(view: Callable[..., HttpResponseBase], otel_intel_events: CapturedEvents) -> None:
+    view(request(), signal_id=7)
+    assert otel_intel_events.only("intel.signal.detail_opened").attributes == ADMIN_AND_SIGNAL
+
+
+@pytest.mark.parametrize("view", [async_detail, AsyncDetail.as_view()], ids=["function", "class"])
+def test_async_views_are_tracked(view: Callable[..., HttpResponseBase], otel_intel_events: CapturedEvents) -> None:
+    async_to_sync(view)(request(), signal_id=7)  # type: ignore[arg-type]
+    assert otel_intel_events.only("intel.signal.detail_opened").attributes == ADMIN_AND_SIGNAL
+
+
+def test_an_async_view_still_says_that_it_is_one() -> None:
+    from asgiref.sync import iscoroutinefunction as asgi_iscoroutinefunction
+
+    assert asgi_iscoroutinefunction(async_detail)
+    assert not iscoroutinefunction(detail)
+
+
+def test_name_and_docstring_stay() -> None:
+    assert detail.__name__ == "detail"
+    assert issubclass(Detail, View)
+
+
+def test_the_url_argument_can_have_another_name(otel_intel_events: CapturedEvents) -> None:
+    detail_of_pk(request(), pk=7)
+    assert otel_intel_events.only("intel.signal.detail_opened").attributes == ADMIN_AND_SIGNAL
+
+
+@pytest.mark.parametrize("status", [301, 302, 304, 403, 404, 500])
+def test_only_success_is_an_opening(status: int, otel_intel_events: CapturedEvents) -> None:
+    failing = request()
+    failing.META["status"] = status
+    assert detail(failing, signal_id=7).status_code == status
+    assert not otel_intel_events
+
+
+def test_an_exception_passes_through_untracked(otel_intel_events: CapturedEvents) -> None:
+    @otel_intel.track_dashboard_open
+    def broken(request: HttpRequest) -> HttpResponse:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken(request())
+    assert not otel_intel_events
+
+
+def test_a_dashboard_needs_no_signal(otel_intel_events: CapturedEvents) -> None:
+    @otel_intel.track_dashboard_open()
+    def dashboard(request: HttpRequest) -> StreamingHttpResponse:
+        return StreamingHttpResponse(iter([b"x"]))
+
+    assert b"".join(dashboard(request())) == b"x"  # type: ignore[arg-type]
+    assert otel_intel_events.only("intel.dashboard.opened").attributes["intel.admin.id"] == "42"
+
+
+def test_a_view_that_serves_explanations(otel_intel_events: CapturedEvents) -> None:
+    @otel_intel.track_explanation_expand(signal="signal")
+    def explanation(request: HttpRequest, signal: str) -> HttpResponse:
+        return HttpResponse()
+
+    explanation(request(), signal="7")
+    assert otel_intel_events.only("intel.explanation.expanded").attributes == ADMIN_AND_SIGNAL
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "tracked"),
+    [("POST", 302, 1), ("PUT", 200, 1), ("GET", 200, 0), ("HEAD", 200, 0), ("POST", 400, 0)],
+)
+def test_a_note_is_a_successful_change(
+    method: str, status: int, tracked: int, otel_intel_events: CapturedEvents
+) -> None:
+    @otel_intel.track_admin_note_create
+    def note(request: HttpRequest, signal_id: int) -> HttpResponse:
+        return HttpResponse(status=status)
+
+    note(request(method), signal_id=7)
+    assert len(otel_intel_events.named("intel.note.created")) == tracked
+
+
+def test_a_recommendation_comes_from_the_callable(otel_intel_events: CapturedEvents) -> None:
+    def shown(request: HttpRequest, response: HttpResponseBase) -> tuple[str, str] | None:
+        kind = response.headers.get("kind")
+        return (kind, "LOW") if kind else None
+
+    @otel_intel.track_recommendation_view(recommendation=shown)
+    def view(request: HttpRequest, signal_id: int, kind: str) -> HttpResponse:
+        return HttpResponse(headers={"kind": kind} if kind else {})
+
+    view(request(), signal_id=7, kind="EXPIRING_SOON")
+    view(request(), signal_id=7, kind="")
+    event = otel_intel_events.only("intel.recommendation.viewed")
+    assert event.attributes["intel.recommendation.type"] == "EXPIRING_SOON"
+    assert event.attributes["intel.recommendation.confidence"] == "LOW"
+
+
+@pytest.mark.parametrize("user", [AnonymousUser(), None])
+def test_without_an_admin_there_is_no_event(
+    user: object, production: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("otel_intel.decorators.get_telemetry", lambda: production)
+    detail(request(user=user), signal_id=7)
+    assert production.status()["dropped"]["no_admin"] == 1
+
+
+def test_nobody_is_loaded_for_us(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otel_intel.decorators.get_telemetry", lambda: production)
+    loads: list[User] = []
+    lazy = SimpleLazyObject(lambda: loads.append(ADMIN) or ADMIN)
+    detail(request(user=lazy), signal_id=7)
+    assert not loads
+    assert production.status()["dropped"]["no_admin"] == 1
+
+
+def test_a_callables_error_costs_the_event_not_the_page(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otel_intel.decorators.get_telemetry", lambda: production)
+
+    @otel_intel.track_recommendation_view(recommendation=lambda request, response: 1 / 0)  # type: ignore[arg-type,return-value]
+    def view(request: HttpRequest, signal_id: int) -> HttpResponse:
+        return HttpResponse()
+
+    assert view(request(), signal_id=7).status_code == 200
+    assert production.status()["dropped"]["invalid"] == 1
+
+
+class SignalAPI(APIView):
+    @otel_intel.track_signal_detail_open
+    def get(self, request: HttpRequest, signal_id: int) -> Response:
+        return Response({})
+
+
+class SignalViewSet(ViewSet):
+    @otel_intel.track_signal_detail_open(signal="pk")
+    @action(detail=True)
+    def opened(self, request: HttpRequest, pk: int) -> Response:
+        return Response({})
+
+
+@api_view()
+@otel_intel.track_signal_detail_open
+def signal_api(request: HttpRequest, signal_id: int) -> Response:
+    return Response({})
+
+
+@otel_intel.track_signal_detail_open
+class SignalAPIClass(APIView):
+    def get(self, request: HttpRequest, signal_id: int) -> Response:
+        return Response({})
+
+
+@pytest.mark.parametrize(
+    ("view", "argument"),
+    [
+        (SignalAPI.as_view(), "signal_id"),
+        (SignalAPIClass.as_view(), "signal_id"),
+        (SignalViewSet.as_view({"get": "opened"}), "pk"),
+        (signal_api, "signal_id"),
+    ],
+    ids=["method", "class", "action", "function"],
+)
+@override_settings(REST_FRAMEWORK={"UNAUTHENTICATED_USER": None})
+def test_drf_views_are_tracked(
+    view: Callable[..., HttpResponseBase], argument: str, otel_intel_events: CapturedEvents
+) -> None:
+    api_request = APIRequestFactory().get("/")
+    force_authenticate(api_request, ADMIN)
+    view(api_request, **{argument: 7})
+    assert otel_intel_events.only("intel.signal.detail_opened").attributes == ADMIN_AND_SIGNAL
+
+
+@login_required
+def plain_page(request: HttpRequest, signal_id: int) -> HttpResponse:
+    return HttpResponse("page")
+
+
+def page_without_a_user(request: HttpRequest, signal_id: int) -> HttpResponse:
+    return HttpResponse("page")
+
+
+urlpatterns = [
+    path("plain/<int:signal_id>/", plain_page),
+    path("tracked/<int:signal_id>/", login_required(otel_intel.track_signal_detail_open(plain_page))),
+    path("plain-anonymous/<int:signal_id>/", page_without_a_user),
+    path("tracked-anonymous/<int:signal_id>/", otel_intel.track_signal_detail_open(page_without_a_user)),
+]
+
+
+@pytest.mark.django_db
+@override_settings(ROOT_URLCONF=__name__)
+@pytest.mark.parametrize("kind", ["", "-anonymous"])
+def test_headers_and_queries_stay_the_same(kind: str, client: Client, otel_intel_events: CapturedEvents) -> None:
+    client.force_login(User.objects.create_user("admin"))
+    seen = []
+    for prefix in ("plain", "tracked"):
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            response = client.get(f"/{prefix}{kind}/7/")
+        seen.append((response.content, sorted(response.headers.items()), len(queries)))
+    assert seen[0] == seen[1]
+    assert len(otel_intel_events) == (0 if kind else 1)
+
+
+def test_the_user_of_an_async_request_counts_once_it_was_loaded(otel_intel_events: CapturedEvents) -> None:
+    loaded = AsyncRequestFactory().get("/")
+    loaded._acached_user = ADMIN  # type: ignore[attr-defined]
+    async_to_sync(async_detail)(loaded, signal_id=7)
+    assert otel_intel_events.only("intel.signal.detail_opened").attributes == ADMIN_AND_SIGNAL
+
+
+def test_no_request_is_a_misuse() -> None:
+    @otel_intel.track_dashboard_open
+    def not_a_view(number: int) -> HttpResponse:
+        return HttpResponse()
+
+    with pytest.raises(TypeError, match="no request"):
+        not_a_view(1)

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from django.test import override_settings
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_intel import ConfigurationError, InvalidEventError, Telemetry, get_telemetry
+from otel_intel.testing import CapturedEvents
+from tests.sink import Sink, attributes_of
+from tests.waiting import poll_until
+
+
+def test_there_is_one_telemetry() -> None:
+    assert get_telemetry() is get_telemetry()
+
+
+def test_nothing_is_sent_under_pytest(monkeypatch: pytest.MonkeyPatch, sink: Sink) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
+    telemetry = Telemetry()
+    telemetry.track_dashboard_open(1)
+    assert telemetry.status()["emitted"] == 0
+
+
+@override_settings(OTEL_INTEL={"ENGINE_VERSION": "1", "SEND_IN_TESTS": True})
+def test_send_in_tests_sends(monkeypatch: pytest.MonkeyPatch, sink: Sink) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
+    telemetry = Telemetry()
+    telemetry.track_dashboard_open(1)
+    assert telemetry.flush()
+    assert [record.event_name for record in sink.events] == ["intel.dashboard.opened"]
+    telemetry.shutdown()
+
+
+def test_an_event_arrives_typed(production: Telemetry, sink: Sink) -> None:
+    production.track_recommendation_accept(1, 42, "EXPIRING_SOON", "HIGH", decision_time_ms=450)
+    production.track_signal_outcome(1, "RESOLVED", resolution_time_hours=24, admin_note_id=5)
+    assert production.flush()
+    accepted, outcome = sink.events
+    assert accepted.event_name == "intel.recommendation.accepted"
+    attributes = attributes_of(accepted)
+    assert attributes.pop("log.record.uid")
+    assert attributes == {
+        "intel.schema.version": "1",
+        "intel.engine.version": "test-1",
+        "intel.risk_signal.id": "1",
+        "intel.admin.id": "42",
+        "intel.recommendation.type": "EXPIRING_SOON",
+        "intel.recommendation.confidence": "HIGH",
+        "intel.decision.time_ms": 450,
+    }
+    assert attributes_of(outcome)["intel.outcome.resolution_time_hours"] == 24.0
+    assert "intel.admin.id" not in attributes_of(outcome)
+
+
+def test_ids_are_uuids_of_the_events_own_time(production: Telemetry, sink: Sink) -> None:
+    then = datetime(2024, 2, 29, 12, 0, 0, 123456, tzinfo=UTC)
+    production.track_dashboard_open(1, timestamp=then)
+    production.track_dashboard_open(1, timestamp=then)
+    assert production.flush()
+    first, second = (str(attributes_of(record)["log.record.uid"]) for record in sink.events)
+    assert first != second
+    assert first[14] == "7"
+    assert int(first.replace("-", "")[:12], 16) == int(then.timestamp() * 1000)
+
+
+def test_a_timestamp_keeps_its_microseconds_and_zone(production: Telemetry, sink: Sink) -> None:
+    then = datetime(2024, 2, 29, 12, 0, 0, 123457, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    production.track_dashboard_open(1, timestamp=then)
+    assert production.flush()
+    assert sink.events[0].time_unix_nano == (int(then.timestamp()) * 10**6 + 123457) * 1000
+
+
+def test_the_span_of_the_call_is_kept(production: Telemetry, sink: Sink) -> None:
+    with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
+        production.track_dashboard_open(1)
+    assert production.flush()
+    context = span.get_span_context()
+    assert sink.events[0].trace_id == context.trace_id.to_bytes(16)
+    assert sink.events[0].span_id == context.span_id.to_bytes(8)
+
+
+def test_the_resource_is_the_standard_variables_and_nothing_else(
+    production: Telemetry, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=staging,host.ip=10.0.0.1")
+    production.track_dashboard_open(1)
+    assert production.flush()
+    resource = sink.requests[0].resource_logs[0].resource
+    found = {attribute.key: attribute.value.string_value for attribute in resource.attributes}
+    found.pop("service.instance.id", None)
+    assert found == {"service.name": "shop", "deployment.environment.name": "staging"}
+
+
+def test_the_block_wins_over_the_setting_and_the_call_over_the_block(otel_intel_events: CapturedEvents) -> None:
+    telemetry = get_telemetry()
+    telemetry.track_dashboard_open(1)
+    with telemetry.engine_version("block"):
+        telemetry.track_dashboard_open(1)
+        telemetry.track_dashboard_open(1, engine_version="call")
+    assert [event.attributes["intel.engine.version"] for event in otel_intel_events] == ["test-1", "block", "call"]
+
+
+@override_settings(OTEL_INTEL={"ENGINE_VERSION": "1", "ADMIN_ID_HASH_KEY": "0123456789abcdef"})
+def test_admin_ids_can_leave_as_keyed_hashes(production: Telemetry, sink: Sink) -> None:
+    production.track_dashboard_open(42)
+    production.track_dashboard_open("42")
+    assert production.flush()
+    first, second = (attributes_of(record)["intel.admin.id"] for record in sink.events)
+    assert first == second
+    assert len(str(first)) == 64
+
+
+@pytest.mark.parametrize("naive", [datetime(2024, 1, 1), "2024-01-01", datetime(1960, 1, 1, tzinfo=UTC)])
+def test_misuse_raises_under_pytest(naive: datetime) -> None:
+    with pytest.raises(InvalidEventError, match="timestamp must"):
+        get_telemetry().track_dashboard_open(1, timestamp=naive)
+
+
+def test_wrong_arguments_raise_under_pytest() -> None:
+    with pytest.raises(TypeError):
+        get_telemetry().track_signal_outcome()  # type: ignore[call-arg]
+
+
+def test_in_production_misuse_is_counted_and_said_once(production: Telemetry, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "otel_intel"):
+        production.track_recommendation_view(1, 42, "EXPIRING_SOON", "BOGUS")
+        production.track_signal_outcome()  # type: ignore[call-arg]
+        production.track_dashboard_open(1, timestamp=datetime(2024, 1, 1))
+    assert production.status()["dropped"]["invalid"] == 3
+    assert production.status()["emitted"] == 3
+    assert ["one of HIGH, MEDIUM, LOW" in message for message in caplog.messages] == [True]
+
+
+@override_settings(OTEL_INTEL={})
+def test_an_event_without_a_version_is_invalid(production: Telemetry) -> None:
+    production.track_dashboard_open(1)
+    production.track_dashboard_open(1, engine_version="2")
+    assert production.flush() is False
+    assert production.status()["dropped"]["invalid"] == 1
+    assert production.status()["delivered"] == 1
+
+
+@override_settings(OTEL_INTEL={"QUEUE_SIZE": "many"})
+def test_a_broken_setting_costs_events_but_no_page(production: Telemetry) -> None:
+    production.track_dashboard_open(1)
+    assert production.status()["dropped"]["invalid"] == 1
+
+
+@override_settings(OTEL_INTEL={"QUEUE_SIZE": "many"})
+def test_a_broken_setting_raises_under_pytest() -> None:
+    with pytest.raises(ConfigurationError, match="QUEUE_SIZE"):
+        get_telemetry().track_dashboard_open(1)
+
+
+@override_settings(OTEL_INTEL={"ENABLED": False})
+def test_disabled_does_nothing(production: Telemetry) -> None:
+    production.track_dashboard_open(1)
+    assert production.status()["emitted"] == 0
+
+
+def test_otel_sdk_disabled_does_nothing(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    production.track_dashboard_open(1)
+    assert production.status()["emitted"] == 0
+
+
+def test_an_applications_own_logger_provider_is_left_alone(production: Telemetry, sink: Sink) -> None:
+    from opentelemetry import _logs
+
+    before = _logs.get_logger_provider()
+    production.track_dashboard_open(1)
+    assert production.flush()
+    assert _logs.get_logger_provider() is before
+
+
+def test_standard_headers_are_sent(production: Telemetry, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20abc")
+    production.track_dashboard_open(1)
+    assert production.flush()
+    assert sink.headers[0]["authorization"] == "Bearer abc"
+
+
+def test_without_flush_events_go_out_by_themselves(production: Telemetry, sink: Sink) -> None:
+    production.track_dashboard_open(1)
+    assert poll_until(lambda: sink.events)

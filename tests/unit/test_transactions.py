@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connections, transaction
+
+from otel_intel import Telemetry, get_telemetry
+from otel_intel.testing import CapturedEvents
+from tests.sink import Sink
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+
+
+def accept() -> None:
+    get_telemetry().track_recommendation_accept(1, 42, "EXPIRING_SOON", "HIGH")
+
+
+def test_a_state_change_waits_for_the_commit(otel_intel_events: CapturedEvents) -> None:
+    before = datetime.now(UTC)
+    with transaction.atomic():
+        accept()
+        called = datetime.now(UTC)
+        assert not otel_intel_events
+    assert before <= otel_intel_events.only("intel.recommendation.accepted").timestamp <= called
+
+
+def test_a_rollback_sends_nothing(otel_intel_events: CapturedEvents) -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        accept()
+        raise ZeroDivisionError
+    assert not otel_intel_events
+
+
+def test_a_rolled_back_savepoint_sends_nothing(otel_intel_events: CapturedEvents) -> None:
+    with transaction.atomic():
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            accept()
+            raise ZeroDivisionError
+        get_telemetry().track_signal_outcome(1, "RESOLVED")
+    assert [event.name for event in otel_intel_events] == ["intel.signal.outcome_recorded"]
+
+
+def test_views_go_at_once(otel_intel_events: CapturedEvents) -> None:
+    with transaction.atomic():
+        get_telemetry().track_recommendation_view(1, 42, "EXPIRING_SOON", "HIGH")
+        assert otel_intel_events
+
+
+def test_all_open_transactions_must_commit(otel_intel_events: CapturedEvents) -> None:
+    connections["other"].ensure_connection()
+    with transaction.atomic(using="other"):
+        with transaction.atomic():
+            accept()
+        assert not otel_intel_events
+    assert otel_intel_events
+
+
+def test_a_rollback_elsewhere_sends_nothing(otel_intel_events: CapturedEvents) -> None:
+    connections["other"].ensure_connection()
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using="other"):
+        with transaction.atomic():
+            accept()
+        raise ZeroDivisionError
+    assert not otel_intel_events
+
+
+def test_a_rolled_back_call_was_never_emitted(production: Telemetry, sink: Sink) -> None:
+    with transaction.atomic():
+        production.track_signal_outcome(1, "RESOLVED")
+        assert production.status()["emitted"] == 0
+        transaction.set_rollback(True)
+    assert production.status()["emitted"] == 0
+
+
+def test_misuse_is_noticed_at_the_call(otel_intel_events: CapturedEvents) -> None:
+    with pytest.raises(ValueError, match="outcome_status"), transaction.atomic():
+        get_telemetry().track_signal_outcome(1, "DONE")
+
+
+@pytest.mark.django_db(transaction=False)
+def test_the_transaction_around_a_test_does_not_count(otel_intel_events: CapturedEvents) -> None:
+    accept()
+    assert otel_intel_events
