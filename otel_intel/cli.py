@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
 from . import embedded
+from . import export as exports
 from . import migrate as schema
+from . import rebuild as facts
 from .exceptions import OtelIntelError
+
+# The driver logs what is raised anyway.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 _data = click.option(
     "--data",
@@ -68,7 +75,7 @@ def up(data: Path, http_port: int | None, native_port: int | None, env_file: Pat
     with _errors():
         server, process = embedded.start(data.resolve(), http_port, native_port, detach=detach)
         try:
-            with contextlib.closing(schema.connect(server.url("admin"))) as client:
+            with schema.connect(server.url("admin")) as client:
                 schema.migrate(client, lambda line: click.echo(line, err=True))
             text = _lines(server)
             if env_file:
@@ -126,12 +133,47 @@ def migrate(url: str, plan: bool) -> None:
     otel-intel migrate --url http://admin:secret@clickhouse:8123
     CLICKHOUSE_URL=http://admin:secret@clickhouse:8123 otel-intel migrate --plan
     """
-    with _errors(), contextlib.closing(schema.connect(url)) as client:
+    with _errors(), schema.connect(url) as client:
         if plan:
             for step in schema.pending(client):
                 click.echo(f"-- {step.file} step {step.number}\n{step.statement};\n")
             return
         schema.migrate(client, click.echo)
+
+
+@main.command()
+@_url
+def rebuild(url: str) -> None:
+    """Refill the facts from the landing with the views as they are now; the application may go on meanwhile.
+
+    \b
+    CLICKHOUSE_URL=$(otel-intel env --role admin) otel-intel rebuild
+    """
+    with _errors(), schema.connect(url) as client:
+        facts.rebuild(client, click.echo)
+
+
+@main.command()
+@click.argument("view", type=click.Choice(tuple(exports.VIEWS)))
+@click.option("--format", "file_format", type=click.Choice(tuple(exports.FORMATS)), default="csv", show_default=True)
+@click.option("--days", type=click.IntRange(1, 3650), help="Today (UTC) and the days before it; everything by default.")
+@click.option("--out", type=click.File("wb", lazy=False, atomic=True), default="-", help="Standard output by default.")
+@click.option(
+    "--url",
+    envvar="OTEL_INTEL_CLICKHOUSE_URL",
+    required=True,
+    metavar="URL",
+    help="A reader's ClickHouse URL, http://user:password@host:8123; also OTEL_INTEL_CLICKHOUSE_URL.",
+)
+def export(view: str, file_format: str, days: int | None, out: BinaryIO, url: str) -> None:
+    """Write a view of metrics to a file, oldest rows first.
+
+    \b
+    otel-intel export decisions --days 90 --format parquet --out decisions.parquet
+    otel-intel export signal_outcomes --format jsonl > outcomes.jsonl
+    """
+    with _errors(), schema.connect(url) as client:
+        exports.export(client, view, file_format, days, out)
 
 
 def _lines(server: embedded.Server) -> str:

@@ -5,6 +5,7 @@ Every statement can be run again without harm, so a run that died half-way or tw
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -66,12 +67,19 @@ def read_steps(directory: Path) -> list[Step]:
     return steps
 
 
-def connect(url: str) -> Client:
-    """Return a client for an administrator's URL, or raise MigrationError when the server does not answer."""
+@contextlib.contextmanager
+def connect(url: str) -> Iterator[Client]:
+    """Give a client for an administrator's URL; raise MigrationError when the server does not answer."""
     try:
-        return clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
+        client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
     except ClickHouseError as error:
         raise MigrationError(f"ClickHouse does not answer: {_first_line(error)}") from error
+    try:
+        yield client
+    finally:
+        # Idle connections would hold up the stop of a server for seconds.
+        client.close_connections()
+        client.close()
 
 
 def migrate(client: Client, report: Callable[[str], object], sql: Path | None = None) -> None:

@@ -27,7 +27,8 @@ SELECT
     recommendation_type,
     confidence,
     count() AS samples,
-    sum(toInt128(assumeNotNull(decision_time_ms))) AS sum_ms,
+    -- Added up wide: a few absurd values must not wrap the sum.
+    toFloat64(sum(toInt128(assumeNotNull(decision_time_ms)))) AS sum_ms,
     sumMap(map(assumeNotNull(decision_time_ms), toUInt64(1))) AS histogram
 FROM metrics.decisions
 WHERE isNotNull(decision_time_ms)

@@ -1,0 +1,48 @@
+"""Takes a view of ``metrics`` out of ClickHouse into a file, as a stream."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from typing import BinaryIO, Final, cast
+
+from clickhouse_connect.driver.client import Client
+
+FORMATS: Final = {"csv": "CSVWithNames", "jsonl": "JSONEachRow", "parquet": "Parquet"}
+VIEWS: Final = {
+    "recommendation_events": "timestamp",
+    "signal_outcomes": "timestamp",
+    "admin_views": "timestamp",
+    "decisions": "timestamp",
+    "rejected_events": "timestamp",
+    "spans": "timestamp",
+    "recommendations_daily": "day",
+    "decision_times_daily": "day",
+    "outcomes_daily": "day",
+    "engagement_daily": "day",
+}
+"""The views that can be exported, with the column that says when."""
+
+
+def export(client: Client, view: str, file_format: str, days: int | None, out: BinaryIO) -> None:
+    """Write a view's rows, oldest first.
+
+    Args:
+        client: Connected as a user who may read ``metrics``.
+        view: One of VIEWS.
+        file_format: One of FORMATS.
+        days: Today (UTC) and the days before it, so many in all; None for everything.
+        out: Where to write to.
+    """
+    when = VIEWS[view]
+    day = "day" if when == "day" else f"toDate({when}, 'UTC')"
+    where = "" if days is None else f"WHERE {day} > toDate(now(), 'UTC') - {{days:UInt16}}"
+    stream = client.raw_stream(
+        f"SELECT * FROM metrics.{view} {where} ORDER BY {when}",  # noqa: S608
+        parameters={"days": days},
+        fmt=FORMATS[file_format],
+        # Otherwise an error in the middle would arrive as the file's last lines.
+        settings={"wait_end_of_query": 1},
+    )
+    with contextlib.closing(cast(BinaryIO, stream)) as source:
+        shutil.copyfileobj(source, out)

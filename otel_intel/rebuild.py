@@ -1,0 +1,53 @@
+"""Refills the facts from the landing: after a corrected view, or when a crash left rows in the landing only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from clickhouse_connect.driver.client import Client
+
+from .migrate import MigrationError
+
+_FACTS = {
+    "recommendation_events": "recommendation",
+    "signal_outcomes": "outcome",
+    "admin_views": "view",
+    "pipeline_reports": "internal",
+}
+
+
+def rebuild(client: Client, report: Callable[[str], object]) -> None:
+    """Read the whole landing again with the view's own query; running it again, or during inserts, does no harm.
+
+    Facts older than the landing's retention stay as they are.
+
+    Args:
+        client: Connected as an administrator.
+        report: Called with one line per month of the landing, after it is done.
+    """
+    found = client.query(
+        "SELECT as_select FROM system.tables WHERE database = 'intel' AND name = 'typed_events_mv'"
+    ).result_rows
+    if not found:
+        raise MigrationError("intel.typed_events_mv is missing: run otel-intel migrate first")
+    # What arrives from now on is judged by the view itself.
+    until = client.command("SELECT toString(now64(9, 'UTC'))")
+    parsed = f"(SELECT * FROM ({found[0][0]}) WHERE ingested_at < toDateTime64('{until}', 9, 'UTC'))"  # noqa: S608
+    columns = ", ".join(str(name) for name, *_ in client.query(f"DESCRIBE {parsed}").result_rows)
+
+    client.command(f"DELETE FROM intel.rejected_events WHERE ingested_at < toDateTime64('{until}', 9, 'UTC')")  # noqa: S608
+    # Before the facts are written again: a first copy that is rejected now must not hide a good second one.
+    for table, kind in _FACTS.items():
+        client.command(
+            f"DELETE FROM intel.{table} WHERE (event_id, ingested_at) IN"  # noqa: S608
+            f" (SELECT event_id, ingested_at FROM {parsed} WHERE kind != '{kind}' OR rejected_reason != '')"
+        )
+    months = client.query(
+        "SELECT toYYYYMM(Timestamp) AS month, count() FROM intel.otel_logs GROUP BY month ORDER BY month"
+    )
+    for month, rows in months.result_rows:
+        client.command(
+            f"INSERT INTO intel.typed_events ({columns})"  # noqa: S608
+            f" SELECT {columns} FROM {parsed} WHERE toYYYYMM(timestamp) = {month}"
+        )
+        report(f"{month}: {rows} rows")
