@@ -1,0 +1,56 @@
+"""Numbers and times as staff read them. English and UTC; ``None`` is an en dash."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+NONE = "\N{EN DASH}"
+
+
+def percent(share: float | None) -> str:
+    """Return a fraction as percent: 0.685 is "68.5 %"."""
+    return NONE if share is None else f"{share * 100:.1f} %"
+
+
+def number(value: float | None) -> str:
+    """Return a count with thin separators of thousands."""
+    return NONE if value is None else f"{value:,.0f}".replace(",", "\u202f")
+
+
+def duration(milliseconds: float | None) -> str:
+    """Return a time span in the unit that suits it: 450 is "450 ms", 90000 is "1.5 min"."""
+    if milliseconds is None:
+        return NONE
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)):
+        if milliseconds >= size:
+            return f"{milliseconds / size:.1f} {unit}"
+    return f"{milliseconds:.0f} ms"
+
+
+def hours(value: float | None) -> str:
+    """Return hours as a time span."""
+    return NONE if value is None else duration(value * 3_600_000)
+
+
+def when(nanoseconds: int) -> str:
+    """Return a time, given as nanoseconds since 1970, to the second."""
+    return _utc(nanoseconds).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso(nanoseconds: int) -> str:
+    """Return a time, given as nanoseconds since 1970, in ISO 8601 with all its digits."""
+    return f"{_utc(nanoseconds):%Y-%m-%dT%H:%M:%S}.{nanoseconds % 10**9:09d}Z"
+
+
+def _utc(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(nanoseconds // 10**9, UTC)
+
+
+def words(constant: str) -> str:
+    """Return a constant of the catalogue as words: "FALSE_POSITIVE" is "false positive"."""
+    return constant.replace("_", " ").replace(".", " ").lower()
+
+
+def tone(constant: str) -> str:
+    """Return the name of a constant's colour, the CSS property ``--tone-<name>``."""
+    return words(constant).replace(" ", "-")

@@ -1,0 +1,35 @@
+"""Display names for admin ids: looked up in Django when a page is shown, never stored in telemetry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db.models import ForeignKey
+
+
+def display_names(admin_ids: Iterable[object]) -> dict[str, str]:
+    """Return the display name of each id that is a user's primary key, with one query at most.
+
+    Ids of deleted users, hashed ids and None are left out.
+    """
+    model = get_user_model()
+    pk = model._meta.pk
+    while isinstance(pk, ForeignKey):  # another model's key; its own clean() would query for each id
+        pk = pk.target_field
+    keys = []
+    for admin_id in {str(value) for value in admin_ids if value is not None}:
+        try:
+            keys.append(pk.clean(admin_id, None))
+        except (ValidationError, ValueError, TypeError, OverflowError):
+            continue
+    if not keys:
+        return {}
+    # str(): "007" must not get the name of user 7.
+    return {str(user.pk): _name(user) for user in model._default_manager.filter(pk__in=keys)}
+
+
+def _name(user: object) -> str:
+    get_full_name = getattr(user, "get_full_name", str)  # not every user model has one
+    return str(get_full_name() if get_full_name is not str else "").strip() or str(user)
