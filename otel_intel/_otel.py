@@ -15,14 +15,14 @@ from enum import Enum
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import grpc
 import requests
 import uuid_utils
 from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpExporter
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from .events import (
@@ -69,9 +69,13 @@ def protocol(signal: str = "LOGS") -> str:
 
 
 def resource() -> Resource:
-    """Return the environment's resource (OTEL_SERVICE_NAME, …) without what the door refuses."""
-    attributes = Resource.create().attributes
-    return Resource({key: attributes[key] for key in RESOURCE_KEYS if key in attributes})
+    """Return the environment's resource (OTEL_SERVICE_NAME, …) without what the door refuses.
+
+    Resource.create() starts threads, which a process that is about to exit cannot do any more.
+    """
+    found = OTELResourceDetector().detect().attributes
+    kept = {key: found[key] for key in RESOURCE_KEYS if key in found}
+    return Resource({SERVICE_NAME: "unknown_service", **kept})
 
 
 def timeout(signal: str = "LOGS") -> float | None:
@@ -111,8 +115,8 @@ class _ExporterLog(logging.Filter):
         if exporter is None:
             return True
         for argument in record.args if isinstance(record.args, tuple) else ():
-            if isinstance(argument, grpc.StatusCode):
-                exporter.grpc_status = argument
+            if isinstance(argument, Enum) and type(argument).__name__ == "StatusCode":
+                exporter.grpc_status = argument.name
         exporter.last_error = record.getMessage()[:300]
         return False
 
@@ -136,7 +140,7 @@ class Exporter:
         self._hash_key = admin_id_hash_key.encode()
         self._resource = resource()
         self._session: _Session | None = None
-        self.grpc_status: grpc.StatusCode | None = None
+        self.grpc_status = ""
         self.last_error = ""
         self._exporter: LogRecordExporter
         if protocol() == GRPC:
@@ -144,8 +148,6 @@ class Exporter:
 
             self._exporter = GrpcExporter(timeout=timeout())
         else:
-            from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpExporter
-
             self._session = _Session()
             self._exporter = HttpExporter(timeout=timeout(), session=self._session)
 
@@ -182,7 +184,7 @@ class Exporter:
         if self._session is not None:
             self._session.sent = False
             self._session.status = None
-        self.grpc_status = None
+        self.grpc_status = ""
         self.last_error = ""
         _exporter_log.exporting.exporter = self
         try:
@@ -194,7 +196,7 @@ class Exporter:
         finally:
             _exporter_log.exporting.exporter = None
         if self._session is None:
-            refused = self.grpc_status is grpc.StatusCode.INVALID_ARGUMENT
+            refused = self.grpc_status == "INVALID_ARGUMENT"
         else:
             # Never sent: it could not be encoded, or is larger than the exporter's limit.
             refused = not self._session.sent or self._session.status in (400, 413)

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypedDi
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
+# Imported here and not at the first event: a process that is about to exit can no longer import it.
+from ._otel import Delivery, Exporter
 from .events import PIPELINE_REPORTED, AttributeValue, Event, Kind
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
-
-    from ._otel import Exporter
 
 logger = logging.getLogger("otel_intel")
 
@@ -284,8 +284,6 @@ class Pipeline:
 
     def _send(self, count: int) -> bool:
         """Send the oldest events; halve what is refused until the bad one is alone, and drop only that."""
-        from ._otel import Delivery
-
         exporter = self._connected()
         if exporter is None:
             return False
@@ -309,8 +307,6 @@ class Pipeline:
     def _connected(self) -> Exporter | None:
         if self._exporter is None:
             try:
-                from ._otel import Exporter
-
                 self._exporter = Exporter(self._hash_key)
             except Exception as error:  # noqa: BLE001 (a bad variable must not end the thread; it is said once)
                 self._log_once("failed", "Events cannot be delivered: %s", error)
@@ -338,8 +334,6 @@ class Pipeline:
 
     def _report(self) -> bool:
         """Send the counters of each kind; they are cumulative, so that a lost report loses nothing."""
-        from ._otel import Delivery
-
         exporter = self._connected()
         if exporter is None:
             return False
