@@ -168,7 +168,7 @@ def test_exit_keeps_its_deadline_and_says_what_was_lost(fault: str, sink: Sink) 
 
 
 def test_the_page_never_waits_for_a_black_hole(sink: Sink) -> None:
-    sink.answer = lambda request: 200 if sink.done.wait(30) else 200
+    sink.answer = lambda request: int(sink.done.wait(30)) * 200
     result = run(
         """
 started = time.monotonic()
