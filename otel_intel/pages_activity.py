@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from django.http import QueryDict
+
 from .pages_charts import Chart, Series
 from .pages_filters import Filters
 from .pages_format import number, tone, words
 from .pages_log import Context
 from .pages_logs import VIEWS
 from .pages_people import display_names
+from .pages_rows import link
 from .pages_tables import Cell, Header, Table
 from .reader import Parameter, Reader
 
@@ -25,12 +28,12 @@ class _Hour(NamedTuple):
     events: int
 
 
-def activity_context(reader: Reader, filters: Filters) -> Context:
+def activity_context(reader: Reader, filters: Filters, query: QueryDict) -> Context:
     """Return the busiest admins and the hours of the day, for the range, the admin and the engine version."""
-    return {"admins": _top_admins(reader, filters), "hours": _hours(reader, filters)}
+    return {"admins": _top_admins(reader, filters, query), "hours": _hours(reader, filters, query)}
 
 
-def _top_admins(reader: Reader, filters: Filters) -> Table:
+def _top_admins(reader: Reader, filters: Filters, query: QueryDict) -> Table:
     sums = ", ".join(f"toInt64(sum({column})) AS {column}" for column in _COLUMNS)
     total = " + ".join(_COLUMNS)
     admins = reader.rows(
@@ -46,16 +49,18 @@ def _top_admins(reader: Reader, filters: Filters) -> Table:
     columns = (*_COLUMNS, "total")
     rows = [
         [
-            Cell(admin := str(row["admin_id"]), names.get(admin, admin), "admin", title=f"id {admin}"),
+            Cell(
+                admin := str(row["admin_id"]), names.get(admin, admin), "admin", link(query, admin=admin), f"id {admin}"
+            ),
             *(Cell(row[column], number(int(str(row[column]))), "number") for column in columns),
         ]
         for row in admins
     ]
     heads = [Header(words(column).capitalize(), "number") for column in columns]
-    return Table("top-admins", f"The {TOP} busiest", [Header("Admin"), *heads], rows, "?csv=top-admins")
+    return Table("top-admins", f"The {TOP} busiest", [Header("Admin"), *heads], rows, link(query, csv="top-admins"))
 
 
-def _hours(reader: Reader, filters: Filters) -> Chart:
+def _hours(reader: Reader, filters: Filters, query: QueryDict) -> Chart:
     hours = reader.rows(
         _Hour,
         "SELECT toHour(timestamp, 'UTC') AS hour, view_kind, count() AS events FROM metrics.admin_views"
@@ -74,10 +79,10 @@ def _hours(reader: Reader, filters: Filters) -> Chart:
         "Hour",
         [f"{hour:02d}" for hour in range(24)],
         [
-            Series(words(kind), tone(kind), [counts.get((kind, hour), 0) for hour in range(24)])
+            Series(words(kind), [counts.get((kind, hour), 0) for hour in range(24)], [tone(kind)])
             for kind in _KINDS
         ],
-        "?csv=activity-by-hour",
+        link(query, csv="activity-by-hour"),
     )  # fmt: skip
 
 

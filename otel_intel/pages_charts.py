@@ -21,13 +21,13 @@ class Series:
 
     Args:
         title: What the legend says.
-        tone: Name of its colour, the CSS property ``--tone-<tone>``.
         values: One for each label; None is a gap.
+        tones: Names of its colours, the CSS properties ``--tone-<tone>``: one, or one for each bar.
     """
 
     title: str
-    tone: str
     values: Sequence[float | None]
+    tones: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,9 @@ class Chart:
             "kind": self.kind,
             "unit": self.unit,
             "labels": self.labels,
-            "series": [{"title": series.title, "tone": series.tone, "values": series.values} for series in self.series],
+            "series": [
+                {"title": series.title, "tones": series.tones, "values": series.values} for series in self.series
+            ],
         }
 
     @property

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from django.http import QueryDict
+
 from .events import OUTCOME_STATUSES
 from .pages_charts import Chart, Series
 from .pages_filters import Filters
 from .pages_format import hours, number, percent, tone, words
 from .pages_log import Context
+from .pages_rows import link
 from .pages_tables import Cell, Header, Table
 from .reader import Parameter, Reader
 
@@ -32,25 +35,38 @@ class _Status(NamedTuple):
     buckets: list[int]
 
 
-def outcomes_context(reader: Reader, filters: Filters) -> Context:
+def outcomes_context(reader: Reader, filters: Filters, query: QueryDict) -> Context:
     """Return the distribution and the times to resolution, for the range and the engine version."""
     rows = {row.outcome_status: row for row in _statuses(reader, filters)}
     statuses = [rows.get(status) or _Status(status, 0, 0, None, None, None, [0] * len(_BUCKETS))
                 for status in OUTCOME_STATUSES]  # fmt: skip
+    tones = [tone(status.outcome_status) for status in statuses]
     return {
-        "distribution": _distribution(statuses),
+        "distribution": _distribution(statuses, link(query, csv="outcome-distribution")),
         "shares": Chart(
-            "outcome-distribution", "Outcomes", "bar", "count", "Outcome",
+            "outcomes",
+            "Outcomes",
+            "bar",
+            "count",
+            "Outcome",
             [words(status.outcome_status) for status in statuses],
-            [Series("signals", "outcome", [status.outcomes for status in statuses])],
+            [Series("signals", [status.outcomes for status in statuses], tones)],
+            link(query, csv="outcomes"),
         ),
         "resolution": Chart(
-            "time-to-resolution", "Time to resolution", "stacked", "count", "Time",
+            "time-to-resolution",
+            "Time to resolution",
+            "stacked",
+            "count",
+            "Time",
             [title for title, _, _ in _BUCKETS],
-            [Series(words(row.outcome_status), tone(row.outcome_status), row.buckets) for row in statuses],
-            "?csv=time-to-resolution",
+            [
+                Series(words(status.outcome_status), status.buckets, [colour])
+                for status, colour in zip(statuses, tones, strict=True)
+            ],
+            link(query, csv="time-to-resolution"),
         ),
-    }  # fmt: skip
+    }
 
 
 def _statuses(reader: Reader, filters: Filters) -> list[_Status]:
@@ -76,7 +92,7 @@ def _statuses(reader: Reader, filters: Filters) -> list[_Status]:
     )
 
 
-def _distribution(statuses: list[_Status]) -> Table:
+def _distribution(statuses: list[_Status], csv_url: str) -> Table:
     total = sum(status.outcomes for status in statuses)
     rows = [
         [
@@ -95,5 +111,5 @@ def _distribution(statuses: list[_Status]) -> Table:
         "Outcomes and time to resolution",
         [Header("Outcome"), *(Header(head, "number") for head in heads)],
         rows,
-        "?csv=outcome-distribution",
+        csv_url,
     )

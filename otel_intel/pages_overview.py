@@ -18,7 +18,7 @@ from .pages_format import NONE, duration, number, percent, tone, words
 from .pages_log import Context
 from .pages_logs import EVENTS, OUTCOMES, VIEWS, Log
 from .pages_rows import log_table
-from .pages_summary import WINDOWS, Change, Quantiles, Summary, Totals, change, decision_quantiles
+from .pages_summary import WINDOWS, Change, Summary, Totals, change
 from .pages_tables import Cell, Header, Table
 from .pages_trends import trend_charts
 from .reader import Reader
@@ -96,15 +96,15 @@ def overview_context(reader: Reader, last: date) -> Context:
     events = _recent(reader, EVENTS, "recommendation-events", "Latest recommendation events", summary)
     outcomes = _recent(reader, OUTCOMES, "outcome-snapshots", "Latest outcomes", summary)
     activity = _recent(reader, VIEWS, "view-telemetry", "Latest activity", summary)
+    summary.wait()
     if summary.is_empty and not activity.rows:
         return {"is_empty": True}
-    quantiles = decision_quantiles(reader, last)
     return {
         "is_empty": False,
         "last": str(last),
-        "cards": [(metric.title, _figures(metric, summary, quantiles)) for metric in _METRICS],
+        "cards": [(metric.title, _figures(metric, summary)) for metric in _METRICS],
         "distributions": [(days, _distribution(summary, days)) for days in WINDOWS],
-        "metrics": _metrics_table(summary, quantiles),
+        "metrics": _metrics_table(summary),
         "versions": _versions(summary),
         "events": events,
         "outcomes": outcomes,
@@ -113,14 +113,15 @@ def overview_context(reader: Reader, last: date) -> Context:
     }
 
 
-def _figures(metric: _Metric, summary: Summary, quantiles: dict[int, Quantiles]) -> list[Figure]:
+def _figures(metric: _Metric, summary: Summary) -> list[Figure]:
     figures = []
     for days in WINDOWS:
         now, before = summary.window(days), summary.window(days, before=1)
         moved = change(metric.value, now, before, relative=metric.relative, more_is_good=metric.more_is_good)
         more = ""
         if metric.shown is duration:
-            more = f"half in {duration(quantiles[days].p50_ms)}, 90 % in {duration(quantiles[days].p90_ms)}"
+            spread = summary.quantiles[days]
+            more = f"half in {duration(spread.p50_ms)}, 90 % in {duration(spread.p90_ms)}"
         figures.append(Figure(days, metric.shown(metric.value(now)), moved, metric.base(now), more))
     return figures
 
@@ -154,10 +155,11 @@ def _distribution(summary: Summary, days: int) -> list[Part]:
 
 def _recent(reader: Reader, log: Log, page: str, caption: str, summary: Summary) -> Table:
     rows, _ = log.page(reader, Filters(summary.first, summary.last), RECENT)
-    return log_table(log, rows, caption, QueryDict(), page=reverse(page))
+    without = () if log is EVENTS else ("is_first", "trace_id")  # two tables stand side by side
+    return log_table(log, rows, caption, QueryDict(), page=reverse(page), without=without)
 
 
-def _metrics_table(summary: Summary, quantiles: dict[int, Quantiles]) -> Table:
+def _metrics_table(summary: Summary) -> Table:
     lines: list[tuple[str, Callable[[Totals], float | None]]] = [
         ("viewed", lambda totals: totals.viewed),
         ("accepted", lambda totals: totals.accepted),
@@ -176,12 +178,10 @@ def _metrics_table(summary: Summary, quantiles: dict[int, Quantiles]) -> Table:
         ("false_positive_rate", lambda totals: totals.false_positive_rate),
     ]
     windows = [(days, before) for days in WINDOWS for before in (0, 1)]
-    rows = [
-        [Cell(title), *(Cell(value(summary.window(days, before=before))) for days, before in windows)]
-        for title, value in lines
-    ]
+    totals = [summary.window(days, before=before) for days, before in windows]
+    rows = [[Cell(title), *(Cell(value(of_window)) for of_window in totals)] for title, value in lines]
     for key in ("p50_ms", "p90_ms"):
-        cells = [Cell(None if before else getattr(quantiles[days], key)) for days, before in windows]
+        cells = [Cell(None if before else getattr(summary.quantiles[days], key)) for days, before in windows]
         rows.append([Cell(f"decision_time_{key}"), *cells])
     heads = [Header(f"{'before_' if before else ''}last_{days}_days") for days, before in windows]
     return Table("metrics", "The five metrics", [Header("metric"), *heads], rows, "?csv=metrics")

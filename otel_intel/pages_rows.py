@@ -77,7 +77,13 @@ def link(query: QueryDict, **changes: str) -> str:
 
 
 def log_table(
-    log: Log, rows: Sequence[Row], caption: str, query: QueryDict, filters: Filters | None = None, page: str = ""
+    log: Log,
+    rows: Sequence[Row],
+    caption: str,
+    query: QueryDict,
+    filters: Filters | None = None,
+    page: str = "",
+    without: Sequence[str] = (),
 ) -> Table:
     """Return the rows as a page shows them.
 
@@ -88,9 +94,10 @@ def log_table(
         query: ``request.GET``; links keep the filters in it.
         filters: How they are sorted; None without links that sort.
         page: Address of the log's own page, for links from other pages.
+        without: Columns to leave out.
     """
     names = display_names(row["admin_id"] for row in rows)
-    columns = _COLUMNS[log.name]
+    columns = [column for column in _COLUMNS[log.name] if column.key not in without]
     return Table(
         log.name,
         caption,

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
 from .metrics import first_day
-from .reader import Reader
+from .reader import Parameter, Reader
 
 WINDOWS: Final = (7, 30)
 
+_ACTIONS: Final = ("viewed", "accepted", "ignored", "overridden")
+_STATUSES: Final = ("resolved", "escalated", "no_action", "false_positive")
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+
+def _sums(view: str, *columns: str) -> str:
+    sums = ", ".join(f"toInt64(sum({column})) AS {column}" for column in columns)
+    return (
+        f"SELECT day, engine_version, {sums} FROM metrics.{view}"  # noqa: S608 (constants)
+        " WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day, engine_version"
+    )
+
+
+def _times() -> str:
+    # One pass over the decisions: the totals of each day, and in one more row the windows' quantiles by nearest rank.
+    histograms = [f"sumMapIf(histogram, day >= {{first_{days}:Date}})" for days in WINDOWS]
+    quantiles = ", ".join(
+        f"arrayReduce('quantilesExactWeighted(0.5, 0.9)', mapKeys({histogram}), mapValues({histogram}))"
+        for histogram in histograms
+    )
+    return (
+        "SELECT day, engine_version, grouping(day) AS is_total, toInt64(sum(samples)) AS samples,"  # noqa: S608
+        f" toInt64(sum(sum_ms)) AS sum_ms, [{quantiles}] AS quantiles FROM metrics.decision_times_daily"
+        " WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY GROUPING SETS ((day, engine_version), ())"
+    )
+
+
+class Totals(NamedTuple):
     """Add up what happened in some days."""
 
     viewed: int = 0
@@ -28,9 +51,6 @@ class Totals:
     escalated: int = 0
     no_action: int = 0
     false_positive: int = 0
-
-    def __add__(self, other: Totals) -> Totals:
-        return Totals(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def decisions(self) -> int:
@@ -78,11 +98,10 @@ class Totals:
 
 
 class Quantiles(NamedTuple):
-    """Hold the spread of decision times over the last ``days`` days, in milliseconds."""
+    """Hold the spread of decision times in a window, in milliseconds; None without samples."""
 
-    days: int
-    p50_ms: float | None
-    p90_ms: float | None
+    p50_ms: float | None = None
+    p90_ms: float | None = None
 
 
 class _Key(NamedTuple):
@@ -90,15 +109,8 @@ class _Key(NamedTuple):
     engine_version: str
 
 
-_COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "recommendations_daily": ("viewed", "accepted", "ignored", "overridden"),
-    "decision_times_daily": ("samples", "sum_ms"),
-    "outcomes_daily": ("resolved", "escalated", "no_action", "false_positive"),
-}
-
-
 class Summary:
-    """Read the daily totals of some days, by engine version, in three queries.
+    """Read the daily totals of some days, by engine version: three queries start at once, ``wait`` ends them.
 
     Args:
         reader: Answers them.
@@ -108,18 +120,38 @@ class Summary:
 
     def __init__(self, reader: Reader, first: date, last: date) -> None:
         self.first, self.last = first, last
-        self._totals: dict[_Key, Totals] = defaultdict(Totals)
-        for view, columns in _COUNTS.items():
-            sums = ", ".join(f"toInt64(sum({column})) AS {column}" for column in columns)
-            reader.rows(
-                self._add,
-                f"SELECT day, engine_version, {sums} FROM metrics.{view}"  # noqa: S608 (constants)
-                " WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day, engine_version",
-                {"first": first, "last": last},
-            )
+        self.quantiles: dict[int, Quantiles] = {days: Quantiles() for days in WINDOWS}
+        self._totals: dict[_Key, list[Totals]] = defaultdict(list)
+        parameters: dict[str, Parameter] = {"first": first, "last": last}
+        self._answers = (
+            reader.start(self._add, _sums("recommendations_daily", *_ACTIONS), parameters),
+            reader.start(self._add, _sums("outcomes_daily", *_STATUSES), parameters),
+            reader.start(
+                self._add_times,
+                _times(),
+                parameters | {f"first_{days}": first_day(days, last) for days in WINDOWS},
+            ),
+        )
+
+    def wait(self) -> None:
+        """Wait for the totals; nothing else works before."""
+        for answer in self._answers:
+            answer()
+        for days in WINDOWS:
+            if not self.window(days).samples:
+                self.quantiles[days] = Quantiles()  # ClickHouse's quantile of nothing is a number
 
     def _add(self, day: date, engine_version: str, **counts: int) -> None:
-        self._totals[_Key(day, engine_version)] += Totals(**counts)
+        self._totals[_Key(day, engine_version)].append(Totals(**counts))
+
+    def _add_times(
+        self, day: date, engine_version: str, is_total: int, quantiles: list[list[float]], **counts: int
+    ) -> None:
+        if is_total:
+            for days, values in zip(WINDOWS, quantiles, strict=True):
+                self.quantiles[days] = Quantiles(*values)
+        else:
+            self._add(day, engine_version, **counts)
 
     @property
     def is_empty(self) -> bool:
@@ -128,7 +160,7 @@ class Summary:
 
     def between(self, first: date, last: date) -> Totals:
         """Return the totals of some days, both included."""
-        return _sum(totals for key, totals in self._totals.items() if first <= key.day <= last)
+        return _sum(totals for key, parts in self._totals.items() if first <= key.day <= last for totals in parts)
 
     def window(self, days: int, *, before: int = 0) -> Totals:
         """Return the totals of a window: the last ``days`` days, or the ``before``-th such window before it."""
@@ -138,30 +170,20 @@ class Summary:
     def by_version(self, days: int) -> list[tuple[str, Totals]]:
         """Return the totals of the last ``days`` days for each engine version, the busiest first."""
         first = first_day(days, self.last)
-        versions: dict[str, Totals] = defaultdict(Totals)
-        for key, totals in self._totals.items():
+        versions: dict[str, list[Totals]] = defaultdict(list)
+        for key, parts in self._totals.items():
             if key.day >= first:
-                versions[key.engine_version] += totals
-        return sorted(versions.items(), key=lambda item: (-item[1].viewed - item[1].decisions, item[0]))
+                versions[key.engine_version] += parts
+        totals = [(version, _sum(parts)) for version, parts in versions.items()]
+        return sorted(totals, key=lambda item: (-item[1].viewed - item[1].decisions, item[0]))
 
     def by_day(self, days: int) -> list[tuple[date, Totals]]:
         """Return the totals of each of the last ``days`` days, in order."""
-        by_day: dict[date, Totals] = defaultdict(Totals)
-        for key, totals in self._totals.items():
-            by_day[key.day] += totals
+        by_day: dict[date, list[Totals]] = defaultdict(list)
+        for key, parts in self._totals.items():
+            by_day[key.day] += parts
         all_days = [self.last - timedelta(days=back) for back in range(days - 1, -1, -1)]
-        return [(day, by_day[day]) for day in all_days]
-
-
-def decision_quantiles(reader: Reader, last: date) -> dict[int, Quantiles]:
-    """Return the spread of decision times for each of the overview's windows."""
-    sql = " UNION ALL ".join(
-        f"SELECT {days} AS days, p50_ms, p90_ms FROM metrics.decision_time_between("  # noqa: S608 (constants)
-        f"first_day = {{first_{days}:Date}}, last_day = {{last:Date}}, engine_version = '', recommendation_type = '')"
-        for days in WINDOWS
-    )
-    parameters = {f"first_{days}": first_day(days, last) for days in WINDOWS} | {"last": last}
-    return {row.days: row for row in reader.rows(Quantiles, sql, parameters)}
+        return [(day, _sum(by_day[day])) for day in all_days]
 
 
 class Change(NamedTuple):
@@ -200,7 +222,7 @@ def change(
 
 
 def _sum(totals: Iterable[Totals]) -> Totals:
-    return sum(totals, Totals())
+    return Totals(*map(sum, zip(*totals, strict=True)))
 
 
 def _ratio(part: int, whole: int) -> float | None:

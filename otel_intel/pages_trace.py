@@ -116,7 +116,7 @@ def _day(nanoseconds: int) -> date:
 def _events(reader: Reader, log: Log, filters: Filters, page: str, caption: str) -> Table:
     of_trace = replace(log, filters={**log.filters, "trace": "trace_id"})
     rows, _ = of_trace.page(reader, filters)
-    table = log_table(log, rows, caption, QueryDict(), page=reverse(page))
+    table = log_table(log, rows, caption, QueryDict(), page=reverse(page), without=("trace_id",))
     return replace(table, csv_url=f"?csv={log.name}&at={filters.start}")
 
 

@@ -68,7 +68,7 @@ def _chart(
         unit,
         "Day",
         [str(day) for day, _ in days],
-        [Series(label, colour, [value(totals) for _, totals in days]) for label, colour, value in series],
+        [Series(label, [value(totals) for _, totals in days], [colour]) for label, colour, value in series],
         f"?csv={name}",
     )
 

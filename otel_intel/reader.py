@@ -66,6 +66,12 @@ class Reader:
         Raises:
             TelemetryUnavailable: On any failure, at the deadline at the latest.
         """
+        return self.start(into, sql, parameters)()
+
+    def start(
+        self, into: Callable[..., Row], sql: str, parameters: Mapping[str, Parameter] | None = None
+    ) -> Callable[[], list[Row]]:
+        """Start a query beside others; the function returned waits for it and does what ``rows`` does."""
         _stuck[:] = [thread for thread in _stuck if thread.is_alive()]
         if len(_stuck) >= MAX_STUCK:
             raise self._unavailable(f"has not answered {MAX_STUCK} earlier queries")
@@ -78,19 +84,22 @@ class Reader:
             except Exception as error:  # noqa: BLE001 (whatever it is, the caller raises it)
                 answers.put(([], error))
 
+        def answer() -> list[Row]:
+            try:
+                rows, error = answers.get(timeout=max(0.0, self._until - time.monotonic()))
+            except Empty:
+                _stuck.append(thread)
+                if client := _clients.pop(self._key, None):
+                    client.close()
+                raise self._unavailable(f"did not answer within {self._seconds:g} s") from None
+            if error is not None:
+                raise self._unavailable(_reason(error)) from error
+            return [into(**row) for row in rows]
+
         # A socket's timeout is per read: a server that answers byte by byte would hold the caller for ever.
         thread = Thread(target=work, name="otel-intel-query", daemon=True)
         thread.start()
-        try:
-            rows, error = answers.get(timeout=max(0.0, self._until - time.monotonic()))
-        except Empty:
-            _stuck.append(thread)
-            if client := _clients.pop(self._key, None):
-                client.close()
-            raise self._unavailable(f"did not answer within {self._seconds:g} s") from None
-        if error is not None:
-            raise self._unavailable(_reason(error)) from error
-        return [into(**row) for row in rows]
+        return answer
 
     def _client(self) -> Client:
         from clickhouse_connect import get_client

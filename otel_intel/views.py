@@ -9,7 +9,7 @@ from functools import wraps
 from typing import TypeVar, cast
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -65,7 +65,7 @@ def dashboard(request: HttpRequest) -> HttpResponseBase:
 @staff_page
 def recommendation_events(request: HttpRequest) -> HttpResponseBase:
     """Show the log of recommendations viewed, accepted, ignored and overridden."""
-    return _log_page(request, "otel_intel/events.html", EVENTS, lambda reader, filters: {})
+    return _log_page(request, "otel_intel/events.html", EVENTS, lambda *_: {})
 
 
 @staff_page
@@ -91,14 +91,15 @@ def trace(request: HttpRequest, trace_id: str) -> HttpResponseBase:
 
 
 def _log_page(
-    request: HttpRequest, template: str, log: Log, charts: Callable[[Reader, Filters], Context]
+    request: HttpRequest, template: str, log: Log, charts: Callable[[Reader, Filters, QueryDict], Context]
 ) -> HttpResponseBase:
     filters = read_filters(request.GET, tuple(log.filters), log.choices, log.sort_names)
     if request.GET.get("csv") == log.name:
         slices = log.slices(replace(filters, cursor=None))
         return csv_response(request, log.name, log_lines(log, slices))
     reader = Reader()
-    return _page(request, template, log_context(reader, log, filters, request.GET) | charts(reader, filters))
+    context = log_context(reader, log, filters, request.GET) | charts(reader, filters, request.GET)
+    return _page(request, template, context)
 
 
 def _page(request: HttpRequest, template: str, context: Context) -> HttpResponseBase:

@@ -34,8 +34,8 @@
         datasets: data.series.map((series, index) => ({
           label: series.title,
           data: series.values,
-          backgroundColor: colour(`--tone-${series.tone}`),
-          borderColor: colour(line ? `--tone-${series.tone}` : "--panel"),
+          backgroundColor: series.tones.map((tone) => colour(`--tone-${tone}`)),
+          borderColor: colour(line ? `--tone-${series.tones[0]}` : "--panel"),
           borderWidth: line ? 2 : { top: stacked ? 1 : 0 },
           borderDash: line && index ? [6, 4] : [],
           borderRadius: stacked ? 0 : 3,
@@ -55,13 +55,14 @@
           legend: {
             display: data.series.length > 1,
             position: "bottom",
-            labels: { boxWidth: 10, boxHeight: 10, padding: 14, usePointStyle: !line, pointStyle: "rectRounded" },
+            labels: { boxWidth: line ? 24 : 10, boxHeight: 8, padding: 14, usePointStyle: true, pointStyle: line ? "line" : "rectRounded" },
           },
           tooltip: {
             backgroundColor: colour("--tooltip"),
             titleColor: colour("--tooltip-text"),
             bodyColor: colour("--tooltip-text"),
             padding: 10,
+            usePointStyle: true,
             callbacks: { label: (item) => ` ${item.dataset.label}: ${write(item.parsed.y)}` },
           },
         },
