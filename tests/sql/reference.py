@@ -1,0 +1,204 @@
+"""The metrics' definitions in slow, obvious Python: what the SQL is compared with."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from tests.otlp import Record
+
+ACTIONS = ("VIEWED", "ACCEPTED", "IGNORED", "OVERRIDDEN")
+STATUSES = ("RESOLVED", "ESCALATED", "NO_ACTION", "FALSE_POSITIVE")
+VIEW_KINDS = ("dashboard.opened", "signal.detail_opened", "explanation.expanded", "note.created")
+SEVEN_DAYS_MS = 7 * 24 * 3600 * 1000
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a metric is asked for; '' means all."""
+
+    first_day: date
+    last_day: date
+    engine_version: str = ""
+    recommendation_type: str = ""
+
+
+class Fact:
+    """One event, as its first copy to arrive has it."""
+
+    def __init__(self, record: Record) -> None:
+        get = record.attributes.get
+        self.uid: str = record.attributes["log.record.uid"]
+        self.name = record.name.removeprefix("intel.")
+        self.time_ns = record.time_ns
+        self.ms = record.time_ns // 10**6
+        self.day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=record.time_ns // 10**9)).date()
+        self.service: str = record.resource["service.name"]
+        self.version: str = get("intel.engine.version")
+        self.signal: str = get("intel.risk_signal.id")
+        self.admin: str = get("intel.admin.id")
+        self.type: str = get("intel.recommendation.type")
+        self.confidence: str = get("intel.recommendation.confidence")
+        self.given_ms: int | None = get("intel.decision.time_ms")
+        self.status: str = get("intel.outcome.status")
+        self.hours: float | None = get("intel.outcome.resolution_time_hours")
+        self.action = self.name.split(".")[-1].upper()
+
+
+class Reference:
+    """The metrics of deliveries in the order of their arrival."""
+
+    def __init__(self, deliveries: Iterable[Record]) -> None:
+        facts: dict[str, Fact] = {}
+        for record in deliveries:
+            fact = Fact(record)
+            facts.setdefault(fact.uid, fact)
+        self.recommendations = [fact for fact in facts.values() if fact.name.startswith("recommendation.")]
+        self.outcomes = [fact for fact in facts.values() if fact.name == "signal.outcome_recorded"]
+        self.views = [fact for fact in facts.values() if fact.name in VIEW_KINDS]
+
+    @cached_property
+    def decisions(self) -> list[tuple[Fact, int | None]]:
+        """Every decision with its time in milliseconds."""
+        return [
+            (fact, fact.given_ms if fact.given_ms is not None else self._paired_ms(fact))
+            for fact in self.recommendations
+            if fact.action != "VIEWED"
+        ]
+
+    def _paired_ms(self, decision: Fact) -> int | None:
+        def order(fact: Fact) -> tuple[int, int, str]:
+            return fact.ms, ACTIONS.index(fact.action), fact.uid
+
+        earlier = [
+            fact
+            for fact in self.recommendations
+            if (fact.signal, fact.admin) == (decision.signal, decision.admin) and order(fact) < order(decision)
+        ]
+        decided = [order(fact) for fact in earlier if fact.action != "VIEWED"]
+        views = [
+            fact.ms
+            for fact in earlier
+            if fact.action == "VIEWED"
+            and (not decided or order(fact) > max(decided))
+            and decision.ms - fact.ms <= SEVEN_DAYS_MS
+        ]
+        return decision.ms - min(views) if views else None
+
+    @cached_property
+    def first_outcomes(self) -> list[Fact]:
+        """The outcome of each signal: the first by (time, uid)."""
+        by_signal = defaultdict(list)
+        for fact in self.outcomes:
+            by_signal[fact.signal].append(fact)
+        return [min(facts, key=lambda fact: (fact.time_ns, fact.uid)) for facts in by_signal.values()]
+
+    @staticmethod
+    def _within(fact: Fact, window: Window) -> bool:
+        return (
+            window.first_day <= fact.day <= window.last_day
+            and window.engine_version in ("", fact.version)
+            and window.recommendation_type in ("", fact.type)
+        )
+
+    def _actions(self, window: Window) -> Counter[str]:
+        return Counter(fact.action for fact in self.recommendations if self._within(fact, window))
+
+    def acceptance_rate(self, window: Window) -> dict[str, Any]:
+        """As metrics.acceptance_rate_between."""
+        n = self._actions(window)
+        decisions = n["ACCEPTED"] + n["IGNORED"] + n["OVERRIDDEN"]
+        return {
+            **{action.lower(): n[action] for action in ACTIONS},
+            "decisions": decisions,
+            "acceptance_rate": rate(n["ACCEPTED"], n["VIEWED"]),
+            "acceptance_share": rate(n["ACCEPTED"], decisions),
+        }
+
+    def override_rate(self, window: Window) -> dict[str, Any]:
+        """As metrics.override_rate_between."""
+        n = self._actions(window)
+        decisions = n["ACCEPTED"] + n["IGNORED"] + n["OVERRIDDEN"]
+        return {
+            "decisions": decisions,
+            "overridden": n["OVERRIDDEN"],
+            "override_rate": rate(n["OVERRIDDEN"], decisions),
+        }
+
+    def decision_time(self, window: Window) -> dict[str, Any]:
+        """As metrics.decision_time_between."""
+        samples = sorted(ms for fact, ms in self.decisions if ms is not None and self._within(fact, window))
+        return {
+            "samples": len(samples),
+            "average_ms": rate(sum(samples), len(samples)),
+            "p50_ms": nearest_rank(samples, Fraction(1, 2)),
+            "p90_ms": nearest_rank(samples, Fraction(9, 10)),
+        }
+
+    def outcome_distribution(self, window: Window) -> list[dict[str, Any]]:
+        """As metrics.outcome_distribution_between."""
+        n = Counter(fact.status for fact in self.first_outcomes if self._within(fact, window))
+        return [
+            {"outcome_status": s, "count": n[s], "share": rate(n[s], n.total()), "outcomes": n.total()}
+            for s in STATUSES
+        ]
+
+    def false_positive_rate(self, window: Window) -> dict[str, Any]:
+        """As metrics.false_positive_rate_between."""
+        n = Counter(fact.status for fact in self.first_outcomes if self._within(fact, window))
+        return {
+            "outcomes": n.total(),
+            "false_positives": n["FALSE_POSITIVE"],
+            "false_positive_rate": rate(n["FALSE_POSITIVE"], n.total()),
+        }
+
+    def recommendations_daily(self) -> dict[tuple[Any, ...], tuple[int, ...]]:
+        """Counts of ACTIONS by (day, service, version, type, confidence)."""
+        n = Counter(
+            ((fact.day, fact.service, fact.version, fact.type, fact.confidence), fact.action)
+            for fact in self.recommendations
+        )
+        return {key: tuple(n[key, action] for action in ACTIONS) for key, _ in n}
+
+    def decision_times_daily(self) -> dict[tuple[Any, ...], dict[int, int]]:
+        """Samples by milliseconds, by (day, service, version, type, confidence)."""
+        daily: dict[tuple[Any, ...], Counter[int]] = defaultdict(Counter)
+        for fact, ms in self.decisions:
+            if ms is not None:
+                daily[fact.day, fact.service, fact.version, fact.type, fact.confidence][ms] += 1
+        return {key: dict(samples) for key, samples in daily.items()}
+
+    def outcomes_daily(self) -> dict[tuple[Any, ...], tuple[float, ...]]:
+        """Counts of STATUSES, outcomes with hours and the hours' sum, by (day, service, version)."""
+        groups = defaultdict(list)
+        for fact in self.first_outcomes:
+            groups[fact.day, fact.service, fact.version].append(fact)
+        return {
+            key: (
+                *(sum(fact.status == status for fact in facts) for status in STATUSES),
+                sum(fact.hours is not None for fact in facts),
+                sum(fact.hours or 0 for fact in facts),
+            )
+            for key, facts in groups.items()
+        }
+
+    def engagement_daily(self) -> dict[tuple[Any, ...], tuple[int, ...]]:
+        """Counts of VIEW_KINDS by (day, service, version, admin)."""
+        n = Counter(((fact.day, fact.service, fact.version, fact.admin), fact.name) for fact in self.views)
+        return {key: tuple(n[key, kind] for kind in VIEW_KINDS) for key, _ in n}
+
+
+def rate(numerator: int, denominator: int) -> float | None:
+    """Return the fraction; None where it is undefined."""
+    return float(Fraction(numerator, denominator)) if denominator else None
+
+
+def nearest_rank(ordered: list[int], q: Fraction) -> int | None:
+    """Return the ceil(q * n)-th smallest."""
+    return ordered[math.ceil(q * len(ordered)) - 1] if ordered else None
