@@ -1,0 +1,245 @@
+"""OTLP straight into ClickHouse: what is stored, what is not, and where it goes."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+
+import pytest
+from opentelemetry._logs import LogRecord
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.trace import Link, Status, StatusCode
+
+from otel_intel import events
+from otel_intel.resources import folder
+from tests.otlp import Record, event, logs_request, post, send
+from tests.servers import ClickHouse
+
+MARKER = "someone@example.org"
+
+
+def _holders(clickhouse: ClickHouse, marker: str) -> list[str]:
+    """Return every table of the two databases that has the marker anywhere in a row."""
+    tables = clickhouse.rows(
+        "SELECT database, name FROM system.tables WHERE database = 'intel' AND engine LIKE '%MergeTree'", role="admin"
+    )
+    return [
+        table["name"]
+        for table in tables
+        if clickhouse.value(
+            f"SELECT count() FROM {table['database']}.{table['name']}"
+            f" WHERE position(toString(tuple(*)), '{marker}') > 0",
+            role="admin",
+        )
+    ]
+
+
+@pytest.mark.parametrize("compression", list(Compression))
+def test_stock_exporter_delivers(
+    clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch, compression: Compression
+) -> None:
+    for name, value in clickhouse.variables().items():
+        monkeypatch.setenv(name, value)
+    provider = LoggerProvider(Resource({"service.name": "shop"}))
+    provider.add_log_record_processor(SimpleLogRecordProcessor(OTLPLogExporter(compression=compression)))
+    record = event("recommendation.accepted", **{"intel.decision.time_ms": 450})
+    provider.get_logger("test").emit(
+        LogRecord(timestamp=record.time_ns, event_name=record.name, attributes=dict(record.attributes))
+    )
+    provider.shutdown()
+    [row] = clickhouse.rows("SELECT * FROM metrics.recommendation_events")
+    assert (row["event_id"], row["action"]) == (record.attributes["log.record.uid"], "ACCEPTED")
+    assert (row["decision_time_ms"], row["service_name"]) == (450, "shop")
+
+
+def test_row_of_a_record(clickhouse: ClickHouse) -> None:
+    record = replace(
+        event("note.created", time_ns=1_700_000_000_123_456_789, **{"intel.note.id": "7"}),
+        trace_id=bytes(range(16)),
+        span_id=bytes(range(8)),
+    )
+    send(clickhouse, record)
+    [row] = clickhouse.rows("SELECT *, toUnixTimestamp64Nano(timestamp) AS ns FROM metrics.admin_views")
+    assert row["ns"] == record.time_ns
+    assert row["trace_id"] == "000102030405060708090a0b0c0d0e0f"
+    assert row["span_id"] == "0001020304050607"
+    assert (row["view_kind"], row["note_id"], row["risk_signal_id"], row["admin_id"]) == (
+        "note.created",
+        "7",
+        "s1",
+        "a1",
+    )
+
+
+def test_absent_optionals_are_null(clickhouse: ClickHouse) -> None:
+    send(
+        clickhouse,
+        event("recommendation.accepted"),
+        event("signal.outcome_recorded", **{"intel.admin.id": None}),
+        event("dashboard.opened"),
+    )
+    assert clickhouse.value("SELECT decision_time_ms FROM metrics.recommendation_events") is None
+    [outcome] = clickhouse.rows("SELECT * FROM metrics.signal_outcomes")
+    assert (outcome["admin_id"], outcome["resolution_time_hours"], outcome["note_id"]) == (None, None, None)
+    assert clickhouse.value("SELECT risk_signal_id FROM metrics.admin_views") is None
+
+
+def test_zero_is_a_value(clickhouse: ClickHouse) -> None:
+    send(
+        clickhouse,
+        event("recommendation.accepted", **{"intel.decision.time_ms": 0}),
+        event("signal.outcome_recorded", **{"intel.outcome.resolution_time_hours": 0.0}),
+    )
+    assert clickhouse.value("SELECT decision_time_ms FROM metrics.recommendation_events") == 0
+    assert clickhouse.value("SELECT resolution_time_hours FROM metrics.signal_outcomes") == 0
+
+
+@pytest.mark.parametrize("hours", [1e-7, 0.1, 24.0, 1e21, 5e-324, 1.7976931348623157e308])
+def test_double_arrives_as_it_was_sent(clickhouse: ClickHouse, hours: float) -> None:
+    send(clickhouse, event("signal.outcome_recorded", **{"intel.outcome.resolution_time_hours": hours}))
+    assert clickhouse.value("SELECT resolution_time_hours FROM metrics.signal_outcomes") == hours
+
+
+def test_event_name_as_an_attribute(clickhouse: ClickHouse) -> None:
+    record = event("dashboard.opened", **{"otel.event.name": "intel.dashboard.opened"})
+    send(clickhouse, replace(record, name=""))
+    assert clickhouse.value("SELECT view_kind FROM metrics.admin_views") == "dashboard.opened"
+
+
+def test_observed_time_stands_in_for_a_missing_time(clickhouse: ClickHouse) -> None:
+    observed = 1_700_000_000_000_000_001
+    request = logs_request([event("dashboard.opened", time_ns=0)])
+    request.resource_logs[0].scope_logs[0].log_records[0].observed_time_unix_nano = observed
+    assert post(clickhouse, request.SerializeToString()).status_code == 200
+    assert (
+        clickhouse.value("SELECT toUnixTimestamp64Nano(timestamp) FROM metrics.admin_views")
+        == 1_700_000_000_000_000_001
+    )
+
+
+def test_foreign_record_goes_to_quarantine_only(clickhouse: ClickHouse) -> None:
+    send(clickhouse, Record("other.event", {"intel.admin.id": "a1"}, time.time_ns()))
+    assert clickhouse.rows("SELECT EventName, LogAttributes FROM intel.quarantine_logs", role="admin") == [
+        {"EventName": "other.event", "LogAttributes": {"intel.admin.id": "a1"}}
+    ]
+    assert clickhouse.value("SELECT count() FROM intel.otel_logs", role="admin") == 0
+
+
+def test_only_listed_keys_of_a_record_are_stored(clickhouse: ClickHouse) -> None:
+    known = event("dashboard.opened", email=MARKER, **{"intel.admin.email": MARKER, "user.tags": [MARKER]})
+    record = replace(known, resource={"service.name": "shop", "host.name": MARKER}, body=MARKER)
+    foreign = replace(record, name="other.event")
+    rejected = replace(record, name="intel.unknown")
+    request = logs_request([record, foreign, rejected])
+    for resource in request.resource_logs:
+        resource.schema_url = MARKER
+        [scope] = resource.scope_logs
+        scope.scope.attributes.extend(resource.resource.attributes)
+        scope.schema_url = MARKER
+        scope.log_records[0].severity_text = MARKER
+    assert post(clickhouse, request.SerializeToString()).status_code == 200
+    assert _holders(clickhouse, MARKER) == []
+    assert _holders(clickhouse, "shop")  # the search does find what is there
+
+
+def test_only_listed_keys_of_a_span_are_stored(clickhouse: ClickHouse) -> None:
+    variables = clickhouse.variables()
+    provider = TracerProvider(resource=Resource({"service.name": "shop", "host.name": MARKER}))
+    provider.add_span_processor(
+        SimpleSpanProcessor(
+            OTLPSpanExporter(
+                variables["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"],
+                headers=dict(pair.split("=", 1) for pair in variables["OTEL_EXPORTER_OTLP_HEADERS"].split(",")),
+            )
+        )
+    )
+    tracer = provider.get_tracer("test", attributes={"email": MARKER})
+    with tracer.start_as_current_span("GET signals/<pk>") as parent:
+        pass
+    link = Link(parent.get_span_context(), {"email": MARKER})
+    with tracer.start_as_current_span(
+        "POST signals/<pk>", links=[link], attributes={"email": MARKER, "http.url": f"/?q={MARKER}"}
+    ) as span:
+        span.set_attributes({"http.route": "signals/<pk>", "http.request.method": "POST", "http.status_code": 404})
+        span.add_event("mail", {"to": MARKER})
+        span.set_status(Status(StatusCode.ERROR, f"no such user {MARKER}"))
+    provider.shutdown()
+    assert _holders(clickhouse, MARKER) == []
+    [row] = clickhouse.rows("SELECT * FROM metrics.spans WHERE name = 'POST signals/<pk>'")
+    assert (row["route"], row["method"], row["status_code"], row["status"]) == ("signals/<pk>", "POST", 404, "Error")
+    assert row["trace_id"] == f"{span.get_span_context().trace_id:032x}"
+    assert row["service_name"] == "shop"
+    assert 0 <= row["duration_ms"] < 10_000
+    assert _holders(clickhouse, "signals/<pk>") == ["otel_traces"]
+
+
+def test_span_that_is_delivered_twice_is_one(clickhouse: ClickHouse) -> None:
+    variables = clickhouse.variables()
+    exporter = OTLPSpanExporter(
+        variables["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"],
+        headers=dict(pair.split("=", 1) for pair in variables["OTEL_EXPORTER_OTLP_HEADERS"].split(",")),
+    )
+    span = TracerProvider().get_tracer("test").start_span("GET /")
+    span.end()
+    for _ in range(2):
+        exporter.export([span])  # type: ignore[list-item]
+    exporter.shutdown()
+    assert clickhouse.value("SELECT count() FROM metrics.spans") == 1
+
+
+def test_one_broken_record_among_a_hundred(clickhouse: ClickHouse) -> None:
+    good = [event("recommendation.viewed") for _ in range(99)]
+    broken = event("recommendation.viewed", **{"intel.recommendation.confidence": "CERTAIN"})
+    send(clickhouse, *good[:50], broken, *good[50:])
+    assert clickhouse.value("SELECT count() FROM metrics.recommendation_events") == 99
+    [rejected] = clickhouse.rows("SELECT * FROM metrics.rejected_events")
+    assert rejected["reason"] == "invalid intel.recommendation.confidence"
+    assert rejected["event_id"] == broken.attributes["log.record.uid"]
+    assert rejected["attributes"] == broken.attributes
+
+
+@pytest.mark.parametrize("cut", [1, 40])
+def test_request_that_is_not_otlp_is_refused_whole(clickhouse: ClickHouse, cut: int) -> None:
+    body = logs_request([event("dashboard.opened")]).SerializeToString()[:-cut]
+    assert post(clickhouse, body).status_code >= 400
+    assert clickhouse.value("SELECT count() FROM intel.otel_logs", role="admin") == 0
+
+
+def test_history_of_many_months_in_one_request(clickhouse: ClickHouse) -> None:
+    month = 31 * 86_400 * 10**9
+    send(clickhouse, *(event("dashboard.opened", time_ns=time.time_ns() - n * month) for n in range(150)))
+    assert clickhouse.value("SELECT count() FROM metrics.admin_views") == 150
+
+
+def test_rows_of_one_request_arrive_in_its_order(clickhouse: ClickHouse) -> None:
+    records = [event("dashboard.opened") for _ in range(50)]
+    send(clickhouse, *records)
+    rows = clickhouse.rows("SELECT event_id FROM metrics.admin_views ORDER BY ingested_at")
+    assert [row["event_id"] for row in rows] == [record.attributes["log.record.uid"] for record in records]
+    assert clickhouse.value("SELECT uniqExact(ingested_at) FROM metrics.admin_views") == 50
+
+
+def _key_lists() -> list[set[str]]:
+    text = folder("clickhouse").joinpath("views", "30_door.sql").read_text(encoding="utf-8")
+    return [set(re.findall(r"'([^']+)'", keys)) for keys in re.findall(r"a\.key IN \(([^)]*)\)", text)]
+
+
+def test_allow_lists_are_the_catalogues() -> None:
+    resource_of_logs, record, resource_of_spans, span = _key_lists()
+    assert record == set(events.allowed_keys())
+    assert resource_of_logs == resource_of_spans == set(events.RESOURCE_KEYS)
+    assert span == {
+        "http.route",
+        "http.request.method",
+        "http.method",
+        "http.response.status_code",
+        "http.status_code",
+    }

@@ -1,0 +1,181 @@
+"""Every landing row ends in exactly one place, and what is rejected says why."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+
+from otel_intel.events import CATALOGUE, Event
+from otel_intel.migrate import migrate, read_steps
+from otel_intel.resources import folder
+from tests.otlp import Record, event, send
+from tests.servers import ClickHouse
+
+DAY = 86_400 * 10**9
+PLACES = ("recommendation_events", "signal_outcomes", "admin_views", "rejected_events", "pipeline_reports")
+
+
+def _places(clickhouse: ClickHouse) -> dict[str, int]:
+    counts = {place: clickhouse.value(f"SELECT count() FROM intel.{place}", role="admin") for place in PLACES}
+    return {place: count for place, count in counts.items() if count}
+
+
+@pytest.mark.parametrize("declared", CATALOGUE.values(), ids=lambda declared: declared.name)
+def test_event_of_the_catalogue_ends_in_its_facts(clickhouse: ClickHouse, declared: Event) -> None:
+    place = {
+        "recommendation": "recommendation_events",
+        "outcome": "signal_outcomes",
+        "view": "admin_views",
+        "internal": "pipeline_reports",
+    }[declared.kind]
+    send(clickhouse, event(declared.name.removeprefix("intel.")))
+    assert _places(clickhouse) == {place: 1}
+
+
+ACCEPTED, OUTCOME, DETAIL = "recommendation.accepted", "signal.outcome_recorded", "signal.detail_opened"
+UID = "log.record.uid"
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes", "reason"),
+    [
+        ("recommendation.exploded", {}, "unknown event"),
+        ("Recommendation.accepted", {}, "unknown event"),
+        ("", {}, "unknown event"),
+        (ACCEPTED, {UID: None}, "missing log.record.uid"),
+        (ACCEPTED, {UID: "0190e0f0-0000-7000-8000-00000000000A"}, "invalid log.record.uid"),
+        (ACCEPTED, {UID: "0190e0f0000070008000000000000000"}, "invalid log.record.uid"),
+        (ACCEPTED, {UID: "0190e0f0-0000-7000-8000-000000000000\n"}, "invalid log.record.uid"),
+        (ACCEPTED, {UID: 7}, "invalid log.record.uid"),
+        (ACCEPTED, {"intel.schema.version": None}, "missing intel.schema.version"),
+        (ACCEPTED, {"intel.engine.version": None}, "missing intel.engine.version"),
+        (ACCEPTED, {"intel.risk_signal.id": None}, "missing intel.risk_signal.id"),
+        (ACCEPTED, {"intel.risk_signal.id": ""}, "missing intel.risk_signal.id"),
+        (ACCEPTED, {"intel.risk_signal.id": ["s1"]}, "missing intel.risk_signal.id"),
+        (ACCEPTED, {"intel.admin.id": None}, "missing intel.admin.id"),
+        (DETAIL, {"intel.admin.id": None}, "missing intel.admin.id"),
+        (DETAIL, {"intel.risk_signal.id": None}, "missing intel.risk_signal.id"),
+        ("dashboard.opened", {"intel.admin.id": None}, "missing intel.admin.id"),
+        (ACCEPTED, {"intel.recommendation.type": None}, "missing intel.recommendation.type"),
+        (ACCEPTED, {"intel.recommendation.confidence": None}, "missing intel.recommendation.confidence"),
+        (ACCEPTED, {"intel.recommendation.confidence": "high"}, "invalid intel.recommendation.confidence"),
+        (ACCEPTED, {"intel.decision.time_ms": -1}, "invalid intel.decision.time_ms"),
+        (ACCEPTED, {"intel.decision.time_ms": 1.5}, "invalid intel.decision.time_ms"),
+        (ACCEPTED, {"intel.decision.time_ms": ""}, "invalid intel.decision.time_ms"),
+        (ACCEPTED, {"intel.decision.time_ms": "soon"}, "invalid intel.decision.time_ms"),
+        (ACCEPTED, {"intel.decision.time_ms": "9223372036854775808"}, "invalid intel.decision.time_ms"),
+        (ACCEPTED, {"intel.decision.time_ms": False}, "invalid intel.decision.time_ms"),
+        (ACCEPTED, {"intel.decision.time_ms": [1]}, "invalid intel.decision.time_ms"),
+        (OUTCOME, {"intel.outcome.status": None}, "missing intel.outcome.status"),
+        (OUTCOME, {"intel.outcome.status": "WON"}, "invalid intel.outcome.status"),
+        (OUTCOME, {"intel.risk_signal.id": None}, "missing intel.risk_signal.id"),
+        (OUTCOME, {"intel.outcome.resolution_time_hours": -0.5}, "invalid intel.outcome.resolution_time_hours"),
+        (OUTCOME, {"intel.outcome.resolution_time_hours": float("inf")}, "invalid intel.outcome.resolution_time_hours"),
+        (OUTCOME, {"intel.outcome.resolution_time_hours": float("nan")}, "invalid intel.outcome.resolution_time_hours"),
+        (OUTCOME, {"intel.outcome.resolution_time_hours": "1 day"}, "invalid intel.outcome.resolution_time_hours"),
+        ("pipeline.reported", {UID: None}, "missing log.record.uid"),
+    ],
+)
+def test_reason(clickhouse: ClickHouse, name: str, attributes: dict[str, Any], reason: str) -> None:
+    send(clickhouse, event(name, **attributes))
+    assert clickhouse.rows("SELECT event_name, reason FROM metrics.rejected_events") == [
+        {"event_name": f"intel.{name}", "reason": reason}
+    ]
+    assert _places(clickhouse) == {"rejected_events": 1}
+
+
+@pytest.mark.parametrize(
+    ("time_ns", "reason"),
+    [
+        (0, "invalid timestamp"),
+        (2**63 - 1, "timestamp in the future"),
+        (2**64 - 1, "timestamp in the future"),
+    ],
+)
+def test_impossible_time(clickhouse: ClickHouse, time_ns: int, reason: str) -> None:
+    send(clickhouse, event(ACCEPTED, time_ns=time_ns))
+    assert clickhouse.value("SELECT reason FROM metrics.rejected_events") == reason
+
+
+def test_up_to_a_day_in_the_future_is_kept(clickhouse: ClickHouse) -> None:
+    send(clickhouse, event(ACCEPTED, time.time_ns() + DAY - 10**10), event(ACCEPTED, time.time_ns() + DAY + 10**10))
+    assert _places(clickhouse) == {"recommendation_events": 1, "rejected_events": 1}
+
+
+@pytest.mark.parametrize("time_ns", [10**9, 946_684_800 * 10**9])
+def test_any_past_is_welcome(clickhouse: ClickHouse, time_ns: int) -> None:
+    send(clickhouse, event(ACCEPTED, time_ns))
+    assert clickhouse.value("SELECT toUnixTimestamp64Nano(timestamp) FROM metrics.recommendation_events") == time_ns
+
+
+def test_good_copy_after_a_rejected_one_counts(clickhouse: ClickHouse) -> None:
+    uid = "0190e0f0-0000-7000-8000-000000000000"
+    send(clickhouse, event(ACCEPTED, uid=uid, **{"intel.recommendation.confidence": "?"}), event(ACCEPTED, uid=uid))
+    assert _places(clickhouse) == {"recommendation_events": 1, "rejected_events": 1}
+
+
+def test_lists_of_names_are_the_catalogues() -> None:
+    text = folder("clickhouse").joinpath("views", "20_typed_events.sql").read_text(encoding="utf-8")
+    lists = {kind: set(re.findall(r"'([^']+)'", names)) for names, kind in re.findall(r"IN \(([^)]*)\), '(\w+)'", text)}
+    assert lists == {
+        kind: {declared.name for declared in CATALOGUE.values() if declared.kind == kind}
+        for kind in ("recommendation", "outcome", "view", "internal")
+    }
+
+
+def test_tenth_event_is_one_more_name(clickhouse: ClickHouse, tmp_path: Any) -> None:
+    """The change that a developer would make in the list, applied by migrate to a running server."""
+    record = event("report.printed")
+    send(clickhouse, record)
+    assert clickhouse.value("SELECT reason FROM metrics.rejected_events") == "unknown event"
+
+    sql = folder("clickhouse")
+    migrations, views = tmp_path / "migrations", tmp_path / "views"
+    migrations.symlink_to(sql / "migrations")
+    views.mkdir()
+    text = sql.joinpath("views", "20_typed_events.sql").read_text(encoding="utf-8")
+    one_more = text.replace("'intel.note.created'\n", "'intel.note.created',\n            'intel.report.printed'\n")
+    views.joinpath("20_typed_events.sql").write_text(one_more, encoding="utf-8")
+    try:
+        migrate(clickhouse.client("admin"), print, tmp_path)
+        send(clickhouse, event("report.printed", **{"intel.admin.id": "a7"}))
+        assert clickhouse.rows("SELECT view_kind, admin_id FROM metrics.admin_views") == [
+            {"view_kind": "report.printed", "admin_id": "a7"}
+        ]
+    finally:
+        migrate(clickhouse.client("admin"), print)
+
+
+def test_views_have_no_gap_while_they_change(clickhouse: ClickHouse) -> None:
+    """Statements that drop a materialized view would lose what is inserted meanwhile."""
+    for step in read_steps(folder("clickhouse") / "views"):
+        assert "DROP" not in step.statement
+        assert step.title.startswith(("CREATE MATERIALIZED VIEW IF NOT EXISTS", "CREATE OR REPLACE VIEW"))
+
+
+def test_landing_takes_the_exporters_columns(clickhouse: ClickHouse) -> None:
+    """The Collector's exporter inserts these columns; EventName only if it saw it."""
+    columns = [
+        "Timestamp",
+        "TraceId",
+        "SpanId",
+        "TraceFlags",
+        "SeverityText",
+        "SeverityNumber",
+        "ServiceName",
+        "Body",
+        "ResourceSchemaUrl",
+        "ResourceAttributes",
+        "ScopeSchemaUrl",
+        "ScopeName",
+        "ScopeVersion",
+        "ScopeAttributes",
+        "LogAttributes",
+    ]
+    record: Record = event("dashboard.opened", **{"otel.event.name": "intel.dashboard.opened"})
+    row = ["2026-01-01 00:00:00", "", "", 0, "", 0, "shop", "", "", {}, "", "", "", {}, dict(record.attributes)]
+    clickhouse.client("writer").insert("intel.otel_logs", [row], column_names=columns)
+    assert clickhouse.value("SELECT view_kind FROM metrics.admin_views") == "dashboard.opened"
