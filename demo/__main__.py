@@ -1,0 +1,145 @@
+"""Run the whole demo with one command: ClickHouse, schema, history and the site. Ctrl-C stops all of it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+import click
+
+ROOT = Path(__file__).resolve().parent.parent
+PASSWORD = "demo"  # noqa: S105 (of a site on loopback that anybody can start)
+
+
+@click.command()
+@click.option("--state", type=click.Path(path_type=Path), default=ROOT / ".demo", help="Where data is kept.")
+@click.option("--port", default=8000, show_default=True, help="The site's port; the next free one is taken.")
+@click.option("--days", default=60, show_default=True, help="Length of the history that is filled in at first.")
+def main(state: Path, port: int, days: int) -> None:
+    """Start the demo site with a ClickHouse of its own; a second start goes on with the same data."""
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, _interrupt)
+    state = state.resolve()
+    complete = state / "history-is-complete"
+    if state.exists() and not complete.exists():
+        _say("An earlier start was interrupted; beginning anew.")
+        shutil.rmtree(state)
+    state.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "DEMO_STATE": str(state), "DJANGO_SETTINGS_MODULE": "demo.settings"}
+    environment.setdefault("OTEL_SERVICE_NAME", "otel-intel-demo")
+    clickhouse = _start_clickhouse(state)
+    try:
+        environment |= _variables(state / "telemetry.env")
+        _say("Preparing the site's database")
+        _manage(environment, "migrate", "--verbosity=0")
+        if not complete.exists():
+            _manage(environment, "shell", "--verbosity=0", "-c", _USERS)
+            _manage(environment, "fill_history", f"--days={days}")
+            complete.touch()
+        port = _free_port(port)
+        # Its own session, so that Ctrl-C reaches this process alone, which stops the parts in order.
+        command = [sys.executable, "-m", "django", "runserver", "--noreload", f"127.0.0.1:{port}"]
+        site = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)  # noqa: S603
+        try:
+            _await_port(port, site)
+            _say(f"Ready after {time.monotonic() - started:.0f} s")
+            click.echo(_WELCOME.format(url=f"http://127.0.0.1:{port}", password=PASSWORD, state=state))
+            site.wait()
+        finally:
+            _stop(site)
+    except KeyboardInterrupt:
+        _say("Stopping")
+    finally:
+        _stop(clickhouse)
+
+
+_USERS = f"""
+from django.contrib.auth.models import User
+from demo.risk.management.commands.fill_history import STAFF
+User.objects.create_superuser("demo", password={PASSWORD!r}, first_name="Demo", last_name="Admin")
+for name in STAFF:
+    User.objects.create_user(name, is_staff=True, first_name=name.title(), last_name="Desk")
+"""
+
+_WELCOME = """
+  Risk signals   {url}/
+  Telemetry      {url}/telemetry/
+  Log in as      demo / {password}
+
+  Data is kept in {state}; Ctrl-C stops everything.
+"""
+
+
+def _say(text: str) -> None:
+    click.secho(f"▸ {text}", bold=True)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _start_clickhouse(state: Path) -> subprocess.Popen[bytes]:
+    _say("Starting ClickHouse")
+    variables = state / "telemetry.env"
+    variables.unlink(missing_ok=True)
+    ports = [] if (state / "clickhouse").exists() else ["--http-port=0", "--native-port=0"]
+    command = [sys.executable, "-m", "otel_intel", "up", f"--data={state / 'clickhouse'}", f"--env-file={variables}"]
+    log = (state / "clickhouse.log").open("wb")
+    process = subprocess.Popen([*command, *ports], stdout=log, stderr=log, start_new_session=True)  # noqa: S603
+    while not variables.exists():
+        if process.poll() is not None:
+            raise click.ClickException((state / "clickhouse.log").read_text(encoding="utf-8").strip())
+        time.sleep(0.05)
+    return process
+
+
+def _variables(path: Path) -> dict[str, str]:
+    pairs = (shlex.split(line)[0].partition("=") for line in path.read_text(encoding="utf-8").splitlines())
+    return {name: value for name, _, value in pairs}
+
+
+def _manage(environment: dict[str, str], *arguments: str) -> None:
+    command = [sys.executable, "-m", "django", *arguments]
+    if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:  # noqa: S603
+        raise click.ClickException(f"{' '.join(arguments[:1])} failed")
+
+
+def _free_port(port: int) -> int:
+    for candidate in range(port, port + 50):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if probe.connect_ex(("127.0.0.1", candidate)):
+                return candidate
+    raise click.ClickException(f"No free port from {port} on: choose one with --port.")
+
+
+def _await_port(port: int, site: subprocess.Popen[bytes]) -> None:
+    while True:
+        if site.poll() is not None:
+            raise click.ClickException("The site did not start.")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask as Ctrl-C would: both deliver or save what they hold."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+if __name__ == "__main__":
+    main()
