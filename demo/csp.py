@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 from django.http import HttpRequest, HttpResponse
 
-
 GetResponse: TypeAlias = Callable[[HttpRequest], HttpResponse]
 
 
