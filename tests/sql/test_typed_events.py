@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from otel_intel.events import CATALOGUE, Event
 from otel_intel.migrate import migrate, read_steps
 from otel_intel.resources import folder
-from tests.otlp import Record, event, send
+from tests.otlp import event, send
 from tests.servers import ClickHouse
 
 DAY = 86_400 * 10**9
@@ -126,10 +127,9 @@ def test_lists_of_names_are_the_catalogues() -> None:
     }
 
 
-def test_tenth_event_is_one_more_name(clickhouse: ClickHouse, tmp_path: Any) -> None:
+def test_tenth_event_is_one_more_name(clickhouse: ClickHouse, tmp_path: Path) -> None:
     """The change that a developer would make in the list, applied by migrate to a running server."""
-    record = event("report.printed")
-    send(clickhouse, record)
+    send(clickhouse, event("report.printed"))
     assert clickhouse.value("SELECT reason FROM metrics.rejected_events") == "unknown event"
 
     sql = folder("clickhouse")
@@ -149,7 +149,7 @@ def test_tenth_event_is_one_more_name(clickhouse: ClickHouse, tmp_path: Any) -> 
         migrate(clickhouse.client("admin"), print)
 
 
-def test_views_have_no_gap_while_they_change(clickhouse: ClickHouse) -> None:
+def test_views_have_no_gap_while_they_change() -> None:
     """Statements that drop a materialized view would lose what is inserted meanwhile."""
     for step in read_steps(folder("clickhouse") / "views"):
         assert "DROP" not in step.statement
@@ -159,23 +159,11 @@ def test_views_have_no_gap_while_they_change(clickhouse: ClickHouse) -> None:
 def test_landing_takes_the_exporters_columns(clickhouse: ClickHouse) -> None:
     """The Collector's exporter inserts these columns; EventName only if it saw it."""
     columns = [
-        "Timestamp",
-        "TraceId",
-        "SpanId",
-        "TraceFlags",
-        "SeverityText",
-        "SeverityNumber",
-        "ServiceName",
-        "Body",
-        "ResourceSchemaUrl",
-        "ResourceAttributes",
-        "ScopeSchemaUrl",
-        "ScopeName",
-        "ScopeVersion",
-        "ScopeAttributes",
-        "LogAttributes",
+        *("Timestamp", "TraceId", "SpanId", "TraceFlags", "SeverityText", "SeverityNumber", "ServiceName", "Body"),
+        *("ResourceSchemaUrl", "ResourceAttributes", "ScopeSchemaUrl", "ScopeName", "ScopeVersion"),
+        *("ScopeAttributes", "LogAttributes"),
     ]
-    record: Record = event("dashboard.opened", **{"otel.event.name": "intel.dashboard.opened"})
+    record = event("dashboard.opened", **{"otel.event.name": "intel.dashboard.opened"})
     row = ["2026-01-01 00:00:00", "", "", 0, "", 0, "shop", "", "", {}, "", "", "", {}, dict(record.attributes)]
     clickhouse.client("writer").insert("intel.otel_logs", [row], column_names=columns)
     assert clickhouse.value("SELECT view_kind FROM metrics.admin_views") == "dashboard.opened"

@@ -1,0 +1,94 @@
+"""Append-only by grants: what each user may not do."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from otel_intel import embedded
+from tests.otlp import event, send
+from tests.servers import ClickHouse
+
+DESTRUCTIVE = [
+    "DELETE FROM intel.otel_logs WHERE 1",
+    "ALTER TABLE intel.otel_logs DELETE WHERE 1",
+    "ALTER TABLE intel.otel_logs UPDATE Body = 'x' WHERE 1",
+    "ALTER TABLE intel.otel_logs DROP COLUMN Body",
+    "ALTER TABLE intel.otel_logs MODIFY TTL toDateTime(IngestedAt) + INTERVAL 1 SECOND",
+    "ALTER TABLE intel.otel_logs DROP PARTITION 202601",
+    "TRUNCATE TABLE intel.otel_logs",
+    "DROP TABLE intel.otel_logs",
+    "DROP VIEW metrics.decisions",
+    "RENAME TABLE intel.otel_logs TO intel.other",
+    "DETACH TABLE intel.otel_logs",
+    "OPTIMIZE TABLE intel.otel_logs FINAL",
+    "CREATE TABLE intel.mine (a UInt8) ENGINE = Memory",
+    "CREATE VIEW metrics.mine AS SELECT 1",
+    "GRANT SELECT ON intel.* TO intel_reader",
+    "INSERT INTO intel.recommendation_events (event_id) VALUES ('x')",
+    "INSERT INTO intel.schema_migrations (file) VALUES ('x')",
+    "INSERT INTO FUNCTION file('x.csv', 'CSV', 'a UInt8') VALUES (1)",
+    "SYSTEM SHUTDOWN",
+]
+ELSEWHERE = [
+    "SELECT * FROM intel.otel_logs",
+    "SELECT * FROM intel.recommendation_events",
+    "SELECT * FROM intel.decisions_between(first_day = '2026-01-01', last_day = '2026-01-02')",
+    "SELECT * FROM file('/etc/hostname', 'LineAsString')",
+    "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
+    "SELECT * FROM remote('127.0.0.1', 'intel', 'otel_logs')",
+]
+
+
+@pytest.mark.parametrize("role", ["writer", "reader", "dashboard"])
+@pytest.mark.parametrize("statement", DESTRUCTIVE + ELSEWHERE)
+def test_refused(clickhouse_server: ClickHouse, role: str, statement: str) -> None:
+    with pytest.raises(DatabaseError, match=r"ACCESS_DENIED|READONLY"):
+        clickhouse_server.client(role).command(statement)
+
+
+def test_writer_may_not_read_the_metrics(clickhouse_server: ClickHouse) -> None:
+    with pytest.raises(DatabaseError, match="ACCESS_DENIED"):
+        clickhouse_server.value("SELECT count() FROM metrics.decisions", role="writer")
+
+
+@pytest.mark.parametrize("role", ["reader", "dashboard"])
+def test_readers_may_not_insert(clickhouse_server: ClickHouse, role: str) -> None:
+    with pytest.raises(DatabaseError, match=r"ACCESS_DENIED|READONLY"):
+        clickhouse_server.client(role).command("INSERT INTO intel.otel_logs (Body) VALUES ('x')")
+
+
+@pytest.mark.parametrize("role", ["reader", "dashboard"])
+def test_readers_read_every_view(clickhouse: ClickHouse, role: str) -> None:
+    send(clickhouse, event("recommendation.viewed"))
+    assert clickhouse.value("SELECT count() FROM metrics.recommendation_events", role=role) == 1
+
+
+def test_dashboard_may_set_its_own_time_limit_within_bounds(clickhouse_server: ClickHouse) -> None:
+    clickhouse_server.client("dashboard").command("SELECT 1", settings={"max_execution_time": 20})
+    with pytest.raises(DatabaseError, match="SETTING_CONSTRAINT_VIOLATION"):
+        clickhouse_server.client("dashboard").command("SELECT 1", settings={"max_execution_time": 600})
+
+
+@pytest.mark.parametrize("user", ["intel_owner", "default"])
+def test_nobody_works_as_owner_or_default(clickhouse_server: ClickHouse, user: str) -> None:
+    answer = requests.post(
+        f"http://127.0.0.1:{clickhouse_server.server.http_port}/",
+        data="SELECT * FROM file('/etc/hostname', 'LineAsString')",
+        headers={"X-ClickHouse-User": user},
+        timeout=10,
+    )
+    assert answer.status_code >= 400
+    assert "QUOTA_EXCEEDED" in answer.text or "AUTHENTICATION_FAILED" in answer.text
+
+
+@pytest.mark.parametrize("role", embedded.ROLES)
+def test_passwords_are_needed(clickhouse_server: ClickHouse, role: str) -> None:
+    answer = requests.post(
+        f"http://127.0.0.1:{clickhouse_server.server.http_port}/",
+        data="SELECT 1",
+        headers={"X-ClickHouse-User": f"intel_{role}", "X-ClickHouse-Key": "wrong"},
+        timeout=10,
+    )
+    assert "AUTHENTICATION_FAILED" in answer.text

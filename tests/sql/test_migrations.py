@@ -1,0 +1,158 @@
+"""Migrations on a real server: crash, race, a changed file, a server that is not ours."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from otel_intel.migrate import MigrationError, connect, migrate, pending
+from otel_intel.resources import folder
+from tests.otlp import event, send
+from tests.servers import ClickHouse
+
+
+@pytest.fixture
+def admin(clickhouse: ClickHouse) -> Client:
+    return clickhouse.client("admin")
+
+
+@pytest.fixture
+def sql(tmp_path: Path, admin: Client) -> Iterator[Path]:
+    """A copy of the SQL with one migration more, which a test may change; the server is as before afterwards."""
+    shutil.copytree(folder("clickhouse"), tmp_path / "clickhouse")
+    directory = tmp_path / "clickhouse"
+    directory.joinpath("migrations", "9000_add_things.sql").write_text(
+        "-- Why: a test.\nCREATE TABLE IF NOT EXISTS intel.thing (a UInt8) ENGINE = Memory;\n\n"
+        "ALTER TABLE intel.thing ADD COLUMN IF NOT EXISTS b UInt8;\n"
+        "ALTER TABLE intel.thing ADD COLUMN IF NOT EXISTS c UInt8;\n"
+    )
+    yield directory
+    admin.command("DROP TABLE IF EXISTS intel.thing")
+    admin.command("DELETE FROM intel.schema_migrations WHERE file LIKE '9%'")
+
+
+def _columns(admin: Client) -> str:
+    return "".join(name for name, *_ in admin.query("DESCRIBE intel.thing").result_rows)
+
+
+def test_applied_schema_has_nothing_pending(admin: Client) -> None:
+    assert pending(admin) == []
+
+
+def test_pending_steps_are_applied_in_order_and_recorded(admin: Client, sql: Path) -> None:
+    assert [(step.file, step.number) for step in pending(admin, sql)] == [("9000_add_things.sql", n) for n in (1, 2, 3)]
+    lines: list[str] = []
+    migrate(admin, lines.append, sql)
+    assert lines[0] == "9000_add_things.sql step 1: CREATE TABLE IF NOT EXISTS intel.thing (a UInt8) ENGINE = Memory"
+    assert _columns(admin) == "abc"
+    assert pending(admin, sql) == []
+
+
+def test_second_run_runs_no_migration(admin: Client, sql: Path) -> None:
+    migrate(admin, print, sql)
+    lines: list[str] = []
+    migrate(admin, lines.append, sql)
+    assert lines == []
+
+
+@pytest.mark.parametrize("survived", [1, 2, 3])
+def test_run_after_a_kill_finishes_the_work(clickhouse: ClickHouse, admin: Client, sql: Path, survived: int) -> None:
+    """The process is killed before a statement is recorded: it has run, but the ledger does not know."""
+    program = (
+        "import os, sys; from pathlib import Path; from otel_intel import migrate as m\n"
+        "steps = iter(range(1, 9)); insert = m.Client.insert\n"
+        "def dying(self, *a, **k):\n"
+        f"    if next(steps) == {survived}: os.kill(os.getpid(), 9)\n"
+        "    return insert(self, *a, **k)\n"
+        "m.Client.insert = dying\n"
+        "with m.connect(sys.argv[1]) as client: m.migrate(client, print, Path(sys.argv[2]))"
+    )
+    died = subprocess.run([sys.executable, "-c", program, clickhouse.url("admin"), str(sql)], check=False)
+    assert died.returncode == -9
+    assert len(pending(admin, sql)) == 4 - survived
+    migrate(admin, print, sql)
+    assert _columns(admin) == "abc"
+    assert pending(admin, sql) == []
+
+
+def test_runs_at_the_same_time_do_no_harm(clickhouse: ClickHouse, admin: Client, sql: Path) -> None:
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            with connect(clickhouse.url("admin")) as client:
+                barrier.wait()
+                migrate(client, lambda line: None, sql)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the test shows it)
+            errors.append(error)
+
+    barrier = threading.Barrier(4)
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert _columns(admin) == "abc"
+    send(clickhouse, event("recommendation.viewed"))
+    assert clickhouse.value("SELECT count() FROM metrics.recommendation_events") == 1
+
+
+def test_changed_migration_is_refused_by_name(admin: Client, sql: Path) -> None:
+    migrate(admin, print, sql)
+    path = sql / "migrations" / "9000_add_things.sql"
+    path.write_text(path.read_text().replace("b UInt8", "b UInt16"))
+    with pytest.raises(MigrationError, match=r"9000_add_things\.sql was changed after step 2"):
+        migrate(admin, print, sql)
+
+
+def test_migration_of_a_newer_version_is_refused_by_name(admin: Client, sql: Path) -> None:
+    migrate(admin, print, sql)
+    with pytest.raises(MigrationError, match=r"9000_add_things\.sql step 1 is applied .* install the newer version"):
+        migrate(admin, print)
+
+
+def test_failed_statement_is_named_and_the_rest_waits(admin: Client, sql: Path) -> None:
+    path = sql / "migrations" / "9000_add_things.sql"
+    good = path.read_text()
+    path.write_text(good.replace("b UInt8", "b Nonsense"))
+    with pytest.raises(MigrationError, match=r"9000_add_things\.sql step 2 failed: .*Nonsense"):
+        migrate(admin, print, sql)
+    path.write_text(good)
+    assert [step.number for step in pending(admin, sql)] == [2, 3]
+    migrate(admin, print, sql)
+    assert _columns(admin) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "missing"),
+    [
+        ("OWNER", "nobody", "user nobody"),
+        ("ROLES", ("nobody", "intel_metrics"), "role nobody"),
+        ("ROLES", ("intel_ingest", "nobody"), "role nobody"),
+    ],
+)
+def test_server_without_owner_or_role_is_refused_with_the_script(
+    admin: Client, monkeypatch: pytest.MonkeyPatch, setting: str, value: object, missing: str
+) -> None:
+    monkeypatch.setattr(f"otel_intel.migrate.{setting}", value)
+    with pytest.raises(MigrationError, match=f"has no {missing}") as caught:
+        migrate(admin, print)
+    assert "CREATE USER IF NOT EXISTS intel_owner" in str(caught.value)
+
+
+def test_user_who_may_not_see_users_is_told_so(clickhouse: ClickHouse) -> None:
+    with pytest.raises(MigrationError, match="may not see users and roles"):
+        migrate(clickhouse.client("writer"), print)
+
+
+def test_server_that_does_not_answer() -> None:
+    with pytest.raises(MigrationError, match="ClickHouse does not answer"), connect("http://a:b@127.0.0.1:1"):
+        pass

@@ -1,0 +1,105 @@
+"""Facts out of the landing: rebuild heals what a crash or a wrong view has left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from otel_intel.migrate import migrate
+from otel_intel.rebuild import rebuild
+from tests.otlp import event, send
+from tests.servers import ClickHouse
+
+LOGS = ("recommendation_events", "signal_outcomes", "admin_views", "rejected_events", "pipeline_probes")
+MONTH = 31 * 86_400 * 10**9
+ACCEPTED = "recommendation.accepted"
+
+
+def _content(clickhouse: ClickHouse) -> dict[str, list[dict[str, object]]]:
+    return {log: clickhouse.rows(f"SELECT * FROM metrics.{log} ORDER BY event_id, ingested_at") for log in LOGS}
+
+
+def _fill(clickhouse: ClickHouse) -> None:
+    now = time.time_ns()
+    for n in range(3):
+        send(
+            clickhouse,
+            event(ACCEPTED, now - n * MONTH, uid=f"0190e0f0-0000-7000-8000-00000000000{n}"),
+            event("signal.outcome_recorded", now - n * MONTH),
+            event("dashboard.opened", now - n * MONTH),
+            event("pipeline.probed", now - n * MONTH, **{"intel.probe.id": "p"}),
+            event("unknown", now - n * MONTH),
+            event(ACCEPTED, now - n * MONTH, uid="0190e0f0-0000-7000-8000-000000000000"),  # conflicting copies
+        )
+
+
+@contextmanager
+def _view_that_says(clickhouse: ClickHouse, old: str, new: str) -> Iterator[None]:
+    """Let events be judged by another query for a while."""
+    admin = clickhouse.client("admin")
+    query = clickhouse.value("SELECT as_select FROM system.tables WHERE name = 'typed_events_mv'", role="admin")
+    assert old in query
+    admin.command(f"ALTER TABLE intel.typed_events_mv MODIFY QUERY {query.replace(old, new)}")
+    try:
+        yield
+    finally:
+        migrate(admin, print)
+
+
+def test_nothing_changes_where_nothing_is_wrong(clickhouse: ClickHouse) -> None:
+    _fill(clickhouse)
+    before = _content(clickhouse)
+    for _ in range(2):
+        rebuild(clickhouse.client("admin"), print)
+    assert _content(clickhouse) == before
+
+
+def test_facts_that_are_missing_come_back(clickhouse: ClickHouse) -> None:
+    _fill(clickhouse)
+    before = _content(clickhouse)
+    for table in ("recommendation_events", "signal_outcomes", "admin_views", "rejected_events", "pipeline_reports"):
+        clickhouse.client("admin").command(f"TRUNCATE TABLE intel.{table}")
+    months: list[str] = []
+    rebuild(clickhouse.client("admin"), months.append)
+    assert _content(clickhouse) == before
+    assert len(months) >= 3
+    assert all(line.endswith(" rows") for line in months)
+
+
+def test_wrongly_rejected_events_become_facts(clickhouse: ClickHouse) -> None:
+    with _view_that_says(clickhouse, "'intel.recommendation.accepted'", "'intel.recommendation.typo'"):
+        send(clickhouse, event(ACCEPTED))
+    assert clickhouse.value("SELECT count() FROM metrics.rejected_events") == 1
+    rebuild(clickhouse.client("admin"), print)
+    assert clickhouse.value("SELECT count() FROM metrics.rejected_events") == 0
+    assert clickhouse.value("SELECT action FROM metrics.recommendation_events") == "ACCEPTED"
+
+
+def test_wrongly_typed_facts_are_replaced(clickhouse: ClickHouse) -> None:
+    with _view_that_says(clickhouse, "LogAttributes['intel.engine.version'] AS engine", "'wrong' AS engine"):
+        send(clickhouse, event(ACCEPTED))
+    assert clickhouse.value("SELECT engine_version FROM metrics.recommendation_events") == "wrong"
+    rebuild(clickhouse.client("admin"), print)
+    assert clickhouse.value("SELECT engine_version FROM metrics.recommendation_events") == "v1"
+
+
+def test_facts_that_are_rejected_now_make_room_for_a_good_copy(clickhouse: ClickHouse) -> None:
+    uid = "0190e0f0-0000-7000-8000-000000000000"
+    with _view_that_says(clickhouse, "'HIGH', 'MEDIUM'", "'HIGH', '?', 'MEDIUM'"):
+        send(clickhouse, event(ACCEPTED, uid=uid, **{"intel.recommendation.confidence": "?"}))
+        send(clickhouse, event(ACCEPTED, uid=uid))
+        clickhouse.client("admin").command("OPTIMIZE TABLE intel.recommendation_events FINAL")
+    assert clickhouse.value("SELECT confidence FROM metrics.recommendation_events") == "?"
+    rebuild(clickhouse.client("admin"), print)
+    assert clickhouse.value("SELECT confidence FROM metrics.recommendation_events") == "HIGH"
+    assert clickhouse.value("SELECT count() FROM metrics.rejected_events") == 1
+
+
+def test_event_that_changed_its_kind_moves(clickhouse: ClickHouse) -> None:
+    with _view_that_says(clickhouse, "'view'", "'internal'"):
+        send(clickhouse, event("note.created"))
+    assert clickhouse.value("SELECT count() FROM intel.pipeline_reports", role="admin") == 1
+    rebuild(clickhouse.client("admin"), print)
+    assert clickhouse.value("SELECT count() FROM intel.pipeline_reports", role="admin") == 0
+    assert clickhouse.value("SELECT view_kind FROM metrics.admin_views") == "note.created"
