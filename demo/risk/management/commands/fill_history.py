@@ -106,7 +106,8 @@ class History:
             for admin in self.staff:
                 for _ in range(self.rng.randint(1, 4) if day.weekday() < 5 else self.rng.randint(0, 1)):
                     at = self._office_hour(day)
-                    yield self._event(at, telemetry.track_dashboard_open, day, admin.pk)
+                    if at < self.now:
+                        yield self._event(at, telemetry.track_dashboard_open, day, admin.pk)
         for signal in self.signals:
             yield from self._events_of(signal)
 
@@ -123,7 +124,7 @@ class History:
         yield self._event(seen, telemetry.track_signal_detail_open, day, admin, signal.pk)
         yield self._event(seen, telemetry.track_recommendation_view, day, signal.pk, admin, *shown)
         if self.rng.random() < 0.25:  # a colleague looks as well
-            other = self.rng.choice(self.staff).pk
+            other = self.rng.choice([one.pk for one in self.staff if one.pk != admin])
             at = signal.raised_at + timedelta(minutes=self.rng.randint(1, 60))
             yield self._event(at, telemetry.track_signal_detail_open, day, other, signal.pk)
             yield self._event(at, telemetry.track_recommendation_view, day, signal.pk, other, *shown)

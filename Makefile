@@ -1,0 +1,62 @@
+# Each target makes the virtual environment it needs; downloads are cached by pip outside the tree.
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+GROUPS := --group test --group bench
+DEMO_ARGS ?=
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or later is needed; install it with: sudo apt-get install -y python3 python3-venv"; exit 1; }
+	@echo "▸ Creating the virtual environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Python's venv module is missing; install it with: sudo apt-get install -y python3-venv"; exit 1; }
+	@$(PIP) install --quiet --upgrade 'pip>=25.1'
+
+# chdb-core's own dependencies (pandas, pyarrow) are for its Python API; the server needs the wheel alone.
+$(VENV)/demo.stamp: pyproject.toml | $(VENV)/bin/python
+	@echo "▸ Installing the package and ClickHouse (about 200 MB at the first time)"
+	@$(PIP) install --quiet --editable .
+	@$(PIP) install --quiet --no-deps $$($(VENV)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["embedded"])')
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/demo.stamp
+	@echo "▸ Installing what the tests need"
+	@$(PIP) install --quiet $(GROUPS)
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV)/demo.stamp ## Run the demo site with ClickHouse and 60 days of history
+	@$(VENV)/bin/python -m demo $(DEMO_ARGS)
+
+.PHONY: test
+test: $(VENV)/test.stamp ## Lint, check types and run all tests
+	@$(MAKE) --no-print-directory lint
+	@echo "▸ Running the tests"
+	@$(VENV)/bin/python -X dev -m pytest -q $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(VENV)/test.stamp ## Check style and types
+	@echo "▸ Checking style and types"
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/ruff format --quiet --check .
+	@$(VENV)/bin/mypy --no-error-summary
+
+.PHONY: test-matrix
+test-matrix: ## Run the unit tests on newer interpreters and Django releases, where they are found
+	@$(PYTHON) tests/matrix.py
+
+.PHONY: bench
+bench: $(VENV)/test.stamp ## Measure what the README states
+	@$(VENV)/bin/python benchmarks/call_cost.py
+
+.PHONY: clean
+clean: ## Remove environments and the demo's data
+	rm -rf $(VENV) .demo .venv-* .mypy_cache .ruff_cache .pytest_cache
