@@ -1,0 +1,87 @@
+"""What the pipeline's own views say: deliveries, delays, reports of the sending processes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import datetime
+
+from otel_intel.events import REPORT_KEYS
+from tests.otlp import event, send
+from tests.servers import ClickHouse
+
+SECOND = 10**9
+
+
+def test_deliveries_of_a_day(clickhouse: ClickHouse) -> None:
+    first, second = event("recommendation.viewed"), event("dashboard.opened")
+    other = event("recommendation.viewed", uid=str(first.attributes["log.record.uid"]), **{"intel.admin.id": "a2"})
+    reordered = replace(second, attributes=dict(reversed(second.attributes.items())))
+    for records in ([first, second], [first], [other], [first, reordered], [event("unknown")]):
+        send(clickhouse, *records)
+    [row] = clickhouse.rows(
+        "SELECT sum(rows) AS rows, sum(events) AS events, sum(duplicates) AS duplicates,"
+        " sum(conflicting) AS conflicting FROM metrics.ingest_health"
+    )
+    assert row == {"rows": 7, "events": 3, "duplicates": 4, "conflicting": 1}
+
+
+def test_records_without_an_id_are_no_duplicates(clickhouse: ClickHouse) -> None:
+    send(clickhouse, *(event("dashboard.opened", **{"log.record.uid": None}) for _ in range(2)))
+    assert clickhouse.value("SELECT sum(duplicates) FROM metrics.ingest_health") == 0
+
+
+def test_delay_is_of_first_copies(clickhouse: ClickHouse) -> None:
+    late = event("dashboard.opened", time.time_ns() - 5 * SECOND)
+    send(clickhouse, late)
+    [row] = clickhouse.rows("SELECT delay_p50_ms, delay_p99_ms FROM metrics.ingest_health")
+    assert row["delay_p50_ms"] == row["delay_p99_ms"]
+    assert 5_000 <= row["delay_p50_ms"] < 60_000
+
+
+def _report(process: str, kind: str, **counts: int) -> dict[str, object]:
+    return {
+        **dict.fromkeys(REPORT_KEYS, 0),
+        "intel.pipeline.process.id": process,
+        "intel.pipeline.process.pid": 7,
+        "intel.pipeline.process.started_at": 1_700_000_000 * SECOND,
+        "intel.pipeline.kind": kind,
+        **{f"intel.pipeline.{name.replace('__', '.')}": count for name, count in counts.items()},
+    }
+
+
+def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
+    now = time.time_ns()
+    counts = {
+        "emitted": 21, "delivered": 1, "queued": 2, "dropped__invalid": 3, "dropped__no_admin": 4,
+        "dropped__queue_full": 5, "dropped__rejected": 6, "dropped__after_shutdown": 7, "dropped__exit_deadline": 8,
+    }  # fmt: skip
+    for process, kind, at, values in (
+        ("p1", "view", now, counts),
+        ("p1", "view", now - SECOND, {"emitted": 1}),
+        ("p1", "outcome", now - SECOND, {"emitted": 2}),
+        ("p2", "view", now - SECOND, {"emitted": 3}),
+    ):
+        send(clickhouse, event("pipeline.reported", at, **_report(process, kind, **values)))
+    rows = clickhouse.rows("SELECT * FROM metrics.pipeline_health ORDER BY process_id, kind DESC")
+    assert [(r["process_id"], r["kind"], r["emitted"]) for r in rows] == [
+        ("p1", "view", 21),
+        ("p1", "outcome", 2),
+        ("p2", "view", 3),
+    ]
+    assert {name: rows[0][name.replace("__", "_")] for name in counts} == counts
+    assert (rows[0]["process_pid"], rows[0]["service_name"]) == (7, "shop")
+    assert rows[0]["started_at"] == datetime(2023, 11, 14, 22, 13, 20)
+
+
+def test_every_count_of_a_report_has_its_column(clickhouse: ClickHouse) -> None:
+    columns = {row["name"] for row in clickhouse.rows("DESCRIBE metrics.pipeline_health")}
+    counts = {key.removeprefix("intel.pipeline.").replace(".", "_") for key in REPORT_KEYS}
+    assert counts <= columns | {"process_started_at"}
+
+
+def test_probe_is_visible_and_in_no_metric(clickhouse: ClickHouse) -> None:
+    send(clickhouse, event("pipeline.probed", **{"intel.probe.id": "p-1"}))
+    assert clickhouse.value("SELECT probe_id FROM metrics.pipeline_probes") == "p-1"
+    for log in ("recommendation_events", "signal_outcomes", "admin_views", "rejected_events", "pipeline_health"):
+        assert clickhouse.value(f"SELECT count() FROM metrics.{log}") == 0

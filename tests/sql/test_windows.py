@@ -1,0 +1,173 @@
+"""The numbers of the last N days, the comparison of engine versions, and the most engaged admins."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, date, datetime, timedelta
+from statistics import NormalDist
+from typing import Any
+
+import pytest
+
+from tests.otlp import event, send
+from tests.servers import ClickHouse
+
+DAY = 86_400 * 10**9
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _midnight(days_ago: int) -> int:
+    return time.time_ns() // DAY * DAY - days_ago * DAY
+
+
+def _stable(query: Any) -> Any:
+    """Return a query's result from within one UTC day."""
+    while True:
+        today = _today()
+        result = query(today)
+        if today == _today():
+            return result
+
+
+@pytest.mark.parametrize("days", [1, 7])
+@pytest.mark.parametrize(
+    ("metric", "filters"),
+    [
+        ("acceptance_rate", "engine_version = '', recommendation_type = ''"),
+        ("override_rate", "engine_version = '', recommendation_type = ''"),
+        ("decision_time", "engine_version = '', recommendation_type = ''"),
+        ("false_positive_rate", "engine_version = ''"),
+        ("outcome_distribution", "engine_version = ''"),
+    ],
+)
+def test_last_days_are_today_and_the_days_before(clickhouse: ClickHouse, metric: str, filters: str, days: int) -> None:
+    records = []
+    for edge in (0, 1, 6, 7):
+        records += [
+            event("recommendation.viewed", _midnight(edge)),
+            event("recommendation.accepted", _midnight(edge)),
+            event("recommendation.overridden", _midnight(edge) - 1),
+            event("signal.outcome_recorded", _midnight(edge), **{"intel.risk_signal.id": f"s{edge}"}),
+        ]
+    send(clickhouse, *records)
+
+    def both(today: date) -> tuple[Any, Any]:
+        first = today - timedelta(days=days - 1)
+        return (
+            clickhouse.rows(f"SELECT * FROM metrics.{metric}(days = {days})"),
+            clickhouse.rows(
+                f"SELECT * FROM metrics.{metric}_between(first_day = '{first}', last_day = '{today}', {filters})"
+            ),
+        )
+
+    wrapped, between = _stable(both)
+    assert wrapped == between
+
+
+def test_window_ends_with_today(clickhouse: ClickHouse) -> None:
+    def count(today: date) -> Any:
+        clickhouse.empty()
+        send(clickhouse, *(event("recommendation.viewed", _midnight(-1) + ns) for ns in (-1, 0)))
+        return clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 7)")
+
+    assert _stable(count) == 1  # the event dated tomorrow is kept, but in no window yet
+
+
+def test_window_begins_at_midnight_utc(clickhouse: ClickHouse) -> None:
+    def count(today: date) -> Any:
+        clickhouse.empty()
+        send(clickhouse, *(event("recommendation.viewed", _midnight(6) + ns) for ns in (-1, 0)))
+        return clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 7)")
+
+    assert _stable(count) == 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "empty"),
+    [
+        ("acceptance_rate", {"acceptance_rate": None, "acceptance_share": None}),
+        ("override_rate", {"override_rate": None}),
+        ("decision_time", {"samples": 0, "average_ms": None, "p50_ms": None, "p90_ms": None}),
+        ("false_positive_rate", {"outcomes": 0, "false_positive_rate": None}),
+    ],
+)
+def test_nothing_there(clickhouse: ClickHouse, metric: str, empty: dict[str, object]) -> None:
+    [row] = clickhouse.rows(f"SELECT * FROM metrics.{metric}(days = 7)")
+    assert row.items() >= empty.items()
+
+
+def _decide(clickhouse: ClickHouse, version: str, accepted: int, ignored: int) -> None:
+    attributes = {"intel.engine.version": version}
+    send(
+        clickhouse,
+        *(event("recommendation.accepted", **attributes) for _ in range(accepted)),
+        *(event("recommendation.ignored", **attributes) for _ in range(ignored)),
+    )
+
+
+def _compare(clickhouse: ClickHouse) -> dict[str, Any]:
+    [row] = clickhouse.rows("SELECT * FROM metrics.engine_comparison(version_a = 'v1', version_b = 'v2', days = 7)")
+    return row
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [((30, 70), (45, 55)), ((5, 5), (1, 0)), ((1, 200), (150, 3)), ((10, 10), (10, 10))]
+)
+def test_comparison_of_versions(clickhouse: ClickHouse, a: tuple[int, int], b: tuple[int, int]) -> None:
+    _decide(clickhouse, "v1", *a)
+    _decide(clickhouse, "v2", *b)
+    _decide(clickhouse, "v3", 7, 7)
+    n_a, n_b = sum(a), sum(b)
+    p_a, p_b = a[0] / n_a, b[0] / n_b
+    pooled = (a[0] + b[0]) / (n_a + n_b)
+    z = (p_b - p_a) / math.sqrt(pooled * (1 - pooled) * (1 / n_a + 1 / n_b))
+    margin = NormalDist().inv_cdf(0.975) * math.sqrt(p_a * (1 - p_a) / n_a + p_b * (1 - p_b) / n_b)
+    row = _compare(clickhouse)
+    assert (row["decisions_a"], row["accepted_a"], row["decisions_b"], row["accepted_b"]) == (n_a, a[0], n_b, b[0])
+    assert row["acceptance_share_a"] == p_a
+    assert row["acceptance_share_b"] == p_b
+    assert row["difference"] == pytest.approx(p_b - p_a, abs=1e-12)
+    assert row["difference_low"] == pytest.approx(p_b - p_a - margin, abs=1e-9)
+    assert row["difference_high"] == pytest.approx(p_b - p_a + margin, abs=1e-9)
+    assert row["p_value"] == pytest.approx(math.erfc(abs(z) / math.sqrt(2)), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [((0, 0), (0, 0)), ((3, 1), (0, 0)), ((0, 0), (3, 1)), ((4, 0), (9, 0)), ((0, 4), (0, 9))]
+)
+def test_undefined_comparison_is_null(clickhouse: ClickHouse, a: tuple[int, int], b: tuple[int, int]) -> None:
+    _decide(clickhouse, "v1", *a)
+    _decide(clickhouse, "v2", *b)
+    row = _compare(clickhouse)
+    assert row["p_value"] is None
+    assert (row["acceptance_share_a"] is None) == (sum(a) == 0)
+    assert (row["difference"] is None) == (not (sum(a) and sum(b)))
+    if row["difference"] is None:
+        assert (row["difference_low"], row["difference_high"]) == (None, None)
+
+
+def test_top_admins(clickhouse: ClickHouse) -> None:
+    def look(name: str, admin: str, count: int, days_ago: int = 0) -> None:
+        send(clickhouse, *(event(name, _midnight(days_ago), **{"intel.admin.id": admin}) for _ in range(count)))
+
+    look("dashboard.opened", "a1", 1)
+    look("signal.detail_opened", "a2", 2)
+    look("explanation.expanded", "a2", 1)
+    look("note.created", "a3", 1)
+    look("dashboard.opened", "a3", 40, days_ago=9)
+    assert [tuple(row.values()) for row in clickhouse.rows("SELECT * FROM metrics.top_admins(days = 7)")] == [
+        ("a2", 0, 2, 1, 0, 3),
+        ("a1", 1, 0, 0, 0, 1),
+        ("a3", 0, 0, 0, 1, 1),
+    ]
+
+
+def test_absurd_decision_times_do_not_wrap(clickhouse: ClickHouse) -> None:
+    for _ in range(3):
+        send(clickhouse, event("recommendation.accepted", **{"intel.decision.time_ms": 2**63 - 1}))
+    assert clickhouse.value("SELECT average_ms FROM metrics.decision_time(days = 7)") == 2.0**63
+    assert clickhouse.value("SELECT sum_ms FROM metrics.decision_times_daily") == 3 * 2.0**63
