@@ -91,12 +91,14 @@ class _Session(requests.Session):
 
     sent = False
     status: int | None = None
+    answer = ""
 
     def send(self, request: PreparedRequest, **kwargs: object) -> Response:
         self.sent = True
         self.status = None
         response = super().send(request, **kwargs)  # type: ignore[arg-type]
         self.status = response.status_code
+        self.answer = "" if response.ok else response.text.strip()[:300]
         return response
 
 
@@ -117,7 +119,7 @@ class _ExporterLog(logging.Filter):
         for argument in record.args if isinstance(record.args, tuple) else ():
             if isinstance(argument, Enum) and type(argument).__name__ == "StatusCode":
                 exporter.grpc_status = argument.name
-        exporter.last_error = record.getMessage()[:300]
+        exporter.last_error = exporter.last_error or record.getMessage()[:300]  # the first names the cause
         return False
 
 
@@ -182,8 +184,7 @@ class Exporter:
     def export(self, records: Sequence[ReadableLogRecord]) -> Delivery:
         """Send one request; blocks for the exporter's timeout at most and never raises."""
         if self._session is not None:
-            self._session.sent = False
-            self._session.status = None
+            self._session.sent, self._session.status, self._session.answer = False, None, ""
         self.grpc_status = ""
         self.last_error = ""
         _exporter_log.exporting.exporter = self
@@ -200,6 +201,7 @@ class Exporter:
         else:
             # Never sent: it could not be encoded, or is larger than the exporter's limit.
             refused = not self._session.sent or self._session.status in (400, 413)
+            self.last_error = f"{self.last_error} {self._session.answer}".strip()
         return Delivery.REFUSED if refused else Delivery.FAILED
 
     def close(self) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import shlex
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
-from . import embedded
+from . import doctor as examination
+from . import embedded, health
 from . import export as exports
 from . import migrate as schema
 from . import rebuild as facts
@@ -178,3 +181,47 @@ def export(view: str, file_format: str, days: int | None, out: BinaryIO, url: st
 
 def _lines(server: embedded.Server) -> str:
     return "".join(f"{key}={shlex.quote(value)}\n" for key, value in server.variables().items())
+
+
+@main.command()
+@click.option("--wait", default=examination.VISIBLE_WITHIN, show_default=True, help="Seconds to wait for the probe.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a hop, for programs.")
+def doctor(wait: float, as_json: bool) -> None:
+    """Send a probe the whole way, show each hop with its time, and say what to fix.
+
+    Uses the environment as an application would, and Django's settings where DJANGO_SETTINGS_MODULE is set.
+
+    \b
+    set -a; . ./.env.telemetry; set +a; otel-intel doctor
+    DJANGO_SETTINGS_MODULE=shop.settings otel-intel doctor
+    """
+    failed = False
+    for hop in examination.examine(wait):
+        failed |= hop.state == "failed"
+        if as_json:
+            click.echo(json.dumps(asdict(hop)))
+            continue
+        sign, colour = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}[hop.state]
+        click.echo(f"{click.style(sign, fg=colour)} {hop.name:<12}{hop.milliseconds:>9.1f} ms  {hop.detail}")
+        if hop.fix:
+            click.echo(f"{'':<26}→ {hop.fix}")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def status(as_json: bool) -> None:
+    """Show what has arrived, how fresh it is, and what was lost or rejected in the last 7 days.
+
+    \b
+    otel-intel status
+    otel-intel status --json | jq .rejected
+    """
+    with _errors():
+        found = health.read()
+    if as_json:
+        click.echo(json.dumps(asdict(found), default=str))
+        return
+    for line in health.describe(found):
+        click.echo(line)
