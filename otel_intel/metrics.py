@@ -89,7 +89,7 @@ def _ask(into: Callable[..., Row], view: str, columns: str, days: object, **filt
     parameters |= {name: value or "" for name, value in filters.items()}
     arguments = ["first_day = {first_day:Date}", "last_day = {last_day:Date}"]
     arguments += [f"{name} = {{{name}:String}}" for name in filters]
-    sql = f"SELECT {columns} FROM metrics.{view}_between({', '.join(arguments)})"  # noqa: S608 (constants)
+    sql = f"SELECT {columns} FROM metrics.{view}_between({', '.join(arguments)})"
     return Reader().rows(into, sql, parameters)
 
 

@@ -38,7 +38,7 @@ def _top_admins(reader: Reader, filters: Filters, query: QueryDict) -> Table:
     total = " + ".join(_COLUMNS)
     admins = reader.rows(
         lambda **row: row,
-        f"SELECT admin_id, {sums}, {total} AS total FROM metrics.engagement_daily"  # noqa: S608 (constants)
+        f"SELECT admin_id, {sums}, {total} AS total FROM metrics.engagement_daily"
         " WHERE day BETWEEN {first:Date} AND {last:Date}"
         " AND ({version:String} = '' OR engine_version = {version:String})"
         " AND ({admin:String} = '' OR admin_id = {admin:String})"

@@ -49,7 +49,7 @@ class Cursor:
             return None
         match place:
             case [str() as key, int() as nanoseconds, str() as event_id] if (
-                0 <= nanoseconds < _MAX_NS and _is_plain(key) and _is_plain(event_id)
+                type(nanoseconds) is int and 0 <= nanoseconds < _MAX_NS and _is_plain(key) and _is_plain(event_id)
             ):
                 return cls(key, nanoseconds, event_id, backwards)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 from django.http import QueryDict
@@ -39,6 +40,7 @@ class Field(NamedTuple):
 
 def log_context(reader: Reader, log: Log, filters: Filters, query: QueryDict) -> Context:
     """Return what the templates show of a log: its page, links to the pages around it, and the form's choices."""
+    options = _options(reader, log, filters)
     rows, more = log.page(reader, filters)
     cursor = filters.cursor
     backwards = cursor is not None and cursor.backwards
@@ -50,7 +52,7 @@ def log_context(reader: Reader, log: Log, filters: Filters, query: QueryDict) ->
     return {
         "log": log_table(log, rows, _caption(filters), query, filters),
         "filters": filters,
-        "fields": _fields(log, filters, _options(reader, log, filters)),
+        "fields": _fields(log, filters, *options()),
         "presets": _presets(filters, query),
         "previous": previous,
         "following": following,
@@ -95,12 +97,12 @@ def _caption(filters: Filters) -> str:
     return f"{filters.first_day} to {filters.last_day}, by {filters.sort}"
 
 
-def _options(reader: Reader, log: Log, filters: Filters) -> _Options:
+def _options(reader: Reader, log: Log, filters: Filters) -> Callable[[], list[_Options]]:
     types = "arraySort(groupUniqArray(100)(recommendation_type))" if "type" in log.filters else "[]"
-    [options] = reader.rows(
+    # They are suggestions: those of the range's last week cost little, however long the range is.
+    return reader.start(
         _Options,
-        f"SELECT arraySort(groupUniqArray(100)(engine_version)) AS versions, {types} AS types"  # noqa: S608
+        f"SELECT arraySort(groupUniqArray(100)(engine_version)) AS versions, {types} AS types"
         f" FROM metrics.{_DAILY[log.name]} WHERE day BETWEEN {{first:Date}} AND {{last:Date}}",
-        {"first": filters.first_day, "last": filters.last_day},
+        {"first": max(filters.first_day, first_day(7, filters.last_day)), "last": filters.last_day},
     )
-    return options

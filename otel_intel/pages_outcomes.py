@@ -79,7 +79,7 @@ def _statuses(reader: Reader, filters: Filters) -> list[_Status]:
     return reader.rows(
         _Status,
         # nearest rank, as everywhere; NULL without a sample
-        f"SELECT outcome_status, count() AS outcomes, countIf({given}) AS samples,"  # noqa: S608 (constants)
+        f"SELECT outcome_status, count() AS outcomes, countIf({given}) AS samples,"
         " avg(resolution_time_hours) AS average_hours,"
         f" if(samples = 0, NULL, quantileExactWeighted(0.5)({value}, toUInt8({given}))) AS p50_hours,"
         f" if(samples = 0, NULL, quantileExactWeighted(0.9)({value}, toUInt8({given}))) AS p90_hours,"

@@ -18,16 +18,18 @@ def display_names(admin_ids: Iterable[object]) -> dict[str, str]:
     pk = model._meta.pk
     while isinstance(pk, ForeignKey):  # another model's key; its own clean() would query for each id
         pk = pk.target_field
+    asked = {str(value) for value in admin_ids if value is not None}
     keys = []
-    for admin_id in {str(value) for value in admin_ids if value is not None}:
+    for admin_id in asked:
         try:
             keys.append(pk.clean(admin_id, None))
         except (ValidationError, ValueError, TypeError, OverflowError):
             continue
     if not keys:
         return {}
-    # str(): "007" must not get the name of user 7.
-    return {str(user.pk): _name(user) for user in model._default_manager.filter(pk__in=keys)}
+    users = model._default_manager.filter(pk__in=keys)
+    # "007" does not get the name of user 7.
+    return {key: _name(user) for user in users if (key := str(user.pk)) in asked}
 
 
 def _name(user: object) -> str:

@@ -108,11 +108,11 @@ def log_table(
 
 
 def log_lines(log: Log, slices: Iterable[Sequence[Row]]) -> Iterator[Iterable[Sequence[object]]]:
-    """Yield a download's lines, slice by slice, with all columns and the admins' names."""
-    yield [("event_id", "timestamp", *log.columns, "admin_name")]
+    """Yield a download's lines, slice by slice, with all columns and the admins' names; the heads come with the first."""
+    head: list[Sequence[object]] = [("event_id", "timestamp", *log.columns, "admin_name")]
     for rows in slices:
         names = display_names(row["admin_id"] for row in rows)
-        yield (
+        yield head + [
             (
                 row["event_id"],
                 pages_format.iso(int(str(row["ns"]))),
@@ -120,7 +120,8 @@ def log_lines(log: Log, slices: Iterable[Sequence[Row]]) -> Iterator[Iterable[Se
                 names.get(str(row["admin_id"]), ""),
             )
             for row in rows
-        )
+        ]
+        head = []
 
 
 def _header(column: _Column, log: Log, query: QueryDict, filters: Filters | None) -> Header:

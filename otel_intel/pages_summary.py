@@ -19,7 +19,7 @@ _STATUSES: Final = ("resolved", "escalated", "no_action", "false_positive")
 def _sums(view: str, *columns: str) -> str:
     sums = ", ".join(f"toInt64(sum({column})) AS {column}" for column in columns)
     return (
-        f"SELECT day, engine_version, {sums} FROM metrics.{view}"  # noqa: S608 (constants)
+        f"SELECT day, engine_version, {sums} FROM metrics.{view}"
         " WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day, engine_version"
     )
 
@@ -32,7 +32,7 @@ def _times() -> str:
         for histogram in histograms
     )
     return (
-        "SELECT day, engine_version, grouping(day) AS is_total, toInt64(sum(samples)) AS samples,"  # noqa: S608
+        "SELECT day, engine_version, grouping(day) AS is_total, toInt64(sum(samples)) AS samples,"
         f" toInt64(sum(sum_ms)) AS sum_ms, [{quantiles}] AS quantiles FROM metrics.decision_times_daily"
         " WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY GROUPING SETS ((day, engine_version), ())"
     )
