@@ -96,7 +96,7 @@ class _Session(requests.Session):
     def send(self, request: PreparedRequest, **kwargs: object) -> Response:
         self.sent = True
         self.status = None
-        response = super().send(request, **kwargs)  # type: ignore[arg-type]
+        response = super().send(request, **kwargs)
         self.status = response.status_code
         self.answer = "" if response.ok else response.text.strip()[:300]
         return response
@@ -206,4 +206,4 @@ class Exporter:
 
     def close(self) -> None:
         """Close the connection."""
-        self._exporter.shutdown()
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]

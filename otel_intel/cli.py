@@ -9,7 +9,6 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
@@ -160,7 +159,9 @@ def rebuild(url: str) -> None:
 @click.argument("view", type=click.Choice(tuple(exports.VIEWS)))
 @click.option("--format", "file_format", type=click.Choice(tuple(exports.FORMATS)), default="csv", show_default=True)
 @click.option("--days", type=click.IntRange(1, 3650), help="Today (UTC) and the days before it; everything by default.")
-@click.option("--out", type=click.File("wb", lazy=False, atomic=True), default="-", help="Standard output by default.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="Standard output by default."
+)
 @click.option(
     "--url",
     envvar="OTEL_INTEL_CLICKHOUSE_URL",
@@ -168,15 +169,16 @@ def rebuild(url: str) -> None:
     metavar="URL",
     help="A reader's ClickHouse URL, http://user:password@host:8123; also OTEL_INTEL_CLICKHOUSE_URL.",
 )
-def export(view: str, file_format: str, days: int | None, out: BinaryIO, url: str) -> None:
+def export(view: str, file_format: str, days: int | None, out: str, url: str) -> None:
     """Write a view of metrics to a file, oldest rows first.
 
     \b
     otel-intel export decisions --days 90 --format parquet --out decisions.parquet
     otel-intel export signal_outcomes --format jsonl > outcomes.jsonl
     """
-    with _errors(), schema.connect(url) as client:
-        exports.export(client, view, file_format, days, out)
+    # Atomic: a file that is there is whole.
+    with _errors(), schema.connect(url) as client, click.open_file(out, "wb", atomic=out != "-") as stream:
+        exports.export(client, view, file_format, days, stream)
 
 
 def _lines(server: embedded.Server) -> str:

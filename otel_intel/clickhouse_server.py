@@ -67,7 +67,7 @@ class _Engine:
 
     def _run(self) -> None:
         # The last statement reads a pipe until its end: closing it is a clean stop, without polling.
-        wait = f"SELECT * FROM file('/dev/fd/{self._read}', 'LineAsString', 'l String') FORMAT Null"  # noqa: S608
+        wait = f"SELECT * FROM file('/dev/fd/{self._read}', 'LineAsString', 'l String') FORMAT Null"
         try:
             # chdb.connect() cannot start listeners; this private entry point can, hence the pinned version.
             # Its format becomes the listeners' default format.

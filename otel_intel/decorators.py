@@ -119,10 +119,10 @@ def _observe(view: View, event: Event, signal: str, values: _Values) -> View:
 
 
 def _decorate(view: View | None, event: Event, signal: str, values: _Values) -> View | _Decorator:
-    def decorate(view: View, /) -> View:
-        return _observe(view, event, signal, values)
+    def decorate(decorated: View, /) -> View:
+        return _observe(decorated, event, signal, values)
 
-    return decorate if view is None else decorate(view)
+    return cast("_Decorator", decorate) if view is None else decorate(view)
 
 
 @overload

@@ -82,8 +82,8 @@ def examine(visible_within: float = VISIBLE_WITHIN) -> Iterator[Hop]:
     probe_id, emitted_ns = str(uuid.uuid4()), time.time_ns()
     delivery = exporter.export([exporter.record(PIPELINE_PROBED, emitted_ns, None, "", {PROBE_ID_KEY: probe_id})])
     if delivery is not Delivery.DELIVERED:
-        error = exporter.last_error or "no answer"
-        yield hop("door", "failed", error, _fix_of_door(error, endpoint))
+        answer = exporter.last_error or "no answer"
+        yield hop("door", "failed", answer, _fix_of_door(answer, endpoint))
         return
     yield hop("door", "ok", "took the probe")
     yield from _reading(probe_id, emitted_ns, visible_within, hop)

@@ -81,7 +81,7 @@ def load(directory: Path) -> Server:
         return Server(directory, state["http_port"], state["native_port"], state["passwords"])
     except FileNotFoundError:
         raise EmbeddedError(f"{directory} holds no otel-intel server: start one with otel-intel up") from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise EmbeddedError(f"{directory / _STATE} cannot be read: {error}") from error
 
 
@@ -106,6 +106,7 @@ def start(
         before.passwords if before else {role: secrets.token_urlsafe(24) for role in ROLES},
     )
     with contextlib.closing(_lock(directory)) as lock:
+        lock.write("")  # the last server's process is no longer the one to stop
         _write_configuration(server)
         process = _spawn(server, lock, detach)
         lock.write(str(process.pid))
@@ -196,7 +197,8 @@ def _running(directory: Path) -> int | None:
     try:
         _Lock(path).close()
     except BlockingIOError:
-        return int(path.read_text() or 0)
+        pid = path.read_text()
+        return int(pid) if pid else None  # none yet: it is just being started
     return None
 
 
@@ -230,17 +232,21 @@ def _write_configuration(server: Server) -> None:
         "native_port": server.native_port,
         "passwords": dict(server.passwords),
     }
+    write_private(server.directory / ".gitignore", "*\n")
     write_private(server.directory / _STATE, json.dumps(state, indent=2) + "\n")
 
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read, replacing it at once."""
     temporary = path.with_name(path.name + ".new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    temporary.replace(path)
+    try:
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        temporary.replace(path)
+    except OSError as error:
+        raise EmbeddedError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _spawn(server: Server, lock: _Lock, detach: bool) -> subprocess.Popen[bytes]:

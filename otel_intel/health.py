@@ -68,6 +68,7 @@ def read() -> Health:
     """
     reader = Reader()
     sums = ", ".join(f"toUInt64(sum({name})) AS {name}" for name in _COUNTERS)
+    pipeline: dict[str, int]
     [pipeline] = reader.rows(
         dict, f"SELECT {sums} FROM metrics.pipeline_health WHERE reported_at > now() - INTERVAL 7 DAY"
     )

@@ -32,14 +32,14 @@ def rebuild(client: Client, report: Callable[[str], object]) -> None:
         raise MigrationError("intel.typed_events_mv is missing: run otel-intel migrate first")
     # What arrives from now on is judged by the view itself.
     until = client.command("SELECT toString(now64(9, 'UTC'))")
-    parsed = f"(SELECT * FROM ({found[0][0]}) WHERE ingested_at < toDateTime64('{until}', 9, 'UTC'))"  # noqa: S608
+    parsed = f"(SELECT * FROM ({found[0][0]}) WHERE ingested_at < toDateTime64('{until}', 9, 'UTC'))"
     columns = ", ".join(str(name) for name, *_ in client.query(f"DESCRIBE {parsed}").result_rows)
 
-    client.command(f"DELETE FROM intel.rejected_events WHERE ingested_at < toDateTime64('{until}', 9, 'UTC')")  # noqa: S608
+    client.command(f"DELETE FROM intel.rejected_events WHERE ingested_at < toDateTime64('{until}', 9, 'UTC')")
     # Before the facts are written again: a first copy that is rejected now must not hide a good second one.
     for table, kind in _FACTS.items():
         client.command(
-            f"DELETE FROM intel.{table} WHERE (event_id, ingested_at) IN"  # noqa: S608
+            f"DELETE FROM intel.{table} WHERE (event_id, ingested_at) IN"
             f" (SELECT event_id, ingested_at FROM {parsed} WHERE kind != '{kind}' OR rejected_reason != '')"
         )
     months = client.query(
@@ -47,7 +47,7 @@ def rebuild(client: Client, report: Callable[[str], object]) -> None:
     )
     for month, rows in months.result_rows:
         client.command(
-            f"INSERT INTO intel.typed_events ({columns})"  # noqa: S608
+            f"INSERT INTO intel.typed_events ({columns})"
             f" SELECT {columns} FROM {parsed} WHERE toYYYYMM(timestamp) = {month}"
         )
         report(f"{month}: {rows} rows")

@@ -323,8 +323,8 @@ class Telemetry:
             error, configuration = broken, None
         if configuration is not None and configuration.strict:
             raise error
-        kind = next((event.kind for event in events.CATALOGUE.values() if event.helper == helper), "internal")
-        self._get_pipeline().refuse(kind, "invalid", error)
+        event = next(event for event in events.CATALOGUE.values() if event.helper == helper)
+        self._get_pipeline().refuse(event.kind, "invalid", error)
 
     def _no_admin(self, event: Event) -> None:
         """Count an event of a decorator whose request has no loaded, authenticated user."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 from django import forms
 from django.contrib import messages
@@ -26,8 +27,14 @@ from otel_intel import (
 from .assist import DecisionAssistService
 from .models import Note, RiskSignal
 
-staff_only = staff_member_required(login_url="login")
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
 service = DecisionAssistService()
+
+
+def staff_only(view: View) -> View:
+    """Send others to this site's log-in page instead of the admin's."""
+    return staff_member_required(view, login_url="login")
 
 
 class FilterForm(forms.Form):
@@ -117,7 +124,7 @@ def explanation(request: HttpRequest, signal_id: int) -> HttpResponse:
 def decide(request: HttpRequest, signal_id: int) -> HttpResponse:
     """Accept, ignore or override the recommendation. The event goes out when the transaction commits."""
     signal = get_object_or_404(_signals().select_for_update(), pk=signal_id)
-    decision = request.POST.get("decision")
+    decision = request.POST.get("decision", "")
     if decision not in RiskSignal.Decision or signal.decision:
         messages.error(request, "This signal has been decided already." if signal.decision else "Choose a decision.")
         return redirect("signal-detail", signal_id)
