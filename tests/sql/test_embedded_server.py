@@ -1,0 +1,163 @@
+"""The command's embedded server as a process: start, stop, crash, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+
+from otel_intel import embedded
+from otel_intel.embedded import EmbeddedError
+from otel_intel.migrate import connect, migrate
+from tests.otlp import event, send
+from tests.servers import ClickHouse, run_clickhouse
+from tests.waiting import poll_until
+
+UP = ("up", "--http-port", "0", "--native-port", "0")
+
+
+def _command(data: Path, command: str, *options: str) -> list[str]:
+    return [sys.executable, "-m", "otel_intel", command, "--data", str(data), *options]
+
+
+def _run(data: Path, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(_command(data, command, *options), capture_output=True, text=True, timeout=60, check=False)
+
+
+def _rows(url: str) -> int:
+    client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
+    count = client.command("SELECT count() FROM metrics.admin_views")
+    client.close_connections()
+    client.close()
+    return int(str(count))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    """A directory for a server that is stopped at the end, if it runs."""
+    directory = tmp_path / "data"
+    yield directory
+    _run(directory, "down")
+
+
+def test_detached_server_is_ready_and_can_be_stopped(data: Path, tmp_path: Path) -> None:
+    env_file = tmp_path / "env"
+    up = _run(data, *UP, "--detach", "--env-file", str(env_file))
+    assert up.returncode == 0, up.stderr
+    variables = dict(line.split("=", 1) for line in shlex.split(up.stdout))
+    assert _rows(variables["OTEL_INTEL_CLICKHOUSE_URL"]) == 0
+    assert env_file.read_text() == up.stdout == _run(data, "env").stdout
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+    assert _run(data, "down").returncode == 0
+    again = _run(data, "down")
+    assert (again.returncode, again.stderr) == (1, f"Error: No server is running on {data}\n")
+
+
+def test_second_start_is_refused_and_the_first_goes_on(data: Path) -> None:
+    first = _run(data, *UP, "--detach")
+    before = {path.name: path.stat().st_mtime_ns for path in data.iterdir() if path.is_file()}
+    second = _run(data, *UP, "--detach")
+    assert second.returncode == 1
+    assert "is already running on" in second.stderr
+    assert second.stdout == ""
+    assert {name: (data / name).stat().st_mtime_ns for name in before} == before
+    assert _rows(dict(line.split("=", 1) for line in shlex.split(first.stdout))["OTEL_INTEL_CLICKHOUSE_URL"]) == 0
+
+
+def test_of_two_starts_at_once_one_wins(data: Path) -> None:
+    both = [
+        subprocess.Popen(_command(data, *UP, "--detach"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=60) for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1], outputs
+    [stdout] = [stdout for stdout, _ in outputs if stdout]
+    assert stdout == _run(data, "env").stdout
+
+
+def test_data_passwords_and_ports_are_kept_between_runs(data: Path) -> None:
+    first, process = embedded.start(data, 0, 0)
+    with connect(first.url("admin")) as client:
+        migrate(client, lambda line: None)
+    send(ClickHouse(first), event("dashboard.opened"))
+    embedded.stop_process(process)
+    second, process = embedded.start(data)
+    assert second == first
+    assert _rows(second.url("reader")) == 1
+    embedded.stop_process(process)
+
+
+def test_secrets_are_for_their_owner_only(clickhouse_server: ClickHouse) -> None:
+    directory = clickhouse_server.server.directory
+    assert stat.S_IMODE((directory / "otel-intel.json").stat().st_mode) == 0o600
+    users = (directory / "users.xml").read_text()
+    assert not any(password in users for password in clickhouse_server.server.passwords.values())
+    assert (directory / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.parametrize("received", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_server_in_the_foreground_ends_with_the_command(data: Path, received: signal.Signals) -> None:
+    with subprocess.Popen(_command(data, *UP), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
+        assert up.stdout
+        assert up.stderr
+        for line in up.stderr:
+            if line.startswith("ClickHouse is ready"):
+                break
+        variables = dict(line.split("=", 1) for line in shlex.split("".join(up.stdout.readline() for _ in range(5))))
+        assert _rows(variables["OTEL_INTEL_CLICKHOUSE_URL"]) == 0
+        up.send_signal(received)
+        up.wait(30)
+    assert up.returncode == (0 if received == signal.SIGINT else -received)
+    assert poll_until(lambda: _run(data, "down").returncode == 1)
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    acknowledged = 0
+    with run_clickhouse(tmp_path) as clickhouse:
+        first_up = threading.Event()
+
+        def write() -> None:
+            nonlocal acknowledged
+            try:
+                while True:
+                    send(clickhouse, *(event("dashboard.opened") for _ in range(20)))
+                    acknowledged += 20
+                    first_up.set()
+            except OSError:
+                return  # requests' errors are OSErrors: the server is gone
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert first_up.wait(30)
+        assert poll_until(lambda: acknowledged >= 200)
+        os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGKILL)
+        writer.join()
+    with run_clickhouse(tmp_path) as clickhouse:
+        assert acknowledged <= clickhouse.value("SELECT count() FROM metrics.admin_views") <= acknowledged + 20
+
+
+def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with run_clickhouse(tmp_path / "one") as running:
+        other = tmp_path / "two"
+        other.mkdir()
+        (other / "server.pid").touch()
+        # Another directory of ours, but its data is a server's that runs.
+        (other / "data").symlink_to(running.server.directory / "data")
+        (other / "otel-intel.json").write_text((tmp_path / "one" / "otel-intel.json").read_text())
+        with pytest.raises(EmbeddedError, match=r"did not start: [\s\S]*Cannot lock file"):
+            embedded.start(other, 0, 0)
+
+
+def test_env_file_that_cannot_be_written_stops_the_server(data: Path, tmp_path: Path) -> None:
+    up = _run(data, *UP, "--detach", "--env-file", str(tmp_path / "missing" / "env"))
+    assert (up.returncode, "cannot be written" in up.stderr) == (1, True)
+    assert "No server is running" in _run(data, "down").stderr

@@ -1,0 +1,78 @@
+"""Reading the SQL files, and the house rules that they keep."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from otel_intel.migrate import Step, read_steps, setup_script
+from otel_intel.resources import folder
+
+SQL = folder("clickhouse")
+FILES = sorted([*SQL.glob("migrations/*.sql"), *SQL.glob("views/*.sql")])
+
+
+def test_steps_are_the_statements_in_order(tmp_path: Path) -> None:
+    tmp_path.joinpath("0002_b.sql").write_text("SELECT 3;")
+    tmp_path.joinpath("0001_a.sql").write_text("-- Why; and more\nSELECT ';',\n 1;\n\nSELECT 2;\n")
+    assert read_steps(tmp_path) == [
+        Step("0001_a.sql", 1, "-- Why; and more\nSELECT ';',\n 1"),
+        Step("0001_a.sql", 2, "SELECT 2"),
+        Step("0002_b.sql", 1, "SELECT 3"),
+    ]
+
+
+def test_title_is_the_first_line_that_says_something() -> None:
+    assert Step("a.sql", 1, "-- Why\n\nSELECT 1,\n2").title == "SELECT 1,"
+
+
+def test_checksum_follows_the_statement() -> None:
+    assert Step("a.sql", 1, "SELECT 1").sha256 == Step("b.sql", 2, "SELECT 1").sha256
+    assert Step("a.sql", 1, "SELECT 1").sha256 != Step("a.sql", 1, "SELECT 2").sha256
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    names = [path.name for path in sorted(SQL.glob("migrations/*.sql"))]
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    assert all(re.fullmatch(r"\d{4}_[a-z]+_[a-z_]+\.sql", name) for name in names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_file_begins_with_why_and_uses_no_backticks(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("-- ")
+    assert "`" not in text
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_statements_can_run_again(path: Path) -> None:
+    steps = [step for step in read_steps(path.parent) if step.file == path.name]
+    assert steps
+    for step in steps:
+        assert re.match(r"CREATE OR REPLACE |(CREATE|ALTER) .*\bIF NOT EXISTS\b", step.title), step.title
+
+
+def test_every_view_runs_as_the_owner_without_a_log_in() -> None:
+    for step in read_steps(SQL / "views"):
+        assert "\nDEFINER = intel_owner SQL SECURITY DEFINER\nAS\n" in step.statement, step.title
+
+
+def test_both_ways_of_running_grant_the_same() -> None:
+    """users.xml of the embedded server and the script for a server of one's own."""
+    xml = SQL.joinpath("embedded", "users.xml").read_text(encoding="utf-8")
+    sections = re.findall(r"<(intel_\w+)>((?:(?!</\1>).)*<query>.*?)</\1>", xml, re.DOTALL)
+    embedded = {
+        f"{grant} TO {name}" for name, section in sections for grant in re.findall(r"<query>(.*?)</query>", section)
+    }
+    own = set()
+    for grant, names in re.findall(r"^(GRANT .*) TO (.*);$", setup_script(), re.MULTILINE):
+        own |= {f"{grant} TO {name}" for name in names.split(", ")}
+    assert own == embedded
+    assert len(own) > 8
+
+
+def test_setup_script_carries_the_format_of_requests() -> None:
+    assert "message ExportLogsServiceRequest" in setup_script()
+    assert "${" not in setup_script()
