@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from .pipeline import REASONS
 from .reader import Reader
@@ -31,7 +31,7 @@ class Rejected:
 class Day:
     """How a day's events came in: delays in milliseconds, copies that did not count."""
 
-    day: str
+    day: date
     events: int
     duplicates: int
     conflicting: int
@@ -76,7 +76,7 @@ def read() -> Health:
         arrived=reader.rows(Arrived, f"{_ARRIVED} ORDER BY kind"),
         days=reader.rows(
             Day,
-            "SELECT toString(day) AS day, events, duplicates, conflicting, delay_p50_ms, delay_p99_ms"
+            "SELECT day, events, duplicates, conflicting, delay_p50_ms, delay_p99_ms"
             " FROM metrics.ingest_health WHERE day > toDate(now(), 'UTC') - 7 ORDER BY day DESC",
         ),
         rejected=reader.rows(
@@ -99,7 +99,7 @@ def describe(health: Health) -> Iterator[str]:
     for day in health.days:
         copies = f"{day.duplicates:,} duplicates, {day.conflicting:,} conflicting copies"
         delay = f"delay p50 {day.delay_p50_ms or 0:,.0f} ms, p99 {day.delay_p99_ms or 0:,.0f} ms"
-        yield f"  {day.day:<16}{day.events:>12,}  {copies}, {delay}"
+        yield f"  {day.day!s:<16}{day.events:>12,}  {copies}, {delay}"
     yield "Rejected in 7 days"
     for rejected in health.rejected:
         yield f"  {rejected.events:>12,}  {rejected.reason}"

@@ -1,0 +1,223 @@
+"""From the helpers to the numbers: real threads, stock OTLP, a real ClickHouse."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from django.test import override_settings
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from otel_intel import Telemetry, embedded
+from tests.servers import ClickHouse
+from tests.sink import Sink, attributes_of
+from tests.waiting import poll_until
+
+
+def send(clickhouse: ClickHouse, request: ExportLogsServiceRequest) -> int:
+    """Post a request to the door of ClickHouse and return the status."""
+    variables = clickhouse.variables()
+    headers = dict(pair.split("=", 1) for pair in variables["OTEL_EXPORTER_OTLP_HEADERS"].split(","))
+    try:
+        return requests.post(
+            variables["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"],
+            data=request.SerializeToString(),
+            headers={**headers, "Content-Type": "application/x-protobuf"},
+            timeout=30,
+        ).status_code
+    except requests.ConnectionError:
+        return 503
+
+
+@pytest.fixture
+def reading(clickhouse: ClickHouse) -> Iterator[None]:
+    """Let the metrics read from the test's server."""
+    with override_settings(OTEL_INTEL={"ENGINE_VERSION": "test-1", "CLICKHOUSE_URL": clickhouse.url("reader")}):
+        yield
+
+
+def metrics(telemetry: Telemetry) -> list[object]:
+    methods: list[Callable[[], object]] = [
+        telemetry.get_recommendation_acceptance_rate,
+        telemetry.get_average_decision_time,
+        telemetry.get_override_rate,
+        telemetry.get_false_positive_rate,
+        telemetry.get_outcome_distribution,
+    ]
+    return [method() for method in methods]
+
+
+def emit(telemetry: Telemetry, signals: range, admin: int) -> None:
+    """Emit four events for each signal, without ever filling the queue."""
+    for number in signals:
+        poll_until(lambda: telemetry.status()["queued"] < 4000, 60)
+        telemetry.track_signal_detail_open(admin, number)
+        telemetry.track_recommendation_view(number, admin, "EXPIRING_SOON", "HIGH")
+        decide = (
+            telemetry.track_recommendation_accept,
+            telemetry.track_recommendation_ignore,
+            telemetry.track_recommendation_override,
+        )[number % 3]
+        decide(number, admin, "EXPIRING_SOON", "HIGH", decision_time_ms=number)
+        telemetry.track_signal_outcome(number, ("RESOLVED", "FALSE_POSITIVE")[number % 2], resolution_time_hours=1)
+
+
+def emit_from_threads(telemetry: Telemetry, threads: int, signals: int) -> None:
+    workers = [
+        threading.Thread(target=emit, args=(telemetry, range(number * signals, (number + 1) * signals), number))
+        for number in range(threads)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+COUNT = (
+    "SELECT toUInt32(count()), toUInt32(uniqExact(event_id)) FROM (SELECT event_id FROM metrics.recommendation_events"
+    " UNION ALL SELECT event_id FROM metrics.signal_outcomes UNION ALL SELECT event_id FROM metrics.admin_views)"
+)
+
+
+@pytest.mark.usefixtures("reading")
+def test_ten_thousand_events_of_eight_threads_count_once_however_often_they_come(
+    production: Telemetry, sink: Sink, clickhouse: ClickHouse
+) -> None:
+    sink.answer = lambda request: send(clickhouse, request)
+    emit_from_threads(production, threads=8, signals=313)
+    assert production.flush(60)
+    expected = 8 * 313 * 4
+    assert clickhouse.client("reader").query(COUNT).result_rows == [(expected, expected)]
+    assert production.status()["delivered"] == expected
+    before = metrics(production)
+
+    for request in list(sink.requests):
+        assert send(clickhouse, request) == 200
+    records = sink.events
+    random.Random(1).shuffle(records)
+    for start in range(0, len(records), 1000):
+        other = ExportLogsServiceRequest()
+        other.CopyFrom(sink.requests[0])
+        del other.resource_logs[0].scope_logs[0].log_records[:]
+        other.resource_logs[0].scope_logs[0].log_records.extend(records[start : start + 1000])
+        assert send(clickhouse, other) == 200
+
+    assert clickhouse.value("SELECT count() FROM intel.otel_logs", "admin") >= 3 * expected
+    assert clickhouse.client("reader").query(COUNT).result_rows == [(expected, expected)]
+    assert metrics(production) == before
+
+
+def test_a_killed_clickhouse_loses_nothing_that_it_has_taken(production: Telemetry, sink: Sink, tmp_path: Path) -> None:
+    from tests.servers import run_clickhouse
+
+    with run_clickhouse(tmp_path / "data") as clickhouse:
+        sink.answer = lambda request: send(clickhouse, request)
+        emitting = threading.Thread(target=emit_from_threads, args=(production, 4, 200))
+        emitting.start()
+        assert poll_until(lambda: production.status()["delivered"] > 300)
+        os.kill(int((tmp_path / "data" / "server.pid").read_text()), signal.SIGKILL)
+        acknowledged = set()
+        emitting.join()
+        assert production.flush(0.5) is False
+        acknowledged = {attributes_of(record)["log.record.uid"] for record in sink.events}
+
+        poll_until(lambda: embedded_can_start(tmp_path / "data"))
+        server, process = embedded.start(tmp_path / "data")
+        try:
+            restarted = ClickHouse(server)
+            assert production.flush(60), production.status()
+            assert production.status()["delivered"] == 4 * 200 * 4
+            rows = restarted.client("reader").query(
+                "SELECT event_id FROM metrics.recommendation_events UNION ALL SELECT event_id FROM metrics.admin_views"
+                " UNION ALL SELECT event_id FROM metrics.signal_outcomes"
+            )
+            stored = [event_id for (event_id,) in rows.result_rows]
+            assert len(stored) == len(set(stored)) == 4 * 200 * 4
+            assert acknowledged <= set(stored)
+            restarted.close()
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def embedded_can_start(directory: Path) -> bool:
+    """Tell whether the killed server's lock is gone."""
+    return embedded._running(directory) is None
+
+
+def run_cli(clickhouse: ClickHouse, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTEST_", "DJANGO_"))}
+    environment = {**kept, **clickhouse.variables(), "OTEL_INTEL_ENGINE_VERSION": "1", **more}
+    command = [sys.executable, "-m", "otel_intel", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_doctor_finds_a_healthy_way(clickhouse: ClickHouse) -> None:
+    result = run_cli(clickhouse, "doctor", "--json")
+    hops = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(hop["name"], hop["state"]) for hop in hops] == [
+        (name, "ok") for name in ("environment", "exporter", "door", "landing", "facts", "views")
+    ]
+    assert result.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "hop", "fix"),
+    [
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "environment", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"),
+        ({"OTEL_EXPORTER_OTLP_HEADERS": "x-clickhouse-user=intel_writer"}, "door", "OTEL_EXPORTER_OTLP_HEADERS"),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://127.0.0.1:9"}, "door", "otel-intel up"),
+        ({"OTEL_INTEL_CLICKHOUSE_URL": "http://127.0.0.1:9"}, "views", "CLICKHOUSE_URL"),
+        ({"OTEL_INTEL_CLICKHOUSE_URL": ""}, "views", "CLICKHOUSE_URL"),
+    ],
+)
+def test_the_doctor_names_the_hop_and_the_fix(
+    variables: dict[str, str], hop: str, fix: str, clickhouse: ClickHouse
+) -> None:
+    result = run_cli(clickhouse, "doctor", "--json", "--wait", "2", **variables)
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert (last["name"], last["state"]) == (hop, "failed")
+    assert fix in last["fix"]
+    assert result.returncode == 1
+
+
+def test_the_doctor_notices_another_clickhouse(sink: Sink, clickhouse: ClickHouse) -> None:
+    result = run_cli(clickhouse, "doctor", "--wait", "0.5", OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=sink.url)
+    assert "✗ landing" in result.stdout
+    assert "Does the endpoint write into the ClickHouse of OTEL_INTEL['CLICKHOUSE_URL']?" in result.stdout
+
+
+@pytest.mark.usefixtures("reading")
+def test_status_shows_what_came_and_what_was_lost(production: Telemetry, sink: Sink, clickhouse: ClickHouse) -> None:
+    sink.answer = lambda request: send(clickhouse, request)
+    emit(production, range(3), 1)
+    production.track_recommendation_view(1, 1, "EXPIRING_SOON", "BOGUS")
+    production.shutdown()
+    status = json.loads(run_cli(clickhouse, "status", "--json").stdout)
+    assert {kind["kind"]: kind["events"] for kind in status["arrived"]} == {
+        "outcome": 3,
+        "recommendation": 6,
+        "view": 3,
+    }
+    assert status["pipeline"]["emitted"] == 13
+    assert status["pipeline"]["dropped_invalid"] == 1
+    text = run_cli(clickhouse, "status").stdout
+    assert "dropped: invalid 1" in text
+
+
+def test_an_event_is_readable_within_three_seconds(production: Telemetry, sink: Sink, clickhouse: ClickHouse) -> None:
+    sink.answer = lambda request: send(clickhouse, request)
+    before = time.monotonic()
+    production.track_dashboard_open(1)
+    assert poll_until(lambda: clickhouse.value("SELECT count() FROM metrics.admin_views"), 3)
+    assert time.monotonic() - before < 3
