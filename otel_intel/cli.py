@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from . import doctor as examination
 from . import embedded, health
@@ -44,6 +45,8 @@ def _errors() -> Iterator[None]:
         yield
     except OtelIntelError as error:
         raise click.ClickException(str(error)) from error
+    except ClickHouseError as error:
+        raise click.ClickException(f"ClickHouse refused: {str(error).splitlines()[0]}") from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -159,9 +162,7 @@ def rebuild(url: str) -> None:
 @click.argument("view", type=click.Choice(tuple(exports.VIEWS)))
 @click.option("--format", "file_format", type=click.Choice(tuple(exports.FORMATS)), default="csv", show_default=True)
 @click.option("--days", type=click.IntRange(1, 3650), help="Today (UTC) and the days before it; everything by default.")
-@click.option(
-    "--out", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="Standard output by default."
-)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Standard output by default.")
 @click.option(
     "--url",
     envvar="OTEL_INTEL_CLICKHOUSE_URL",
@@ -169,15 +170,14 @@ def rebuild(url: str) -> None:
     metavar="URL",
     help="A reader's ClickHouse URL, http://user:password@host:8123; also OTEL_INTEL_CLICKHOUSE_URL.",
 )
-def export(view: str, file_format: str, days: int | None, out: str, url: str) -> None:
+def export(view: str, file_format: str, days: int | None, out: Path | None, url: str) -> None:
     """Write a view of metrics to a file, oldest rows first.
 
     \b
     otel-intel export decisions --days 90 --format parquet --out decisions.parquet
     otel-intel export signal_outcomes --format jsonl > outcomes.jsonl
     """
-    # Atomic: a file that is there is whole.
-    with _errors(), schema.connect(url) as client, click.open_file(out, "wb", atomic=out != "-") as stream:
+    with _errors(), schema.connect(url) as client, exports.whole_file(out) as stream:
         exports.export(client, view, file_format, days, stream)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Final, cast
 
 from clickhouse_connect.driver.client import Client
@@ -22,6 +25,21 @@ VIEWS: Final = {
     "engagement_daily": "day",
 }
 """The views that can be exported, with the column that says when."""
+
+
+@contextlib.contextmanager
+def whole_file(path: Path | None) -> Iterator[IO[bytes]]:
+    """Open a file that appears under its name only when it is complete; None is standard output."""
+    if path is None:
+        yield sys.stdout.buffer
+        return
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def export(client: Client, view: str, file_format: str, days: int | None, out: IO[bytes]) -> None:

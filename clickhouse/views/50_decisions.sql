@@ -33,8 +33,8 @@ FROM
         SELECT
             risk_signal_id,
             admin_id,
-            -- A run is what one admin did on one signal up to and including a decision.
-            arrayJoin(arrayReverseSplit(e -> e.6 != 'VIEWED', arraySort(e -> (e.1, e.2, e.3), groupArray((
+            -- The tuples sort by their first three elements, of which the id is unique. A run is what one admin did on one signal up to and including a decision.
+            arrayJoin(arrayReverseSplit(e -> e.6 != 'VIEWED', arraySort(groupArray((
                 toUnixTimestamp64Milli(timestamp),
                 indexOf(['VIEWED', 'ACCEPTED', 'IGNORED', 'OVERRIDDEN'], action),
                 event_id, timestamp, ingested_at, action, recommendation_type, confidence, decision_time_ms,
@@ -44,6 +44,7 @@ FROM
         WHERE timestamp >= toDateTime64({first_day:Date}, 9, 'UTC') - INTERVAL 7 DAY
             AND timestamp < toDateTime64({last_day:Date} + 1, 9, 'UTC')
         GROUP BY risk_signal_id, admin_id
+        HAVING maxIf(timestamp, action != 'VIEWED') >= toDateTime64({first_day:Date}, 9, 'UTC')
     )
     WHERE run[-1].6 != 'VIEWED'
 )
