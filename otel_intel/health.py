@@ -93,8 +93,10 @@ def describe(health: Health) -> Iterator[str]:
     now = datetime.now(UTC)
     yield "Events"
     for arrived in health.arrived:
-        age = "" if arrived.last is None else f", the last {str(now - arrived.last).partition('.')[0]} ago"
-        yield f"  {arrived.kind:<16}{arrived.events:>12,}{age}"
+        # ClickHouse's UTC times come without a zone.
+        age = now - arrived.last.replace(tzinfo=UTC) if arrived.last else None
+        last = "" if age is None else f", the last {str(age).partition('.')[0]} ago"
+        yield f"  {arrived.kind:<16}{arrived.events:>12,}{last}"
     yield "Days (by event time)"
     for day in health.days:
         copies = f"{day.duplicates:,} duplicates, {day.conflicting:,} conflicting copies"
