@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "otel_intel",
+    "demo.risk",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -1,0 +1,41 @@
+"""Pages with elements that report clicks, under a strict Content-Security-Policy."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.template import engines
+from django.urls import include, path
+
+PAGE = """{% load otel_intel static %}<!doctype html><html lang="en"><head><title>Signal</title>
+<link rel="icon" href="data:,">
+<script src="{% static 'otel_intel/otel_intel.js' %}" defer></script>
+<script src="{% static 'risk/htmx.min.js' %}" defer></script>
+<meta name="htmx-config" content='{"includeIndicatorStyles": false}'></head><body>
+<button id="htmx" hx-get="/panel/" hx-target="#panel" {% track_explanation_expand "htmx" %}><b>Why?</b></button>
+<div id="panel"></div>
+<details id="details" {% track_explanation_expand "details" %}><summary>Why?</summary>Because.</details>
+<details><summary id="summary" {% track_explanation_expand "summary" %}>Why?</summary>Because.</details>
+<button id="collapsible" aria-expanded="true" {% track_explanation_expand "collapsible" %}>Less</button>
+<a id="link" href="/page/" {% track_explanation_expand "link" %}>Why?</a>
+<p id="plain">Nothing to report here.</p>
+</body></html>"""
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Serve the page."""
+    response = HttpResponse(engines["django"].from_string(PAGE).render({}, request))
+    response.headers["Content-Security-Policy"] = "default-src 'self'; img-src data:"
+    return response
+
+
+def panel(request: HttpRequest) -> HttpResponse:
+    """Serve what htmx puts into the page: an element that reports, too."""
+    html = '{% load otel_intel %}<button id="later" {% track_explanation_expand "later" %}>More</button>'
+    return HttpResponse(engines["django"].from_string(html).render({}, request))
+
+
+urlpatterns = [
+    path("page/", page),
+    path("panel/", panel),
+    path("telemetry/", include("otel_intel.urls")),
+]

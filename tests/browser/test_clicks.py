@@ -1,0 +1,84 @@
+"""The script that reports clicks, beside whatever the element does itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Page
+from pytest_django.live_server_helper import LiveServer
+
+from otel_intel.testing import CapturedEvents
+from tests.browser.conftest import NewPage
+from tests.waiting import poll_until
+
+pytestmark = [pytest.mark.urls("tests.browser.site"), pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def session() -> str:
+    client = Client()
+    client.force_login(User.objects.create_user("admin", is_staff=True))
+    return client.cookies["sessionid"].value
+
+
+@pytest.fixture
+def page(session: str, live_server: LiveServer, new_page: NewPage) -> Page:
+    page = new_page()
+    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    page.goto(f"{live_server.url}/page/")
+    return page
+
+
+def reported(page: Page, events: CapturedEvents) -> list[object]:
+    """Return the reported signals once the page has nothing under way any more."""
+    page.wait_for_load_state("networkidle")
+    return [event.attributes["intel.risk_signal.id"] for event in events]
+
+
+def click(selector: str) -> Callable[[Page], None]:
+    return lambda page: page.click(selector)
+
+
+@pytest.mark.parametrize(
+    ("act", "signals"),
+    [
+        (click("#htmx b"), ["htmx"]),
+        (click("#details summary"), ["details"]),
+        (click("#summary"), ["summary"]),
+        (click("#link"), ["link"]),
+        (click("#collapsible"), []),
+        (click("#plain"), []),
+    ],
+    ids=["htmx", "details", "summary", "link", "collapsible", "plain"],
+)
+def test_what_unfolds_is_reported_once(
+    act: Callable[[Page], None], signals: list[str], page: Page, otel_intel_events: CapturedEvents
+) -> None:
+    act(page)
+    poll_until(lambda: len(otel_intel_events) == len(signals))
+    assert reported(page, otel_intel_events) == signals
+
+
+def test_htmx_still_loads_and_what_it_loads_reports_too(page: Page, otel_intel_events: CapturedEvents) -> None:
+    page.click("#htmx")
+    page.click("#later")
+    assert poll_until(lambda: len(otel_intel_events) == 2)
+    assert reported(page, otel_intel_events) == ["htmx", "later"]
+
+
+@pytest.mark.parametrize("selector", ["#details summary", "#summary"])
+def test_folding_again_is_not_reported(selector: str, page: Page, otel_intel_events: CapturedEvents) -> None:
+    for _ in range(3):
+        page.click(selector)
+    assert poll_until(lambda: len(otel_intel_events) == 2)
+    assert len(reported(page, otel_intel_events)) == 2
+
+
+def test_the_keyboard_reports_as_well(page: Page, otel_intel_events: CapturedEvents) -> None:
+    page.focus("#details summary")
+    page.keyboard.press("Enter")
+    assert poll_until(lambda: otel_intel_events)
+    assert reported(page, otel_intel_events) == ["details"]
