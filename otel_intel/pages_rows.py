@@ -108,7 +108,7 @@ def log_table(
 
 
 def log_lines(log: Log, slices: Iterable[Sequence[Row]]) -> Iterator[Iterable[Sequence[object]]]:
-    """Yield a download's lines, slice by slice, with all columns and the admins' names; the heads come with the first."""
+    """Yield a download's lines slice by slice, with all columns and the admins' names; the first begins with heads."""
     head: list[Sequence[object]] = [("event_id", "timestamp", *log.columns, "admin_name")]
     for rows in slices:
         names = display_names(row["admin_id"] for row in rows)

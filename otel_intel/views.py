@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
@@ -86,7 +87,7 @@ def trace(request: HttpRequest, trace_id: str) -> HttpResponseBase:
     if not TRACE_ID.fullmatch(trace_id):
         raise Http404("A trace id is 32 hexadecimal digits.")
     at = request.GET.get("at", "")
-    context = trace_context(Reader(), trace_id, int(at) if at.isdecimal() and len(at) < 19 else None)
+    context = trace_context(Reader(), trace_id, int(at) if re.fullmatch(r"[1-4]\d{18}", at, re.ASCII) else None)
     return _page(request, "otel_intel/trace.html", context)
 
 

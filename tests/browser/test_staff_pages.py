@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -22,6 +21,8 @@ from tests.otlp import event, send
 from tests.servers import ClickHouse
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+NewPage = Callable[..., Page]
 
 TRACE = bytes.fromhex("0af7651916cd43dd8448eb211c80319c")
 PAGES = {
@@ -54,23 +55,16 @@ def site(clickhouse: ClickHouse, settings: Settings, live_server: LiveServer) ->
     return live_server.url, client.cookies[django_settings.SESSION_COOKIE_NAME].value
 
 
-@contextmanager
-def _chromium(site: tuple[str, str], **options: Any) -> Iterator[tuple[Page, list[str]]]:
-    """Yield a page of a logged-in browser and the complaints of its console."""
-    url, session = site
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--headless=new", "--disable-background-networking"],
-        )
-        context = browser.new_context(**options)
-        context.add_cookies([{"name": django_settings.SESSION_COOKIE_NAME, "value": session, "url": url}])
-        page = context.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        yield page, complaints
-        browser.close()
+@pytest.fixture
+def open_page(site: tuple[str, str], new_page: NewPage) -> NewPage:
+    """Open pages as that member of staff."""
+
+    def open_page(**options: Any) -> Page:
+        page = new_page(base_url=site[0], **options)
+        page.context.add_cookies([{"name": django_settings.SESSION_COOKIE_NAME, "value": site[1], "url": site[0]}])
+        return page
+
+    return open_page
 
 
 def _drawn(page: Page) -> list[bool]:
@@ -86,56 +80,54 @@ def _drawn(page: Page) -> list[bool]:
 @pytest.mark.parametrize(
     ("scheme", "width"), [("light", 1440), ("dark", 390)], ids=["light on a desk", "dark on a phone"]
 )
-def test_pages_are_accessible_and_keep_the_policy(site: tuple[str, str], scheme: str, width: int) -> None:
-    with _chromium(site, color_scheme=scheme, viewport={"width": width, "height": 900}) as (page, complaints):
-        urls = {reverse(name): charts for name, charts in PAGES.items()}
-        urls[reverse("telemetry-trace", args=[TRACE.hex()])] = 0
-        for url, charts in urls.items():
-            page.goto(site[0] + url)
-            assert _drawn(page) == [True] * charts, url
-            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), url
-            results = Axe().run(page).response
-            assert results["passes"], url
-            serious = [
-                (violation["id"], [node["html"] for node in violation["nodes"]])
-                for violation in results["violations"]
-                if violation["impact"] in ("serious", "critical")
-            ]
-            assert serious == [], url
-        assert complaints == []
+def test_pages_are_accessible_and_keep_the_policy(open_page: NewPage, scheme: str, width: int) -> None:
+    page = open_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+    urls = {reverse(name): charts for name, charts in PAGES.items()}
+    urls[reverse("telemetry-trace", args=[TRACE.hex()])] = 0
+    for url, charts in urls.items():
+        page.goto(url)
+        assert _drawn(page) == [True] * charts, url
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), url
+        results = Axe().run(page).response
+        assert results["passes"], url
+        serious = [
+            (violation["id"], [node["html"] for node in violation["nodes"]])
+            for violation in results["violations"]
+            if violation["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], url
 
 
-def test_charts_are_drawn_again_when_the_colours_change(site: tuple[str, str]) -> None:
-    with _chromium(site, color_scheme="light") as (page, complaints):
-        page.goto(site[0] + reverse("telemetry-dashboard"))
-        assert all(_drawn(page))
-        light = page.evaluate("document.querySelector('canvas').toDataURL()")
-        page.emulate_media(color_scheme="dark")
-        page.wait_for_function("light => document.querySelector('canvas').toDataURL() !== light", arg=light)
-        assert all(_drawn(page))
-        assert complaints == []
+def test_charts_are_drawn_again_when_the_colours_change(open_page: NewPage) -> None:
+    page = open_page(color_scheme="light")
+    page.goto(reverse("telemetry-dashboard"))
+    assert all(_drawn(page))
+    light = page.evaluate("document.querySelector('canvas').toDataURL()")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("light => document.querySelector('canvas').toDataURL() !== light", arg=light)
+    assert all(_drawn(page))
 
 
-def test_the_log_is_used_by_keyboard_and_without_scripts(site: tuple[str, str]) -> None:
-    with _chromium(site, java_script_enabled=False) as (page, _):
-        page.goto(site[0] + reverse("recommendation-events"))
-        page.keyboard.press("Tab")
-        assert page.locator(":focus").inner_text() == "Skip to content"
-        page.get_by_label("Action").select_option("ACCEPTED")
-        page.get_by_role("button", name="Apply").press("Enter")
-        page.wait_for_url("**action=ACCEPTED**")
-        rows = page.locator("#log tbody tr")
-        assert rows.count() == 12
-        page.get_by_role("link", name="Signal").press("Enter")
-        page.wait_for_url("**sort=signal**")
-        assert page.locator("#log th[aria-sort=ascending]").inner_text().startswith("Signal")
-        assert rows.count() == 12
-        assert rows.first.locator("td.signal").inner_text() == "s0"
+def test_the_log_is_used_by_keyboard_and_without_scripts(open_page: NewPage) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(reverse("recommendation-events"))
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == "Skip to content"
+    page.get_by_label("Action").select_option("ACCEPTED")
+    page.get_by_role("button", name="Apply").press("Enter")
+    page.wait_for_url("**action=ACCEPTED**")
+    rows = page.locator("#log tbody tr")
+    assert rows.count() == 12
+    page.get_by_role("link", name="Signal").press("Enter")
+    page.wait_for_url("**sort=signal**")
+    assert page.locator("#log th[aria-sort=ascending]").inner_text().startswith("Signal")
+    assert rows.count() == 12
+    assert rows.first.locator("td.signal").inner_text() == "s0"
 
 
-def test_a_chart_has_its_numbers_beside_it(site: tuple[str, str]) -> None:
-    with _chromium(site) as (page, _):
-        page.goto(site[0] + reverse("outcome-snapshots"))
-        page.get_by_text("Numbers of Time to resolution").click()
-        table = page.get_by_role("table", name="Time to resolution")
-        assert table.get_by_role("row", name="4 to 24 hours").is_visible()
+def test_a_chart_has_its_numbers_beside_it(open_page: NewPage) -> None:
+    page = open_page()
+    page.goto(reverse("outcome-snapshots"))
+    page.get_by_text("Numbers of Time to resolution").click()
+    table = page.get_by_role("table", name="Time to resolution")
+    assert table.get_by_role("row", name="4 to 24 hours").is_visible()

@@ -1,0 +1,201 @@
+"""The five metrics read from a real ClickHouse, and the connection they are read through."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
+from urllib.parse import urlsplit
+
+import pytest
+from pytest_django import Settings
+
+from otel_intel import metrics, reader
+from otel_intel.exceptions import TelemetryUnavailable
+from tests.otlp import event, send
+from tests.servers import ClickHouse
+
+DAY = 86_400 * 10**9
+
+
+@pytest.fixture
+def events(reading: ClickHouse) -> None:
+    now = time.time_ns() - 10**9
+    old = now - 8 * DAY
+    other = {"intel.engine.version": "v2", "intel.recommendation.type": "LONG_PENDING"}
+    send(
+        reading,
+        event("recommendation.viewed", now - 5 * 10**8),
+        event("recommendation.viewed", now, **{"intel.admin.id": "a2"}),
+        event("recommendation.viewed", now, **{"intel.admin.id": "a3"}),
+        event("recommendation.viewed", now, **{"intel.admin.id": "a4"}, **other),
+        event("recommendation.accepted", now - 5 * 10**8 + 2 * 10**8),
+        event("recommendation.accepted", now, **{"intel.admin.id": "a5", "intel.decision.time_ms": 600}),
+        event("recommendation.ignored", now, **{"intel.admin.id": "a6", "intel.decision.time_ms": 1000}),
+        event("recommendation.overridden", now, **{"intel.admin.id": "a7", "intel.decision.time_ms": 3000}, **other),
+        event("recommendation.overridden", old, **{"intel.admin.id": "a8"}),
+        event("signal.outcome_recorded", now, **{"intel.risk_signal.id": "s1"}),
+        event("signal.outcome_recorded", now, **{"intel.risk_signal.id": "s2",
+                                                 "intel.outcome.status": "FALSE_POSITIVE"}),
+        event("signal.outcome_recorded", now, **{"intel.risk_signal.id": "s3", "intel.outcome.status": "ESCALATED",
+                                                 "intel.engine.version": "v2"}),
+        event("signal.outcome_recorded", old, **{"intel.risk_signal.id": "s4", "intel.outcome.status": "NO_ACTION"}),
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("events")
+def test_the_five_metrics_of_a_week() -> None:
+    assert metrics.get_recommendation_acceptance_rate() == {
+        "days": 7, "viewed": 4, "accepted": 2, "ignored": 1, "overridden": 1, "decisions": 4,
+        "acceptance_rate": 0.5, "acceptance_share": 0.5,
+    }  # fmt: skip
+    assert metrics.get_average_decision_time() == {
+        "days": 7, "samples": 4, "average_ms": 1200.0, "p50_ms": 600, "p90_ms": 3000,
+    }  # fmt: skip
+    assert metrics.get_override_rate() == {"days": 7, "decisions": 4, "overridden": 1, "override_rate": 0.25}
+    assert metrics.get_false_positive_rate() == {
+        "days": 7, "outcomes": 3, "false_positives": 1, "false_positive_rate": pytest.approx(1 / 3),
+    }  # fmt: skip
+    assert metrics.get_outcome_distribution() == {
+        "days": 7,
+        "outcomes": 3,
+        "counts": {"RESOLVED": 1, "ESCALATED": 1, "NO_ACTION": 0, "FALSE_POSITIVE": 1},
+        "shares": pytest.approx({"RESOLVED": 1 / 3, "ESCALATED": 1 / 3, "NO_ACTION": 0.0, "FALSE_POSITIVE": 1 / 3}),
+    }
+
+
+@pytest.mark.usefixtures("events")
+def test_the_window_is_as_long_as_asked() -> None:
+    assert metrics.get_override_rate(days=30)["overridden"] == 2
+    assert metrics.get_outcome_distribution(days=30)["counts"]["NO_ACTION"] == 1
+    assert metrics.get_override_rate(days=3650)["overridden"] == 2
+
+
+@pytest.mark.usefixtures("events")
+def test_filters_narrow_the_metrics() -> None:
+    assert metrics.get_recommendation_acceptance_rate(engine_version="v2")["viewed"] == 1
+    assert metrics.get_recommendation_acceptance_rate(recommendation_type="EXPIRING_SOON")["viewed"] == 3
+    assert metrics.get_average_decision_time(recommendation_type="LONG_PENDING")["average_ms"] == 3000
+    assert metrics.get_override_rate(engine_version="v2")["override_rate"] == 1.0
+    assert metrics.get_false_positive_rate(engine_version="v1")["outcomes"] == 2
+    assert metrics.get_outcome_distribution(engine_version="v2")["counts"]["ESCALATED"] == 1
+    assert metrics.get_recommendation_acceptance_rate(engine_version="\\'\t{x}")["viewed"] == 0
+
+
+@pytest.mark.usefixtures("reading")
+def test_without_events_rates_are_zero_and_averages_none() -> None:
+    assert metrics.get_recommendation_acceptance_rate()["acceptance_rate"] == 0.0
+    assert metrics.get_recommendation_acceptance_rate()["acceptance_share"] == 0.0
+    assert metrics.get_override_rate()["override_rate"] == 0.0
+    assert metrics.get_false_positive_rate()["false_positive_rate"] == 0.0
+    assert metrics.get_average_decision_time() == {
+        "days": 7, "samples": 0, "average_ms": None, "p50_ms": None, "p90_ms": None,
+    }  # fmt: skip
+    assert metrics.get_outcome_distribution()["shares"] == {
+        "RESOLVED": 0.0, "ESCALATED": 0.0, "NO_ACTION": 0.0, "FALSE_POSITIVE": 0.0,
+    }  # fmt: skip
+
+
+def test_a_wrong_password_is_named_and_not_shown(reading: ClickHouse, settings: Settings) -> None:
+    address = urlsplit(reading.url("reader"))
+    settings.OTEL_INTEL = {
+        "CLICKHOUSE_URL": f"http://intel_reader:not-the-word@{address.hostname}:{address.port}",
+        "QUERY_TIMEOUT": 20.0,
+    }
+    with pytest.raises(TelemetryUnavailable, match="check the user and the password") as caught:
+        metrics.get_override_rate()
+    assert "not-the-word" not in str(caught.value)
+
+
+def test_a_user_who_may_not_read_is_told_so(reading: ClickHouse, settings: Settings) -> None:
+    settings.OTEL_INTEL = {"CLICKHOUSE_URL": reading.url("writer"), "QUERY_TIMEOUT": 20.0}
+    with pytest.raises(TelemetryUnavailable, match=r"must name a user who may read metrics\.\*"):
+        metrics.get_override_rate()
+
+
+@pytest.mark.usefixtures("reading")
+def test_a_view_that_is_not_there_asks_for_the_migration() -> None:
+    with pytest.raises(TelemetryUnavailable, match="run `otel-intel migrate`"):
+        reader.Reader().rows(dict, "SELECT * FROM metrics.not_there")
+
+
+@pytest.mark.usefixtures("events")
+def test_threads_share_one_client() -> None:
+    with ThreadPoolExecutor(16) as pool:
+        results = list(pool.map(lambda _: metrics.get_override_rate()["overridden"], range(64)))
+    assert results == [1] * 64
+
+
+@pytest.fixture
+def proxy(reading: ClickHouse, settings: Settings) -> Iterator[Callable[[], None]]:
+    """Put a TCP proxy before ClickHouse; calling it drops the connections that are open, as an idle timeout does."""
+    address = urlsplit(reading.url("reader"))
+    target = (address.hostname or "", address.port or 0)
+    pairs: list[tuple[socket.socket, socket.socket]] = []
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            return
+
+    def accept(server: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = server.accept()
+            except OSError:
+                return
+            far = socket.create_connection(target)
+            pairs.append((near, far))
+            Thread(target=pump, args=(near, far), daemon=True).start()
+            Thread(target=pump, args=(far, near), daemon=True).start()
+
+    def drop() -> None:
+        assert pairs
+        for near, far in pairs:
+            for end in (near, far):
+                end.shutdown(socket.SHUT_RDWR)
+                end.close()
+        pairs.clear()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        acceptor = Thread(target=accept, args=(server,), daemon=True)
+        acceptor.start()
+        url = reading.url("reader").replace(f":{target[1]}", f":{port}")
+        settings.OTEL_INTEL = {"CLICKHOUSE_URL": url, "QUERY_TIMEOUT": 20.0}
+        yield drop
+        drop()
+        server.shutdown(socket.SHUT_RDWR)
+        acceptor.join()
+
+
+@pytest.mark.usefixtures("events")
+def test_a_dropped_keep_alive_connection_is_opened_again(proxy: Callable[[], None]) -> None:
+    for _ in range(3):
+        assert metrics.get_override_rate()["overridden"] == 1
+        proxy()
+    assert metrics.get_override_rate()["overridden"] == 1
+
+
+def _read_in_child(queue: multiprocessing.Queue[int]) -> None:
+    queue.put(metrics.get_override_rate()["overridden"])
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_a_forked_process_has_a_connection_of_its_own() -> None:
+    assert metrics.get_override_rate()["overridden"] == 1
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    children = [context.Process(target=_read_in_child, args=(queue,)) for _ in range(3)]
+    for child in children:
+        child.start()
+    assert [queue.get(timeout=30) for _ in children] == [1, 1, 1]
+    for child in children:
+        child.join(30)
+    assert metrics.get_override_rate()["overridden"] == 1
