@@ -60,10 +60,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     assert embedded._running(state / "clickhouse") is None
 
 
-def log_in(page: Page, demo: Demo, password: str = "demo") -> None:
+def log_in(page: Page, demo: Demo) -> None:
     page.goto(f"{demo.url}/")
     page.get_by_label("Username").fill("demo")
-    page.get_by_label("Password").fill(password)
+    page.get_by_label("Password").fill("demo")
     page.get_by_role("button", name="Log in").click()
 
 
