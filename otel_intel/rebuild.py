@@ -38,10 +38,13 @@ def rebuild(client: Client, report: Callable[[str], object]) -> None:
     client.command(f"DELETE FROM intel.rejected_events WHERE ingested_at < toDateTime64('{until}', 9, 'UTC')")
     # Before the facts are written again: a first copy that is rejected now must not hide a good second one.
     for table, kind in _FACTS.items():
-        client.command(
-            f"DELETE FROM intel.{table} WHERE (event_id, ingested_at) IN"
+        wrong = (
+            "(event_id, ingested_at) IN"
             f" (SELECT event_id, ingested_at FROM {parsed} WHERE kind != '{kind}' OR rejected_reason != '')"
         )
+        # A deletion touches every part of the table: only where there is something to delete.
+        if client.command(f"SELECT count() FROM intel.{table} WHERE {wrong}"):
+            client.command(f"DELETE FROM intel.{table} WHERE {wrong}")
     months = client.query(
         "SELECT toYYYYMM(Timestamp) AS month, count() FROM intel.otel_logs GROUP BY month ORDER BY month"
     )

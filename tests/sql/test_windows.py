@@ -14,6 +14,7 @@ from tests.otlp import event, send
 from tests.servers import ClickHouse
 
 DAY = 86_400 * 10**9
+SEVEN_DAYS_MS = 7 * 86_400 * 1000
 
 
 def _today() -> date:
@@ -171,3 +172,34 @@ def test_absurd_decision_times_do_not_wrap(clickhouse: ClickHouse) -> None:
         send(clickhouse, event("recommendation.accepted", **{"intel.decision.time_ms": 2**63 - 1}))
     assert clickhouse.value("SELECT average_ms FROM metrics.decision_time(days = 7)") == 2.0**63
     assert clickhouse.value("SELECT sum_ms FROM metrics.decision_times_daily") == 3 * 2.0**63
+
+
+@pytest.mark.parametrize(("earlier_ms", "paired"), [(SEVEN_DAYS_MS, SEVEN_DAYS_MS), (SEVEN_DAYS_MS + 1, None)])
+def test_pairing_looks_back_from_the_windows_first_moment(
+    clickhouse: ClickHouse, earlier_ms: int, paired: int | None
+) -> None:
+    decided = _midnight(3)
+    send(
+        clickhouse,
+        event("recommendation.viewed", decided - earlier_ms * 10**6),
+        event("recommendation.accepted", decided),
+    )
+    day = datetime.fromtimestamp(decided / 10**9, UTC).date()
+    [row] = clickhouse.rows(
+        f"SELECT * FROM metrics.decision_time_between(first_day = '{day}', last_day = '{day}',"
+        " engine_version = '', recommendation_type = '')"
+    )
+    assert row["p50_ms"] == paired
+    assert clickhouse.value("SELECT decision_time_ms FROM metrics.decisions") == paired
+
+
+def test_given_time_wins_and_its_decision_still_ends_the_search(clickhouse: ClickHouse) -> None:
+    start = _midnight(3)
+    send(
+        clickhouse,
+        event("recommendation.viewed", start),
+        event("recommendation.ignored", start + 10**9, **{"intel.decision.time_ms": 5}),
+        event("recommendation.accepted", start + 2 * 10**9),
+    )
+    rows = clickhouse.rows("SELECT decision_time_ms FROM metrics.decisions ORDER BY timestamp")
+    assert [row["decision_time_ms"] for row in rows] == [5, None]
