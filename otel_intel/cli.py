@@ -142,6 +142,7 @@ def migrate(url: str, plan: bool) -> None:
         if plan:
             for step in schema.pending(client):
                 click.echo(f"-- {step.file} step {step.number}\n{step.statement};\n")
+            click.echo("-- then the views, as always")
             return
         schema.migrate(client, click.echo)
 

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import clickhouse_connect
 import pytest
+from click.testing import CliRunner
 
 from otel_intel import embedded
+from otel_intel.cli import main
 from otel_intel.embedded import EmbeddedError
-from otel_intel.migrate import connect, migrate
+from otel_intel.migrate import connect, migrate, read_steps
+from otel_intel.resources import folder
 from tests.otlp import event, send
 from tests.servers import ClickHouse, run_clickhouse
 from tests.waiting import poll_until
@@ -161,3 +164,22 @@ def test_env_file_that_cannot_be_written_stops_the_server(data: Path, tmp_path: 
     up = _run(data, *UP, "--detach", "--env-file", str(tmp_path / "missing" / "env"))
     assert (up.returncode, "cannot be written" in up.stderr) == (1, True)
     assert "No server is running" in _run(data, "down").stderr
+
+
+def test_plan_shows_every_statement_and_changes_nothing(tmp_path: Path) -> None:
+    server, process = embedded.start(tmp_path, 0, 0)
+    try:
+        url = server.url("admin")
+        plan = CliRunner().invoke(main, ["migrate", "--plan", "--url", url])
+        assert plan.exit_code == 0, plan.output
+        with connect(url) as client:
+            assert client.command("SELECT count() FROM system.databases WHERE name IN ('intel', 'metrics')") == 0
+        applied = CliRunner().invoke(main, ["migrate", "--url", url])
+        assert applied.exit_code == 0, applied.output
+        again = CliRunner().invoke(main, ["migrate", "--plan", "--url", url])
+    finally:
+        embedded.stop_process(process)
+    steps = read_steps(folder("clickhouse") / "migrations")
+    assert all(step.statement in plan.output for step in steps)
+    assert len(applied.output.splitlines()) == len(steps)
+    assert again.output == "-- then the views, as always\n"
