@@ -54,6 +54,7 @@ class Reader:
         self._until = time.monotonic() + self._seconds
         self._key = (os.getpid(), settings.CLICKHOUSE_URL)
         self._address = _address(settings.CLICKHOUSE_URL)
+        self._port = self._address.port or (8443 if self._address.scheme == "https" else 8123)
 
     def rows(self, into: Callable[..., Row], sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
         """Return ``into(**row)`` for each row.
@@ -98,7 +99,10 @@ class Reader:
 
         # A socket's timeout is per read: a server that answers byte by byte would hold the caller for ever.
         thread = Thread(target=work, name="otel-intel-query", daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # no thread to be had, or the interpreter is on its way out
+            raise self._unavailable(f"was not asked: {error}") from error
         return answer
 
     def _client(self) -> Client:
@@ -110,7 +114,7 @@ class Reader:
             client = get_client(
                 interface=self._address.scheme,
                 host=self._address.hostname,
-                port=self._address.port or (8443 if self._address.scheme == "https" else 8123),
+                port=self._port,
                 username=unquote(self._address.username or "default"),
                 password=unquote(self._address.password or ""),
                 connect_timeout=seconds,
@@ -125,7 +129,7 @@ class Reader:
         return client
 
     def _unavailable(self, reason: str) -> TelemetryUnavailable:
-        return TelemetryUnavailable(f"ClickHouse at {self._address.hostname}:{self._address.port} {reason}.")
+        return TelemetryUnavailable(f"ClickHouse at {self._address.hostname}:{self._port} {reason}.")
 
 
 def _address(url: str) -> SplitResult:
@@ -146,12 +150,11 @@ def _address(url: str) -> SplitResult:
 
 def _reason(error: Exception) -> str:
     from clickhouse_connect.driver.exceptions import DatabaseError
-    from urllib3.exceptions import MaxRetryError
 
     if isinstance(error, DatabaseError) and error.code:
         advice = _ADVICE.get(error.code, str(error).partition("server response: ")[2][:300] or str(error)[:300])
         return f"refused the query ({error.name or error.code}): {advice.rstrip('.')}"
-    cause: BaseException = error.__cause__ or error
-    if isinstance(cause, MaxRetryError) and cause.reason:
-        cause = cause.reason
+    cause: BaseException = error
+    while cause.__cause__:
+        cause = cause.__cause__
     return f"cannot be reached: {str(cause)[:300].rstrip('.')}"

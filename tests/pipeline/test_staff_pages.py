@@ -13,7 +13,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from otel_intel import metrics
 from otel_intel.reader import Reader
@@ -84,6 +84,12 @@ def test_the_overview_agrees_with_the_metrics(staff: Client) -> None:
         assert {status: int(values[status.lower()][column]) for status in counts} == counts
     assert int(values["viewed"]["before_last_7_days"]) == 1
     assert int(values["viewed"]["before_last_30_days"]) == 1
+
+
+@pytest.mark.usefixtures("busy")
+def test_drawings_hold_numbers_of_no_language(staff: Client, settings: Settings) -> None:
+    settings.LANGUAGE_CODE, settings.USE_THOUSAND_SEPARATOR = "de", True
+    assert 'width="1000"' in page_text(staff, "telemetry-dashboard")
 
 
 @pytest.mark.usefixtures("reading")

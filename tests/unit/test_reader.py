@@ -169,6 +169,16 @@ def test_queries_fail_at_once_when_too_many_hang(url: Callable[[int], None]) -> 
     assert took < TIMEOUT / 2
 
 
+def test_without_a_thread_there_is_no_answer(url: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    url(1)
+    monkeypatch.setattr(Thread, "start", start)
+    with pytest.raises(TelemetryUnavailable, match="was not asked: can't start new thread"):
+        Reader().rows(dict, "SELECT 1")
+
+
 def test_processes_that_only_send_do_not_import_the_client() -> None:
     code = "import otel_intel, sys; print([name for name in sys.modules if name.startswith('clickhouse_connect')])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
