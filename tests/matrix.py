@@ -8,11 +8,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSIONS = ("3.12", "3.13", "3.14")
-DJANGOS = ("Django>=6.0,<6.1", "Django")  # the last one is the current release
+DJANGOS = {"6.0": "Django>=6.0,<6.1", "current": "Django"}
 
 
 def interpreter(version: str) -> str | None:
@@ -26,9 +27,8 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-def run(python: str, version: str, django: str) -> None:
+def run(python: str, version: str, name: str, django: str) -> None:
     """Test one combination in a virtual environment of its own."""
-    name = "current" if django == "Django" else django.partition("<")[0].partition("=")[2]
     environment = ROOT / f".venv-{version}-django-{name}"
     bin_python = str(environment / "bin" / "python")
     if not Path(bin_python).exists():
@@ -36,6 +36,8 @@ def run(python: str, version: str, django: str) -> None:
     pip = [bin_python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True)
     subprocess.run([*pip, "--editable", ".", "--group", "test", django], check=True, cwd=ROOT)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    subprocess.run([*pip, "--no-deps", *project["optional-dependencies"]["embedded"]], check=True)
     print(f"▸ Python {version}, {django}", flush=True)
     subprocess.run([bin_python, "-m", "pytest", "-q", "tests/unit"], check=True, cwd=ROOT)
 
@@ -47,8 +49,8 @@ def main() -> None:
         if python is None:
             print(f"▸ SKIPPED: no Python {version} on this machine", flush=True)
             continue
-        for django in DJANGOS:
-            run(python, version, django)
+        for name, django in DJANGOS.items():
+            run(python, version, name, django)
 
 
 if __name__ == "__main__":
