@@ -20,7 +20,8 @@ CREATE SETTINGS PROFILE IF NOT EXISTS intel_writer SETTINGS
     async_insert = 0, max_partitions_per_insert_block = 0, max_memory_usage = 2000000000,
     format_schema_source = 'string', format_schema = '${otlp_proto}';
 CREATE SETTINGS PROFILE IF NOT EXISTS intel_reader SETTINGS
-    readonly = 1, max_execution_time = 60, max_memory_usage = 2000000000;
+    readonly = 1, max_execution_time = 60, max_memory_usage = 2000000000,
+    cancel_http_readonly_queries_on_client_close = 1;
 CREATE SETTINGS PROFILE IF NOT EXISTS intel_dashboard SETTINGS
     readonly = 2, max_execution_time = 30 MIN 1 MAX 60, max_memory_usage = 2000000000 READONLY;
 
