@@ -57,6 +57,14 @@ test-matrix: ## Run the unit tests on newer interpreters and Django releases, wh
 bench: $(VENV)/test.stamp ## Measure what the README states
 	@$(VENV)/bin/python benchmarks/call_cost.py
 
+.PHONY: collector
+collector: ## Build the OpenTelemetry Collector and print the binary's path
+	@$(PYTHON) collector/build.py
+
+.PHONY: collector-config
+collector-config: $(VENV)/demo.stamp ## Write the catalogue's lists into collector/config.yaml
+	@$(VENV)/bin/python collector/generate.py
+
 .PHONY: clean
 clean: ## Remove environments and the demo's data
 	rm -rf $(VENV) .demo .venv-* .mypy_cache .ruff_cache .pytest_cache

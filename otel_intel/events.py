@@ -148,6 +148,15 @@ RESOURCE_KEYS: Final = (
 )
 """The resource attributes that pass the door."""
 
+SPAN_KEYS: Final = (
+    "http.route",
+    "http.request.method",
+    "http.method",
+    "http.response.status_code",
+    "http.status_code",
+)
+"""The span attributes that pass the door, by their present and former semantic conventions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
