@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -37,6 +38,10 @@ def _text(value: object) -> str:
     if len(value) > MAX_TEXT:
         raise ValueError(f"must not be longer than {MAX_TEXT} characters")
     return value
+
+
+# Types and versions are few: looking one up costs a third of checking it again. An unhashable value is a TypeError.
+_few_texts = lru_cache(maxsize=256, typed=True)(_text)
 
 
 def _id(value: object) -> str:
@@ -105,7 +110,7 @@ class Attribute:
 
 RISK_SIGNAL_ID: Final = Attribute("intel.risk_signal.id", "risk_signal_id", "risk_signal_id", _id)
 ADMIN_ID: Final = Attribute("intel.admin.id", "admin_user_id", "admin_id", _id)
-RECOMMENDATION_TYPE: Final = Attribute("intel.recommendation.type", "recommendation_type", "recommendation_type", _text)
+RECOMMENDATION_TYPE: Final = Attribute("intel.recommendation.type", "recommendation_type", "recommendation_type", _few_texts)
 CONFIDENCE: Final = Attribute("intel.recommendation.confidence", "confidence", "confidence", _one_of(CONFIDENCES))
 DECISION_TIME_MS: Final = Attribute(
     "intel.decision.time_ms", "decision_time_ms", "decision_time_ms", _milliseconds, "int"
@@ -115,7 +120,7 @@ RESOLUTION_TIME_HOURS: Final = Attribute(
     "intel.outcome.resolution_time_hours", "resolution_time_hours", "resolution_time_hours", _hours, "double"
 )
 NOTE_ID: Final = Attribute("intel.note.id", "admin_note_id", "note_id", _id)
-ENGINE_VERSION: Final = Attribute("intel.engine.version", "engine_version", "engine_version", _text)
+ENGINE_VERSION: Final = Attribute("intel.engine.version", "engine_version", "engine_version", _few_texts)
 
 # Set by the pipeline on every event, never an argument.
 SCHEMA_VERSION_KEY: Final = "intel.schema.version"
@@ -158,7 +163,7 @@ SPAN_KEYS: Final = (
 """The span attributes that pass the door, by their present and former semantic conventions."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     """Declare one event of the catalogue.
 
@@ -178,25 +183,36 @@ class Event:
     optional: tuple[Attribute, ...] = ()
     state_change: bool = False
 
-    @property
+    @cached_property
     def attributes(self) -> tuple[Attribute, ...]:
         """The attributes besides the common ones, in the helper's order of arguments."""
         return self.required + self.optional
 
+    @cached_property
+    def _steps(self) -> tuple[tuple[Callable[[object], AttributeValue], bool], ...]:
+        return tuple((attribute.clean, attribute in self.optional) for attribute in self.attributes)
+
     def clean(self, arguments: Sequence[object]) -> tuple[AttributeValue | None, ...]:
         """Return the wire's values for a helper's arguments, or raise InvalidEventError."""
-        values: list[AttributeValue | None] = []
-        required = len(self.required)
-        for position, attribute in enumerate(self.required + self.optional):
-            value = arguments[position]
-            if value is None and position >= required:
-                values.append(None)
-                continue
+        try:
+            return tuple(
+                [
+                    None if value is None and optional else clean(value)
+                    for (clean, optional), value in zip(self._steps, arguments, strict=True)
+                ]
+            )
+        except (TypeError, ValueError):
+            raise self._misuse(arguments) from None
+
+    def _misuse(self, arguments: Sequence[object]) -> InvalidEventError:
+        """Say which argument is wrong; the way of a valid event has no time to keep count."""
+        for attribute, (clean, optional), value in zip(self.attributes, self._steps, arguments, strict=False):
             try:
-                values.append(attribute.clean(value))
-            except ValueError as error:
-                raise InvalidEventError(f"{self.helper}: {attribute.argument} {error}") from None
-        return tuple(values)
+                if not (value is None and optional):
+                    clean(value)
+            except (TypeError, ValueError) as error:
+                return InvalidEventError(f"{self.helper}: {attribute.argument} {error}")
+        return InvalidEventError(f"{self.helper} takes {len(self.attributes)} values, not {len(arguments)}")
 
 
 _RECOMMENDATION: Final = (RISK_SIGNAL_ID, ADMIN_ID, RECOMMENDATION_TYPE, CONFIDENCE)

@@ -297,7 +297,7 @@ class Telemetry:
             version = configuration.engine_version()  # type: ignore[assignment]
         try:
             clean_version = events.ENGINE_VERSION.clean(version)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise InvalidEventError(
                 f"{event.helper}: engine_version {error}; set OTEL_INTEL['ENGINE_VERSION'] or pass it"
             ) from None
