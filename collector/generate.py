@@ -13,10 +13,20 @@ CONFIG = Path(__file__).with_name("config.yaml")
 
 def lists() -> dict[str, list[str]]:
     """Return the lines of each generated list."""
+    record_keys = ("otel.event.name", *allowed_keys())
+    resource = [_scalar("resource.attributes", key) for key in RESOURCE_KEYS]
     return {
-        "logs": [f"- {key}" for key in (*RESOURCE_KEYS, "otel.event.name", *allowed_keys())],
+        "scalars of logs": [*resource, *(_scalar("log.attributes", key) for key in record_keys)],
+        "logs": [f"- {key}" for key in (*RESOURCE_KEYS, *record_keys)],
+        "scalars of traces": [*resource, *(_scalar("span.attributes", key) for key in SPAN_KEYS)],
         "traces": [f"- {key}" for key in (*RESOURCE_KEYS, *SPAN_KEYS)],
     }
+
+
+def _scalar(attributes: str, key: str) -> str:
+    path = f'{attributes}["{key}"]'
+    kinds = " or ".join(f"{kind}({path})" for kind in ("IsString", "IsInt", "IsDouble", "IsBool"))
+    return f'- set({path}, "") where {path} != nil and not ({kinds})'
 
 
 def generated(text: str) -> str:

@@ -64,6 +64,14 @@ def _any(value: Any) -> AnyValue:
             result = AnyValue()
             result.array_value.values.extend(_any(item) for item in value)
             return result
+        case dict():
+            result = AnyValue()
+            result.kvlist_value.values.extend(key_value(*item) for item in value.items())
+            return result
+        case bytes():
+            return AnyValue(bytes_value=value)
+        case None:
+            return AnyValue()
         case _:
             return AnyValue(string_value=value)
 

@@ -24,8 +24,9 @@ CREATE TABLE IF NOT EXISTS intel.otel_logs
     -- The row number gives every row of a block its own time, so that "the first copy" is defined.
     IngestedAt DateTime64(9, 'UTC') DEFAULT addNanoseconds(now64(9, 'UTC'), rowNumberInAllBlocks()) CODEC(Delta(8), ZSTD(1)),
     EventId String MATERIALIZED LogAttributes['log.record.uid'] CODEC(ZSTD(1)),
-    -- Two copies of one event agree in it, however their attributes were ordered on the way.
-    ContentHash UInt64 MATERIALIZED cityHash64(Timestamp, EventName, TraceId, SpanId, mapSort(LogAttributes)) CODEC(ZSTD(1)),
+    -- Two copies of one event agree in it, however their attributes were ordered on the way and whichever way they came
+    -- (the Collector repeats the name as an attribute).
+    ContentHash UInt64 MATERIALIZED cityHash64(Timestamp, EventName, TraceId, SpanId, mapSort(mapFilter((k, v) -> k != 'otel.event.name', LogAttributes))) CODEC(ZSTD(1)),
     INDEX idx_event_id EventId TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = MergeTree

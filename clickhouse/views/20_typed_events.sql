@@ -78,5 +78,6 @@ SELECT
     SpanId AS span_id,
     TraceFlags AS trace_flags,
     ServiceName AS service_name,
-    LogAttributes AS attributes
+    -- The Collector repeats the name as an attribute, the door does not: facts are the same both ways.
+    mapFilter((k, v) -> k != 'otel.event.name', LogAttributes) AS attributes
 FROM intel.otel_logs;

@@ -63,8 +63,9 @@ WITH
 SELECT
     -- Beyond 63 bits the number would wrap into the past; as it is, the far future is rejected.
     fromUnixTimestamp64Nano(toInt64(least(nanoseconds, 9223372036854775807)), 'UTC') AS Timestamp,
-    lower(hex(l.trace_id)) AS TraceId,
-    lower(hex(l.span_id)) AS SpanId,
+    -- All zeros is OTLP's "none", as an empty id is.
+    replaceRegexpOne(lower(hex(l.trace_id)), '^0+$', '') AS TraceId,
+    replaceRegexpOne(lower(hex(l.span_id)), '^0+$', '') AS SpanId,
     toUInt8(bitAnd(l.flags, 255)) AS TraceFlags,
     toUInt8(bitAnd(l.severity_number, 255)) AS SeverityNumber,
     resource_attributes['service.name'] AS ServiceName,
@@ -103,9 +104,9 @@ WITH
     mapFromArrays(arrayMap(a -> a.key, resource_kept), arrayMap(a -> text(a.value), resource_kept)) AS resource_attributes
 SELECT
     fromUnixTimestamp64Nano(toInt64(least(s.start_time_unix_nano, 9223372036854775807)), 'UTC') AS Timestamp,
-    lower(hex(s.trace_id)) AS TraceId,
-    lower(hex(s.span_id)) AS SpanId,
-    lower(hex(s.parent_span_id)) AS ParentSpanId,
+    replaceRegexpOne(lower(hex(s.trace_id)), '^0+$', '') AS TraceId,
+    replaceRegexpOne(lower(hex(s.span_id)), '^0+$', '') AS SpanId,
+    replaceRegexpOne(lower(hex(s.parent_span_id)), '^0+$', '') AS ParentSpanId,
     s.name AS SpanName,
     transform(s.kind, [1, 2, 3, 4, 5], ['Internal', 'Server', 'Client', 'Producer', 'Consumer'], 'Unspecified') AS SpanKind,
     resource_attributes['service.name'] AS ServiceName,

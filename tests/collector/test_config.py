@@ -1,0 +1,85 @@
+"""The configuration: valid, generated from the catalogue, one version, nothing given up or kept in memory."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.collector.process import CONFIG, FOLDER, TLS_CONFIG, binary
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIABLES = {
+    "OTLP_INGEST_TOKEN": "t",
+    "CLICKHOUSE_ENDPOINT": "tcp://127.0.0.1:9000",
+    "CLICKHOUSE_PASSWORD": "p",
+    "QUEUE_DIR": "/var/lib/otelcol",
+    "OTLP_TLS_CERT_FILE": "cert.pem",
+    "OTLP_TLS_KEY_FILE": "key.pem",
+}
+
+
+@pytest.mark.parametrize("configs", [[CONFIG], [CONFIG, TLS_CONFIG]])
+def test_collector_accepts_the_configuration(configs: list[Path]) -> None:
+    command = [binary(), "validate", *(f"--config={path}" for path in configs)]
+    result = subprocess.run(command, env=VARIABLES, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_lists_are_the_catalogues() -> None:
+    command = [sys.executable, str(FOLDER / "generate.py"), "--check"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_stale_list_is_noticed() -> None:
+    generate = runpy.run_path(str(FOLDER / "generate.py"))
+    text = CONFIG.read_text()
+    stale = text.replace("      - intel.admin.id\n", "")
+    assert stale != text
+    assert generate["generated"](stale) == text
+
+
+def test_every_component_has_the_pinned_version() -> None:
+    pinned = runpy.run_path(str(FOLDER / "build.py"))["pinned_version"]()
+    manifest = yaml.safe_load((FOLDER / "builder.yaml").read_text())
+    kinds = ("receivers", "processors", "exporters", "connectors", "extensions")
+    modules = [module["gomod"] for kind in kinds for module in manifest[kind]]
+    assert {module.rpartition(" v")[2] for module in modules} == {pinned}
+
+
+@pytest.mark.parametrize("file", ["docker-compose.yml", "collector/README.md", "README.md", "docs/scaling.md"])
+def test_version_is_the_same_everywhere(file: str) -> None:
+    path = ROOT / file
+    if not path.exists():
+        pytest.skip(f"{file} does not exist yet")
+    pinned = runpy.run_path(str(FOLDER / "build.py"))["pinned_version"]()
+    named = re.findall(r"opentelemetry-collector-contrib:([\w.]+)|[Cc]ollector (?:v|contrib )?(\d+\.\d+\.\d+)", path.read_text())
+    assert {a or b for a, b in named} <= {pinned}
+
+
+def test_no_exporter_ever_gives_up_or_acknowledges_from_memory() -> None:
+    # yaml resolves the anchor as the collector does.
+    config = yaml.safe_load(CONFIG.read_text())
+    for name, exporter in config["exporters"].items():
+        assert exporter["retry_on_failure"]["enabled"] is True, name
+        assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s", name
+        assert exporter["sending_queue"]["storage"] == "file_storage/queue", name
+        assert exporter["create_schema"] is False, name
+    assert config["extensions"]["file_storage/queue"]["fsync"] is True
+    assert not any(name.startswith("batch") for name in config["processors"])
+
+
+def test_every_receiver_asks_for_the_token() -> None:
+    protocols = yaml.safe_load(CONFIG.read_text())["receivers"]["otlp"]["protocols"]
+    assert {name: protocol["auth"]["authenticator"] for name, protocol in protocols.items()} == {
+        "http": "bearertokenauth/ingest",
+        "grpc": "bearertokenauth/ingest",
+    }
