@@ -80,8 +80,14 @@ CREATE TABLE IF NOT EXISTS intel.otel_traces
     Duration UInt64 CODEC(ZSTD(1)),
     StatusCode LowCardinality(String) CODEC(ZSTD(1)),
     StatusMessage String CODEC(ZSTD(1)),
-    Events Nested (Timestamp DateTime64(9, 'UTC'), Name LowCardinality(String), Attributes Map(LowCardinality(String), String)) CODEC(ZSTD(1)),
-    Links Nested (TraceId String, SpanId String, TraceState String, Attributes Map(LowCardinality(String), String)) CODEC(ZSTD(1)),
+    -- The exporter's INSERT names them; nothing is kept. Its processors have no working way to empty links.
+    "Events.Timestamp" Array(DateTime64(9, 'UTC')) EPHEMERAL,
+    "Events.Name" Array(LowCardinality(String)) EPHEMERAL,
+    "Events.Attributes" Array(Map(LowCardinality(String), String)) EPHEMERAL,
+    "Links.TraceId" Array(String) EPHEMERAL,
+    "Links.SpanId" Array(String) EPHEMERAL,
+    "Links.TraceState" Array(String) EPHEMERAL,
+    "Links.Attributes" Array(Map(LowCardinality(String), String)) EPHEMERAL,
     INDEX idx_timestamp Timestamp TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree

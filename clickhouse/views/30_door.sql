@@ -108,14 +108,14 @@ SELECT
     replaceRegexpOne(lower(hex(s.span_id)), '^0+$', '') AS SpanId,
     replaceRegexpOne(lower(hex(s.parent_span_id)), '^0+$', '') AS ParentSpanId,
     s.name AS SpanName,
-    transform(s.kind, [1, 2, 3, 4, 5], ['Internal', 'Server', 'Client', 'Producer', 'Consumer'], 'Unspecified') AS SpanKind,
+    transform(s.kind, [0, 1, 2, 3, 4, 5], ['Unspecified', 'Internal', 'Server', 'Client', 'Producer', 'Consumer'], '') AS SpanKind,
     resource_attributes['service.name'] AS ServiceName,
     resource_attributes AS ResourceAttributes,
     ss.scope.name AS ScopeName,
     ss.scope.version AS ScopeVersion,
     mapFromArrays(arrayMap(a -> a.key, kept), arrayMap(a -> text(a.value), kept)) AS SpanAttributes,
     if(s.end_time_unix_nano > s.start_time_unix_nano, s.end_time_unix_nano - s.start_time_unix_nano, 0) AS Duration,
-    transform(s.status.code, [1, 2], ['Ok', 'Error'], 'Unset') AS StatusCode
+    transform(s.status.code, [0, 1, 2], ['Unset', 'Ok', 'Error'], '') AS StatusCode
 FROM intel.otlp_traces
 ARRAY JOIN resource_spans AS r
 ARRAY JOIN r.scope_spans AS ss
