@@ -9,8 +9,11 @@ import hashlib
 import hmac
 import logging
 import os
+import re
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
 HTTP, GRPC = "http/protobuf", "grpc"
 DEFAULT_TIMEOUT = 3.0  # seconds; OpenTelemetry's 10 s would hold a worker that also has to report
+MAX_ANSWER = 65_536  # bytes
 
 _scope = InstrumentationScope("otel_intel", version("otel-intel"))
 
@@ -87,7 +91,7 @@ def timeout(signal: str = "LOGS") -> float | None:
 
 
 class _Session(requests.Session):
-    """Remember what the door answered: the exporter only tells success from failure."""
+    """Remember what the door answered: the exporter only tells success from failure, and takes a redirect for one."""
 
     sent = False
     status: int | None = None
@@ -95,40 +99,72 @@ class _Session(requests.Session):
 
     def send(self, request: PreparedRequest, **kwargs: object) -> Response:
         self.sent = True
-        self.status = None
-        response = super().send(request, **kwargs)
+        response = super().send(request, **{**kwargs, "stream": True})
+        # Read here, because requests would read an endless or dripping answer to its end.
+        deadline, body = time.monotonic() + DEFAULT_TIMEOUT, b""
+        while chunk := response.raw.read1(MAX_ANSWER):
+            body += chunk
+            if len(body) >= MAX_ANSWER or time.monotonic() > deadline:
+                response.close()
+                break
+        response._content = body
         self.status = response.status_code
-        self.answer = "" if response.ok else response.text.strip()[:300]
+        if not 200 <= self.status < 300:
+            redirect = f"to {response.headers['Location']}" if "Location" in response.headers else ""
+            self.answer = f"{self.status} {response.reason} {redirect} {response.text.strip()[:300]}".replace("  ", " ")
         return response
 
 
-class _ExporterLog(logging.Filter):
-    """Keep the exporter's lines about our exports out of the host's log, and note gRPC's status.
+class Attempt:
+    """What the exporter's log lines told about one export."""
 
-    The pipeline logs once per reason itself; the exporter would log each attempt.
+    error = ""
+    grpc_status = ""
+
+
+class _ExporterLog(logging.Filter):
+    """Keep the exporters' lines about our exports out of the host's log, and note what they say.
+
+    We log once per reason; the exporters would log each attempt.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.exporting = threading.local()
+        self.thread = threading.local()
+
+    @contextmanager
+    def attempt(self) -> Iterator[Attempt]:
+        """Collect the lines of this thread."""
+        self.thread.attempt = attempt = Attempt()
+        try:
+            yield attempt
+        finally:
+            self.thread.attempt = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        exporter: Exporter | None = getattr(self.exporting, "exporter", None)
-        if exporter is None:
+        attempt: Attempt | None = getattr(self.thread, "attempt", None)
+        if attempt is None:
             return True
         for argument in record.args if isinstance(record.args, tuple) else ():
             if isinstance(argument, Enum) and type(argument).__name__ == "StatusCode":
-                exporter.grpc_status = argument.name
-        exporter.last_error = exporter.last_error or record.getMessage()[:300]  # the first names the cause
+                attempt.grpc_status = argument.name
+        attempt.error = attempt.error or record.getMessage()[:300]  # the first names the cause
         return False
 
 
-_exporter_log = _ExporterLog()
+exporter_log = _ExporterLog()
 for _name in (
     "opentelemetry.exporter.otlp.proto.http._log_exporter",
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.exporter.otlp.proto.grpc.exporter",
 ):
-    logging.getLogger(_name).addFilter(_exporter_log)
+    logging.getLogger(_name).addFilter(exporter_log)
+
+
+def without_secrets(text: str) -> str:
+    """Return a URL or message without the user, passwords and tokens of the URLs in it."""
+    text = re.sub(r"(?<=//)[^/@\s]+@", "", text)
+    return re.sub(r"(?i)((?:password|token|secret|key)=)[^&\s'\")]+", r"\1…", text)
 
 
 class Exporter:
@@ -141,16 +177,15 @@ class Exporter:
     def __init__(self, admin_id_hash_key: str = "") -> None:
         self._hash_key = admin_id_hash_key.encode()
         self._resource = resource()
-        self._session: _Session | None = None
-        self.grpc_status = ""
+        self._session = _Session()
         self.last_error = ""
         self._exporter: LogRecordExporter
-        if protocol() == GRPC:
+        self._grpc = protocol() == GRPC
+        if self._grpc:
             from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcExporter
 
             self._exporter = GrpcExporter(timeout=timeout())
         else:
-            self._session = _Session()
             self._exporter = HttpExporter(timeout=timeout(), session=self._session)
 
     def record(
@@ -183,25 +218,23 @@ class Exporter:
 
     def export(self, records: Sequence[ReadableLogRecord]) -> Delivery:
         """Send one request; blocks for the exporter's timeout at most and never raises."""
-        if self._session is not None:
-            self._session.sent, self._session.status, self._session.answer = False, None, ""
-        self.grpc_status = ""
-        self.last_error = ""
-        _exporter_log.exporting.exporter = self
-        try:
-            if self._exporter.export(records) is LogRecordExportResult.SUCCESS:
-                return Delivery.DELIVERED
-        except Exception as error:  # noqa: BLE001 (a record that cannot be encoded must not stop the others)
-            self.last_error = f"{type(error).__name__}: {error}"
-            return Delivery.REFUSED
-        finally:
-            _exporter_log.exporting.exporter = None
-        if self._session is None:
-            refused = self.grpc_status == "INVALID_ARGUMENT"
+        session = self._session
+        session.sent, session.status, session.answer = False, None, ""
+        with exporter_log.attempt() as attempt:
+            try:
+                succeeded = self._exporter.export(records) is LogRecordExportResult.SUCCESS
+            except Exception as error:  # noqa: BLE001 (a record that cannot be encoded must not stop the others)
+                self.last_error = f"{type(error).__name__}: {error}"
+                return Delivery.REFUSED
+        self.last_error = without_secrets(session.answer.strip() or attempt.error)
+        if self._grpc:
+            refused = attempt.grpc_status == "INVALID_ARGUMENT"
         else:
+            succeeded = succeeded and session.status is not None and 200 <= session.status < 300
             # Never sent: it could not be encoded, or is larger than the exporter's limit.
-            refused = not self._session.sent or self._session.status in (400, 413)
-            self.last_error = f"{self.last_error} {self._session.answer}".strip()
+            refused = not session.sent or session.status in (400, 413)
+        if succeeded:
+            return Delivery.DELIVERED
         return Delivery.REFUSED if refused else Delivery.FAILED
 
     def close(self) -> None:

@@ -118,7 +118,7 @@ def resolve_engine_version(setting: str) -> Callable[[], object]:
     Raises:
         ConfigurationError: If the path's module can be imported but the variable is not there.
     """
-    if not _DOTTED_PATH.fullmatch(setting) or find_spec(setting.partition(".")[0]) is None:
+    if not _DOTTED_PATH.fullmatch(setting) or not _is_module(setting.partition(".")[0]):
         return lambda: setting
     parts = setting.split(".")
     for depth in range(len(parts) - 1, 0, -1):
@@ -126,6 +126,9 @@ def resolve_engine_version(setting: str) -> Callable[[], object]:
             target: object = importlib.import_module(".".join(parts[:depth]))
         except ModuleNotFoundError:
             continue
+        except Exception as error:
+            text = f"OTEL_INTEL['ENGINE_VERSION'] = {setting!r} cannot be imported: {type(error).__name__}: {error}."
+            raise ConfigurationError(text) from error
         try:
             for name in parts[depth:-1]:
                 target = getattr(target, name)
@@ -136,6 +139,13 @@ def resolve_engine_version(setting: str) -> Callable[[], object]:
     raise ConfigurationError(f"OTEL_INTEL['ENGINE_VERSION'] = {setting!r} cannot be imported.")
 
 
+def _is_module(name: str) -> bool:
+    try:
+        return name in sys.modules or find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
 def env_flag(name: str) -> bool:
     """Tell whether a standard OTEL_* variable is "true"."""
     return os.environ.get(name, "").strip().lower() == "true"
@@ -143,4 +153,7 @@ def env_flag(name: str) -> bool:
 
 def is_under_test() -> bool:
     """Tell whether pytest or ``manage.py test`` runs this process."""
-    return "PYTEST_VERSION" in os.environ or sys.argv[1:2] == ["test"]
+    program, *arguments = sys.argv or [""]
+    command = next((argument for argument in arguments if not argument.startswith("-")), "")
+    is_django = os.path.basename(program) in ("manage.py", "django-admin", "__main__.py")
+    return "PYTEST_VERSION" in os.environ or (is_django and command == "test")

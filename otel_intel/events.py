@@ -110,7 +110,9 @@ class Attribute:
 
 RISK_SIGNAL_ID: Final = Attribute("intel.risk_signal.id", "risk_signal_id", "risk_signal_id", _id)
 ADMIN_ID: Final = Attribute("intel.admin.id", "admin_user_id", "admin_id", _id)
-RECOMMENDATION_TYPE: Final = Attribute("intel.recommendation.type", "recommendation_type", "recommendation_type", _few_texts)
+RECOMMENDATION_TYPE: Final = Attribute(
+    "intel.recommendation.type", "recommendation_type", "recommendation_type", _few_texts
+)
 CONFIDENCE: Final = Attribute("intel.recommendation.confidence", "confidence", "confidence", _one_of(CONFIDENCES))
 DECISION_TIME_MS: Final = Attribute(
     "intel.decision.time_ms", "decision_time_ms", "decision_time_ms", _milliseconds, "int"

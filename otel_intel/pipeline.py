@@ -36,6 +36,7 @@ REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 VIEW_SHARE: Final = 0.8  # views may fill this much of the queue; the rest is kept for decisions and outcomes
 REPORT_INTERVAL: Final = 60.0  # seconds
 MAX_BACKOFF: Final = 30.0  # seconds
+MAX_DELAY: Final = 3600.0  # seconds
 
 # Encoding 512 events in one go holds the GIL for 10-17 ms, and that is what a page would feel.
 DEFAULT_BATCH_SIZE: Final = 128
@@ -84,6 +85,7 @@ def _env_int(name: str, default: int) -> int:
 
 
 _pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+_exiting = False  # a thread that is started from here on would never run, and its start would never return
 
 
 class Pipeline:
@@ -100,12 +102,12 @@ class Pipeline:
     """
 
     def __init__(self, queue_size: int = 8192, exit_timeout: float = 2.0, admin_id_hash_key: str = "") -> None:
-        self._limit = queue_size
-        self._view_limit = max(1, int(queue_size * VIEW_SHARE))
+        self._limit = _env_int("OTEL_BLRP_MAX_QUEUE_SIZE", queue_size)
+        self._view_limit = max(1, int(self._limit * VIEW_SHARE))
         self._exit_timeout = exit_timeout
         self._hash_key = admin_id_hash_key
         self._batch_size = _env_int("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", DEFAULT_BATCH_SIZE)
-        self._delay = _env_int("OTEL_BLRP_SCHEDULE_DELAY", DEFAULT_DELAY_MS) / 1000
+        self._delay = min(MAX_DELAY, _env_int("OTEL_BLRP_SCHEDULE_DELAY", DEFAULT_DELAY_MS) / 1000)
         self._reset()
         _pipelines.add(self)
 
@@ -123,7 +125,7 @@ class Pipeline:
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._worker: threading.Thread | None = None
         self._exporter: Exporter | None = None
-        self._closing = False
+        self._closing = _exiting
         self._closed = False
         self._deadline = float("inf")
         self._failures = 0
@@ -217,7 +219,6 @@ class Pipeline:
         with self._books:
             self._settle(len(self._queue), "exit_deadline")
             self._closed = True
-        atexit.unregister(self.shutdown)
 
     # -- the worker's side ---------------------------------------------------------------------------------
 
@@ -231,7 +232,6 @@ class Pipeline:
             except RuntimeError:  # the interpreter is shutting down; shutdown() delivers without a thread
                 return
             self._worker = worker
-            atexit.register(self.shutdown)
             # Children of multiprocessing leave by os._exit, which skips atexit, but run their finalizers.
             if multiprocessing_util := sys.modules.get("multiprocessing.util"):
                 multiprocessing_util.Finalize(self, self.shutdown, exitpriority=0)
@@ -240,20 +240,34 @@ class Pipeline:
         reported = time.monotonic()
         with suppress_instrumentation():
             while not self._closing:
-                self._wait(self._pause())
-                self._deliver()
-                if time.monotonic() - reported >= REPORT_INTERVAL and self._report():
-                    reported = time.monotonic()
-            while self._queue and time.monotonic() < self._deadline:
-                if not self._deliver():
-                    time.sleep(0.1)
-            if time.monotonic() < self._deadline and not self._closed:
-                self._report()
+                try:
+                    self._wait(self._pause())
+                    self._deliver()
+                    if time.monotonic() - reported >= REPORT_INTERVAL:
+                        reported = time.monotonic()
+                        self._report()
+                except Exception:  # noqa: BLE001 (the thread must outlive what nobody thought of)
+                    self._unexpected()
+            try:
+                while self._queue and time.monotonic() < self._deadline:
+                    if not self._deliver():
+                        time.sleep(0.1)
+                if time.monotonic() < self._deadline and not self._closed:
+                    self._report()
+            except Exception:  # noqa: BLE001 (as above)
+                self._unexpected()
+
+    def _unexpected(self) -> None:
+        self._failures += 1
+        if "worker" not in self._logged:
+            self._logged.add("worker")
+            logger.exception("The delivery of events failed; trying again")
 
     def _pause(self) -> float:
         if not self._failures:
             return self._delay
-        return min(MAX_BACKOFF, self._delay * 2.0**self._failures) * random.uniform(0.8, 1.2)  # noqa: S311
+        doubled = self._delay * 2.0 ** min(self._failures, 60)
+        return min(MAX_BACKOFF, doubled) * random.uniform(0.8, 1.2)  # noqa: S311
 
     def _wait(self, seconds: float) -> None:
         """Sleep until the time is up, or until somebody flushes, exits or has filled a batch."""
@@ -268,18 +282,12 @@ class Pipeline:
 
     def _deliver(self) -> bool:
         """Send all that waits, slice by slice; return False if the endpoint did not take it."""
-        try:
-            for _ in range(-(-len(self._queue) // self._batch_size)):  # a snapshot: never chase the live queue
-                if not self._send(min(len(self._queue), self._batch_size)):
-                    self._failures += 1
-                    return False
-                self._failures = 0
-        except Exception:  # the thread must outlive what nobody thought of
-            self._failures += 1
-            if "worker" not in self._logged:
-                self._logged.add("worker")
-                logger.exception("The delivery of events failed; trying again")
-            return False
+        # A snapshot of the length: chasing the live queue would keep the thread busy.
+        for _ in range(-(-len(self._queue) // self._batch_size)):
+            if not self._send(min(len(self._queue), self._batch_size)):
+                self._failures += 1
+                return False
+            self._failures = 0
         return True
 
     def _send(self, count: int) -> bool:
@@ -332,11 +340,11 @@ class Pipeline:
         if reason is not None:
             self._log_once(reason, "%d event(s) dropped (%s): %s.", count, reason, why or _HINTS[reason])
 
-    def _report(self) -> bool:
+    def _report(self) -> None:
         """Send the counters of each kind; they are cumulative, so that a lost report loses nothing."""
         exporter = self._connected()
         if exporter is None:
-            return False
+            return
         prefix, records = "intel.pipeline.", []
         with self._books:
             queued = Counter(item.event.kind for item in self._queue.copy())
@@ -353,7 +361,8 @@ class Pipeline:
                     **{f"{prefix}dropped.{reason}": count for reason, count in dropped.items()},
                 }
                 records.append(exporter.record(PIPELINE_REPORTED, time.time_ns(), None, "", attributes))
-        return not records or exporter.export(records) is Delivery.DELIVERED
+        if records:
+            exporter.export(records)
 
     def _log_once(self, key: str, message: str, *arguments: object) -> None:
         if key not in self._logged:
@@ -366,4 +375,19 @@ def _reset_after_fork() -> None:
         pipeline._reset()
 
 
+delivering_at_exit: Final[list[tuple[threading.Thread, float]]] = []
+"""Other threads that deliver at exit, beside the events, and until when (monotonic seconds): the spans'."""
+
+
+def _shutdown_at_exit() -> None:
+    global _exiting
+    for pipeline in list(_pipelines):
+        pipeline.shutdown()
+    for thread, deadline in delivering_at_exit:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    _exiting = True
+
+
 os.register_at_fork(after_in_child=_reset_after_fork)
+# At import, so that it runs after the exit handlers of the application, whose events count, too.
+atexit.register(_shutdown_at_exit)

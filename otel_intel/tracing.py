@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
+import time
+from collections.abc import Sequence
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.django import DjangoInstrumentor
 from opentelemetry.sdk.environment_variables import OTEL_BSP_SCHEDULE_DELAY, OTEL_SDK_DISABLED
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from . import _otel
 from .conf import env_flag, get_settings
+from .pipeline import delivering_at_exit
+
+logger = logging.getLogger("otel_intel")
 
 DEFAULT_DELAY_MS = 1000  # OpenTelemetry's 5 s would leave a fresh event without its request for too long
 
@@ -34,6 +40,27 @@ def instrument_django() -> None:
         own.add_span_processor(PerProcessBatches())
         provider = own
     instrumentor.instrument(tracer_provider=provider)
+
+
+class _QuietExporter(SpanExporter):
+    """Say once that spans cannot be delivered; the exporter would say it for each batch."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self._said = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        with _otel.exporter_log.attempt() as attempt:
+            result = self._exporter.export(spans)
+        if result is not SpanExportResult.SUCCESS and not self._said:
+            self._said = True
+            logger.warning(
+                "Spans cannot be delivered (said once per process): %s", _otel.without_secrets(attempt.error)
+            )
+        return result
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
 
 
 def _exporter() -> SpanExporter:
@@ -65,21 +92,29 @@ class PerProcessBatches(SpanProcessor):
         if self._pid != os.getpid():
             self._pid = os.getpid()
             delay = None if os.environ.get(OTEL_BSP_SCHEDULE_DELAY) else DEFAULT_DELAY_MS
-            self._batches = BatchSpanProcessor(_exporter(), schedule_delay_millis=delay)
-            atexit.register(self.shutdown)
+            self._batches = BatchSpanProcessor(_QuietExporter(_exporter()), schedule_delay_millis=delay)
+            atexit.register(self._begin_shutdown)
         if self._batches is not None:
             self._batches.on_end(span)
 
     def shutdown(self) -> None:
         """Export what waits, within EXIT_TIMEOUT: the SDK's own shutdown may take many seconds."""
-        batches, self._batches = self._batches, None
-        if batches is not None and self._pid == os.getpid():
-            closing = threading.Thread(target=batches.shutdown, name="otel_intel-spans", daemon=True)
-            try:
-                closing.start()
-            except RuntimeError:  # no new threads while the interpreter shuts down
-                return
+        closing = self._begin_shutdown()
+        if closing is not None:
             closing.join(get_settings().EXIT_TIMEOUT)
+
+    def _begin_shutdown(self) -> threading.Thread | None:
+        """Let a thread export what waits; the exit of the process waits for it and for the events together."""
+        batches, self._batches = self._batches, None
+        if batches is None or self._pid != os.getpid():
+            return None
+        closing = threading.Thread(target=batches.shutdown, name="otel_intel-spans", daemon=True)
+        try:
+            closing.start()
+        except RuntimeError:  # no new threads while the interpreter shuts down
+            return None
+        delivering_at_exit.append((closing, time.monotonic() + get_settings().EXIT_TIMEOUT))
+        return closing
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Export what waits."""

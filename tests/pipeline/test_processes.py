@@ -32,6 +32,7 @@ def environment(endpoint: str, **more: str) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_INTEL_ENGINE_VERSION": "1",
         "OTEL_BLRP_SCHEDULE_DELAY": "50",
+        "OTEL_INTEL_EXIT_TIMEOUT": "15",  # of a machine that is busy with other tests
         **more,
     }
 
@@ -144,9 +145,67 @@ def test_os_exit_needs_flush(sink: Sink) -> None:
     assert len(set(ids(sink))) == 100
 
 
-def test_events_of_an_exit_handler_count_too(sink: Sink) -> None:
-    run("import atexit\nemit(1)\natexit.register(emit, 5, 'handler')", sink.url)
-    assert admins(sink) == {"1": 1, "handler": 5}
+@pytest.mark.parametrize(
+    "script",
+    [
+        "import atexit\natexit.register(emit, 5, 'late')",
+        "import atexit\natexit.register(emit, 5, 'late')\nemit(1)",
+        "import atexit\nemit(1)\natexit.register(emit, 5, 'late')",
+        "import weakref\nclass Thing: pass\nthing = Thing()\nweakref.finalize(thing, emit, 5, 'late')",
+    ],
+    ids=["first", "before", "after", "finalize"],
+)
+def test_events_of_an_exit_handler_count_too(script: str, sink: Sink) -> None:
+    run(script, sink.url)
+    assert admins(sink).get("late") == 5
+
+
+def test_after_the_last_exit_handler_events_are_counted_and_nothing_hangs(sink: Sink) -> None:
+    result = run(
+        """
+class Thing:
+    def __del__(self):
+        emit(1)
+emit(1)
+thing = Thing()
+thing.itself = thing  # collected when the interpreter is taken down
+""",
+        sink.url,
+    )
+    assert "after_shutdown" in result.stderr
+    assert len(sink.events) == 1
+
+
+def test_without_a_thread_exit_delivers(sink: Sink) -> None:
+    run(
+        """
+def refuse(thread):
+    raise RuntimeError("can't start new thread")
+start, threading.Thread.start = threading.Thread.start, refuse
+emit(5)
+threading.Thread.start = start
+""",
+        sink.url,
+    )
+    assert admins(sink) == {"1": 5}
+
+
+def test_spans_and_events_share_one_deadline(sink: Sink) -> None:
+    sink.answer = lambda request: int(sink.done.wait(30)) * 200
+    before = time.monotonic()
+    run(
+        """
+from opentelemetry.sdk.trace import TracerProvider
+from otel_intel.tracing import PerProcessBatches
+provider = TracerProvider(shutdown_on_exit=False)
+provider.add_span_processor(PerProcessBatches())
+provider.get_tracer("test").start_span("request").end()
+emit(1)
+""",
+        sink.url,
+        OTEL_INTEL_EXIT_TIMEOUT="2",
+    )
+    assert time.monotonic() - before < 3.9
 
 
 @pytest.mark.parametrize("fault", ["refused", "black hole", "error"])

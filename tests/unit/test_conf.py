@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -85,5 +86,28 @@ def test_pytest_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_under_test()
     monkeypatch.delenv("PYTEST_VERSION")
     assert not is_under_test()
-    monkeypatch.setattr("sys.argv", ["manage.py", "test"])
-    assert is_under_test()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "under_test"),
+    [
+        (["manage.py", "test"], True),
+        (["/srv/manage.py", "--settings=shop.settings", "test", "shop"], True),
+        (["/lib/django/__main__.py", "test"], True),
+        (["manage.py", "runserver"], False),
+        (["deploy", "test"], False),
+    ],
+)
+def test_djangos_test_command_is_noticed(
+    arguments: list[str], under_test: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTEST_VERSION")
+    monkeypatch.setattr("sys.argv", arguments)
+    assert is_under_test() is under_test
+
+
+def test_a_module_that_fails_to_import_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_engine.py").write_text("raise OSError('no such engine')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"broken_engine\.VERSION.*OSError: no such engine"):
+        resolve_engine_version("broken_engine.VERSION")

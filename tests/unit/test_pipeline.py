@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import socket
 import threading
 import time
 
@@ -100,6 +103,55 @@ def test_one_bad_record_is_dropped_alone(production: Telemetry, sink: Sink, stat
     assert len(sink.events) == 99
     assert production.status()["dropped"]["rejected"] == 1
     assert holds(production.status())
+
+
+@pytest.mark.parametrize("status", [301, 302, 304, 307])
+def test_a_redirect_is_no_delivery(production: Telemetry, sink: Sink, status: int) -> None:
+    sink.answer = lambda request: status
+    production.track_dashboard_open(1)
+    assert production.flush(0.3) is False
+    assert production.status()["queued"] == 1
+
+
+def test_the_thread_survives_any_number_of_failures(production: Telemetry, sink: Sink) -> None:
+    sink.answer = lambda request: 500
+    production.track_dashboard_open(1)
+    production.flush(0.2)
+    pipeline = production._get_pipeline()
+    pipeline._failures = 5000
+    assert 24 <= pipeline._pause() <= 36
+    sink.answer = lambda request: 200
+    assert production.flush(10)
+
+
+def test_the_standard_variable_bounds_the_queue(
+    production: Telemetry, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BLRP_MAX_QUEUE_SIZE", "5")
+    black_hole(sink)
+    for _ in range(9):
+        production.track_dashboard_open(1)
+    assert production.status()["queued"] == 4
+
+
+def test_an_endless_answer_is_cut_off(production: Telemetry) -> None:
+    def endless(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while True:
+                connection.sendall(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+                sent.append(0x10000)
+
+    sent: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{server.getsockname()[1]}"
+        production.track_dashboard_open(1)
+        connection, _ = server.accept()
+        with connection:
+            endless(connection)
+    assert sum(sent) < 20_000_000
+    assert production.status()["queued"] == 1
 
 
 def test_flush_tells_of_a_loss_once(production: Telemetry, sink: Sink) -> None:

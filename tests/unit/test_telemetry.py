@@ -150,6 +150,17 @@ def test_a_broken_setting_costs_events_but_no_page(production: Telemetry) -> Non
     assert production.status()["dropped"]["invalid"] == 1
 
 
+def test_settings_that_cannot_be_read_cost_events_but_no_page(
+    production: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise ModuleNotFoundError("No module named 'shop.settings'")
+
+    monkeypatch.setattr("otel_intel.telemetry.get_settings", broken)
+    production.track_dashboard_open(1)
+    assert production.status()["dropped"]["invalid"] == 1
+
+
 @override_settings(OTEL_INTEL={"QUEUE_SIZE": "many"})
 def test_a_broken_setting_raises_under_pytest() -> None:
     with pytest.raises(ConfigurationError, match="QUEUE_SIZE"):
