@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
 from . import events
@@ -13,6 +14,7 @@ CLICKABLE = {event.name: event for event in (events.EXPLANATION_EXPANDED,)}
 
 
 @require_POST
+@csrf_protect
 def track_click(request: HttpRequest) -> HttpResponse:
     """Track a click that static/otel_intel/otel_intel.js reports; staff only, protected against CSRF.
 

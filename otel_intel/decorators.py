@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar, cast, overload
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
+from django.template.response import SimpleTemplateResponse
 from django.utils.functional import LazyObject, empty
 
 from . import events
@@ -75,12 +76,17 @@ def _track(
     request = _request_of(arguments)
     if not (_is_change if event is events.NOTE_CREATED else _is_success)(request, response):
         return
+    if signal not in keywords and request.resolver_match is not None:
+        keywords = request.resolver_match.kwargs
+    # A class and its method, or a child and its parent, may both be decorated: one request is one event.
+    tracked = vars(request).setdefault("_otel_intel_tracked", set())
+    if (once := (event.name, keywords.get(signal))) in tracked:
+        return
+    tracked.add(once)
     admin_id = _loaded_admin_id(request)
     if admin_id is None:
         get_telemetry()._no_admin(event)
         return
-    if signal not in keywords and request.resolver_match is not None:
-        keywords = request.resolver_match.kwargs
     chosen = values(request, response, admin_id, keywords.get(signal))
     if chosen is not None:
         getattr(get_telemetry(), event.helper)(*chosen)
@@ -93,6 +99,10 @@ def _observe(view: View, event: Event, signal: str, values: _Values) -> View:
         return view
 
     def track(arguments: tuple[object, ...], keywords: Mapping[str, object], response: object) -> None:
+        if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
+            # Rendered after the view; until then nobody knows that it succeeds.
+            response.add_post_render_callback(lambda rendered: track(arguments, keywords, rendered))
+            return
         try:
             _track(event, arguments, keywords, cast("HttpResponseBase", response), signal, values)
         except Exception as error:  # noqa: BLE001 (a page must never fail because of telemetry)

@@ -8,15 +8,27 @@ from functools import partial
 
 
 def when_committed(send: Callable[[], None]) -> None:
-    """Call ``send`` once no transaction of this thread is open any more; never, if one is rolled back.
+    """Call ``send`` once all transactions that are open in this thread have committed; never, if one is rolled back.
 
     Without Django, or outside a transaction, it is called at once. The transaction that Django's TestCase
     wraps around a test does not count: nothing would ever be sent there.
     """
-    if "django.db" in sys.modules and sys.modules["django.conf"].settings.configured:
-        for connection in sys.modules["django.db"].connections.all(initialized_only=True):
-            if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
-                # robust: an error here must not reach the view (https://code.djangoproject.com/ticket/33822)
-                connection.on_commit(partial(when_committed, send), robust=True)
-                return
-    send()
+    if "django.db" not in sys.modules or not sys.modules["django.conf"].settings.configured:
+        send()
+        return
+    waiting_for = {
+        connection.alias: connection
+        for connection in sys.modules["django.db"].connections.all(initialized_only=True)
+        if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
+    }
+
+    def committed(alias: str) -> None:
+        del waiting_for[alias]
+        if not waiting_for:
+            send()
+
+    if not waiting_for:
+        send()
+    for alias, connection in list(waiting_for.items()):
+        # robust: an error here must not reach the view (https://code.djangoproject.com/ticket/33822)
+        connection.on_commit(partial(committed, alias), robust=True)

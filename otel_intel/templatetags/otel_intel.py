@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django import template
 from django.forms.utils import flatatt
+from django.middleware.csrf import get_token
 from django.template import Context
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
@@ -19,11 +20,14 @@ def track_explanation_expand(context: Context, signal_id: object) -> SafeString:
 
     The page also needs ``<script src="{% static 'otel_intel/otel_intel.js' %}" defer></script>``.
     """
+    # Inside {% include … only %} the context has lost its token but not its request.
+    request = getattr(context, "request", None)
+    token = context.get("csrf_token") or (get_token(request) if request else "")
     attributes = {
         "data-otel-intel-event": EXPLANATION_EXPANDED.name,
         "data-otel-intel-signal": str(signal_id),
         "data-otel-intel-url": reverse("telemetry-click"),
         # In the page, because the cookie may be HttpOnly or absent (CSRF_USE_SESSIONS).
-        "data-otel-intel-csrf": str(context.get("csrf_token", "")),
+        "data-otel-intel-csrf": str(token),
     }
     return mark_safe(flatatt(attributes).strip())  # noqa: S308 (flatatt escapes)

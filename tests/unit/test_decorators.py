@@ -10,6 +10,8 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.template import engines
+from django.template.response import TemplateResponse
 from django.test import AsyncRequestFactory, Client, RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import path
@@ -246,7 +248,9 @@ def test_drf_views_are_tracked(
 ) -> None:
     api_request = APIRequestFactory().get("/")
     force_authenticate(api_request, ADMIN)
-    view(api_request, **{argument: 7})
+    response = view(api_request, **{argument: 7})
+    assert isinstance(response, Response)
+    response.render()
     assert otel_intel_events.only("intel.signal.detail_opened").attributes == ADMIN_AND_SIGNAL
 
 
@@ -288,6 +292,27 @@ def test_the_user_of_an_async_request_counts_once_it_was_loaded(otel_intel_event
     loaded._acached_user = ADMIN  # type: ignore[attr-defined]
     async_to_sync(async_detail)(loaded, signal_id=7)
     assert otel_intel_events.only("intel.signal.detail_opened").attributes == ADMIN_AND_SIGNAL
+
+
+def test_one_request_is_one_event_however_often_it_is_decorated(otel_intel_events: CapturedEvents) -> None:
+    @otel_intel.track_signal_detail_open
+    class Child(DetailMethod):
+        pass
+
+    Child.as_view()(request(), signal_id=7)
+    otel_intel.track_signal_detail_open(detail)(request(), signal_id=7)
+    assert len(otel_intel_events) == 2
+
+
+def test_a_response_counts_when_it_has_been_rendered(otel_intel_events: CapturedEvents) -> None:
+    @otel_intel.track_dashboard_open
+    def page(request: HttpRequest) -> TemplateResponse:
+        return TemplateResponse(request, engines["django"].from_string("page"), {})
+
+    response = page(request())
+    assert not otel_intel_events
+    response.render()
+    assert len(otel_intel_events) == 1
 
 
 def test_no_request_is_a_misuse() -> None:

@@ -65,6 +65,14 @@ def test_a_rollback_elsewhere_sends_nothing(otel_intel_events: CapturedEvents) -
     assert not otel_intel_events
 
 
+def test_an_inner_rollback_elsewhere_sends_nothing(otel_intel_events: CapturedEvents) -> None:
+    connections["other"].ensure_connection()
+    with transaction.atomic(), pytest.raises(ZeroDivisionError), transaction.atomic(using="other"):
+        accept()
+        raise ZeroDivisionError
+    assert not otel_intel_events
+
+
 def test_a_rolled_back_call_was_never_emitted(production: Telemetry, sink: Sink) -> None:
     with transaction.atomic():
         production.track_signal_outcome(1, "RESOLVED")
