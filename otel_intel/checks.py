@@ -91,7 +91,9 @@ def _export() -> Iterator[CheckMessage]:
             into_clickhouse = "FORMAT" in url and "INSERT" in url
             if protocol == _otel.HTTP and urlsplit(url).scheme not in ("http", "https"):
                 hint = "OTLP over HTTP needs http:// or https://."
-                yield Error(f"{source}={url} is not an HTTP URL.", hint=hint, id="otel_intel.E005")
+                yield Error(
+                    f"{source}={_otel.without_secrets(url)} is not an HTTP URL.", hint=hint, id="otel_intel.E005"
+                )
             elif into_clickhouse and protocol == _otel.GRPC:
                 hint = f"Set OTEL_EXPORTER_OTLP_PROTOCOL={_otel.HTTP}."
                 yield Error(f"{source} is ClickHouse itself, which has no gRPC.", hint=hint, id="otel_intel.E006")

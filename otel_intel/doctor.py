@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
-from ._otel import Delivery, Exporter, protocol
+from ._otel import Delivery, Exporter, protocol, without_secrets
 from .checks import check_settings
 from .conf import get_settings
 from .events import PIPELINE_PROBED, PROBE_ID_KEY
@@ -127,7 +127,8 @@ def _find(probe_id: str, emitted_ns: int) -> list[_Probe]:
 def _endpoint() -> str:
     names = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
     default = "http://localhost:4318" if protocol() == "http/protobuf" else "http://localhost:4317"
-    return next((value for name in names if (value := os.environ.get(name))), f"{default} (no endpoint is set)")
+    found = next((value for name in names if (value := os.environ.get(name))), f"{default} (no endpoint is set)")
+    return without_secrets(found)
 
 
 def _fix_of_door(error: str, endpoint: str) -> str:

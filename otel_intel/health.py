@@ -97,7 +97,7 @@ def describe(health: Health) -> Iterator[str]:
         age = now - arrived.last.replace(tzinfo=UTC) if arrived.last else None
         last = "" if age is None else f", the last {str(age).partition('.')[0]} ago"
         yield f"  {arrived.kind:<16}{arrived.events:>12,}{last}"
-    yield "Days (by event time)"
+    yield "Days (by arrival)"
     for day in health.days:
         copies = f"{day.duplicates:,} duplicates, {day.conflicting:,} conflicting copies"
         delay = f"delay p50 {day.delay_p50_ms or 0:,.0f} ms, p99 {day.delay_p99_ms or 0:,.0f} ms"
