@@ -40,6 +40,15 @@ class ClickHouse:
         [row] = self.client(role).query(sql).result_rows
         return row[0]
 
+    def tables_with(self, marker: str) -> list[str]:
+        """Return every table of ``intel`` that has the marker anywhere in a row."""
+        tables = self.rows(
+            "SELECT name FROM system.tables WHERE database = 'intel' AND engine LIKE '%MergeTree' ORDER BY name",
+            role="admin",
+        )
+        found = "SELECT count() FROM intel.{} WHERE position(toString(tuple(*)), '{}') > 0"
+        return [table["name"] for table in tables if self.value(found.format(table["name"], marker), role="admin")]
+
     def empty(self) -> None:
         """Take every row out of every table, except the ledger's."""
         admin = self.client("admin")

@@ -61,7 +61,9 @@ def test_version_is_the_same_everywhere(file: str) -> None:
     if not path.exists():
         pytest.skip(f"{file} does not exist yet")
     pinned = runpy.run_path(str(FOLDER / "build.py"))["pinned_version"]()
-    named = re.findall(r"opentelemetry-collector-contrib:([\w.]+)|[Cc]ollector (?:v|contrib )?(\d+\.\d+\.\d+)", path.read_text())
+    named = re.findall(
+        r"opentelemetry-collector-contrib:([\w.]+)|[Cc]ollector (?:v|contrib )?(\d+\.\d+\.\d+)", path.read_text()
+    )
     assert {a or b for a, b in named} <= {pinned}
 
 

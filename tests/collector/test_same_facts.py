@@ -40,12 +40,29 @@ def _odd_requests() -> list[ExportLogsServiceRequest]:
     records.append(event("recommendation.viewed", NOW, **{"intel.admin.id": None, "intel.admin": {"id": "nested"}}))
     for nanoseconds in (0, 1, NOW + 10**14, NOW - 10**18, 2**63 - 1, 2**63, 2**64 - 1):
         records.append(event("dashboard.opened", nanoseconds))
-    for name in ("intel.", "intel.unknown", "intel", "INTEL.dashboard.opened", "foreign", "", "intel.x\nintel.y", "x\nintel.dashboard.opened"):
+    for name in (
+        "intel.",
+        "intel.unknown",
+        "intel",
+        "INTEL.dashboard.opened",
+        "foreign",
+        "",
+        "intel.x\nintel.y",
+        "x\nintel.dashboard.opened",
+    ):
         records.append(Record(name, {**event("dashboard.opened").attributes}, NOW))
         records.append(Record("", {**event("dashboard.opened").attributes, "otel.event.name": name}, NOW))
-    records.append(Record("", {**event("dashboard.opened").attributes, "otel.event.name": ["intel.dashboard.opened"]}, NOW))
-    records.append(Record("intel.dashboard.opened", {**event("dashboard.opened").attributes, "otel.event.name": "other"}, NOW))
-    records.append(Record("intel.pipeline.probed", {"log.record.uid": _uid(), "intel.schema.version": "1", "intel.probe.id": "p"}, NOW))
+    records.append(
+        Record("", {**event("dashboard.opened").attributes, "otel.event.name": ["intel.dashboard.opened"]}, NOW)
+    )
+    records.append(
+        Record("intel.dashboard.opened", {**event("dashboard.opened").attributes, "otel.event.name": "other"}, NOW)
+    )
+    records.append(
+        Record(
+            "intel.pipeline.probed", {"log.record.uid": _uid(), "intel.schema.version": "1", "intel.probe.id": "p"}, NOW
+        )
+    )
     for resource in ({}, {"service.name": 5}, {"service.name": ["shop"]}, {"service.name": "shop", "host.name": "h"}):
         known = event("dashboard.opened", NOW)
         records.append(Record(known.name, known.attributes, NOW, resource))

@@ -26,22 +26,6 @@ from tests.servers import ClickHouse
 MARKER = "someone@example.org"
 
 
-def _holders(clickhouse: ClickHouse, marker: str) -> list[str]:
-    """Return every table of the two databases that has the marker anywhere in a row."""
-    tables = clickhouse.rows(
-        "SELECT database, name FROM system.tables WHERE database = 'intel' AND engine LIKE '%MergeTree'", role="admin"
-    )
-    return [
-        table["name"]
-        for table in tables
-        if clickhouse.value(
-            f"SELECT count() FROM {table['database']}.{table['name']}"
-            f" WHERE position(toString(tuple(*)), '{marker}') > 0",
-            role="admin",
-        )
-    ]
-
-
 @pytest.mark.parametrize("compression", list(Compression))
 def test_stock_exporter_delivers(
     clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch, compression: Compression
@@ -146,8 +130,8 @@ def test_only_listed_keys_of_a_record_are_stored(clickhouse: ClickHouse) -> None
         scope.schema_url = MARKER
         scope.log_records[0].severity_text = MARKER
     assert post(clickhouse, request.SerializeToString()).status_code == 200
-    assert _holders(clickhouse, MARKER) == []
-    assert _holders(clickhouse, "shop")  # the search does find what is there
+    assert clickhouse.tables_with(MARKER) == []
+    assert clickhouse.tables_with("shop")  # the search does find what is there
 
 
 def test_only_listed_keys_of_a_span_are_stored(clickhouse: ClickHouse) -> None:
@@ -172,13 +156,13 @@ def test_only_listed_keys_of_a_span_are_stored(clickhouse: ClickHouse) -> None:
         span.add_event("mail", {"to": MARKER})
         span.set_status(Status(StatusCode.ERROR, f"no such user {MARKER}"))
     provider.shutdown()
-    assert _holders(clickhouse, MARKER) == []
+    assert clickhouse.tables_with(MARKER) == []
     [row] = clickhouse.rows("SELECT * FROM metrics.spans WHERE name = 'POST signals/<pk>'")
     assert (row["route"], row["method"], row["status_code"], row["status"]) == ("signals/<pk>", "POST", 404, "Error")
     assert row["trace_id"] == f"{span.get_span_context().trace_id:032x}"
     assert row["service_name"] == "shop"
     assert 0 <= row["duration_ms"] < 10_000
-    assert _holders(clickhouse, "signals/<pk>") == ["otel_traces"]
+    assert clickhouse.tables_with("signals/<pk>") == ["otel_traces"]
 
 
 def test_span_that_is_delivered_twice_is_one(clickhouse: ClickHouse) -> None:

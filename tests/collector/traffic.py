@@ -1,0 +1,96 @@
+"""Traffic with a known outcome: events, a sender that repeats itself, and the comparison with what ClickHouse then says."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from tests.collector.process import Collector
+from tests.otlp import Record, event, logs_request
+from tests.servers import ClickHouse
+from tests.sql.reference import Reference, Window
+from tests.waiting import poll_until
+
+IDS = (
+    "SELECT event_id FROM metrics.recommendation_events UNION ALL SELECT event_id FROM metrics.signal_outcomes"
+    " UNION ALL SELECT event_id FROM metrics.admin_views"
+)
+
+
+def make_events(signals: int, seed: int = 1) -> list[Record]:
+    """Return four events for each signal, shuffled; some decisions have to be paired with their view."""
+    rng = random.Random(seed)
+    now = time.time_ns()
+    records = []
+    for number in range(signals):
+        at = now - rng.randrange(3 * 86_400) * 10**9
+        about = {"intel.risk_signal.id": f"s{seed}-{number}", "intel.admin.id": f"a{number % 7}"}
+        decision = rng.choice(("accepted", "ignored", "overridden"))
+        given = None if number % 25 == 0 else rng.randrange(60_000)
+        status = rng.choice(("RESOLVED", "ESCALATED", "NO_ACTION", "FALSE_POSITIVE"))
+        records += [
+            event("signal.detail_opened", at, **about),
+            event("recommendation.viewed", at + 10**6, **about),
+            event(
+                f"recommendation.{decision}", at + rng.randrange(10**12), **about, **{"intel.decision.time_ms": given}
+            ),
+            event("signal.outcome_recorded", at + 10**13, **about, **{"intel.outcome.status": status}),
+        ]
+    rng.shuffle(records)
+    return records
+
+
+class Sender(threading.Thread):
+    """Send records as a patient application would: again and again until 200, and some requests once more after it."""
+
+    def __init__(self, collector: Collector, records: Sequence[Record], size: int = 250) -> None:
+        super().__init__(daemon=True)
+        self.collector = collector
+        self.requests = [records[start : start + size] for start in range(0, len(records), size)]
+        self.acknowledged: list[Record] = []
+        self.refusals = 0
+        self.gone = threading.Event()
+
+    def run(self) -> None:
+        """Send all of it."""
+        for number, records in enumerate(self.requests):
+            for _ in range(2 if number % 5 == 0 else 1):
+                while self.collector.offer(logs_request(records)) != 200:
+                    self.refusals += 1
+                    if self.gone.wait(0.05):
+                        return
+            self.acknowledged += records
+
+    def finish(self, timeout: float = 60) -> None:
+        """Wait until all is acknowledged."""
+        self.join(timeout)
+        assert not self.is_alive(), f"{len(self.acknowledged)} acknowledged, {self.refusals} refusals"
+
+
+def arrived(clickhouse: ClickHouse, count: int) -> Callable[[], bool]:
+    """Return a condition: that many events are readable."""
+    return lambda: clickhouse.value(f"SELECT count() FROM ({IDS})") >= count
+
+
+def assert_counted_once(clickhouse: ClickHouse, records: Sequence[Record], timeout: float = 30) -> None:
+    """See every event arrive, none twice, and every metric as it has to be."""
+    poll_until(arrived(clickhouse, len(records)), timeout, 0.1)
+    stored = [str(event_id) for (event_id,) in clickhouse.client("reader").query(IDS).result_rows]
+    assert len(stored) == len(set(stored))
+    assert set(stored) == {record.attributes["log.record.uid"] for record in records}
+    reference = Reference(records)
+    today = datetime.now(UTC).date()
+    window = Window(today - timedelta(days=9), today + timedelta(days=1))
+    between = f"first_day = '{window.first_day}', last_day = '{window.last_day}', engine_version = ''"
+    for metric in ("acceptance_rate", "override_rate", "decision_time"):
+        rows = clickhouse.rows(f"SELECT * FROM metrics.{metric}_between({between}, recommendation_type = '')")
+        assert rows == [getattr(reference, metric)(window)], metric
+    rows = clickhouse.rows(f"SELECT * FROM metrics.false_positive_rate_between({between})")
+    assert rows == [reference.false_positive_rate(window)]
+    rows = clickhouse.rows(f"SELECT * FROM metrics.outcome_distribution_between({between})")
+    assert rows == reference.outcome_distribution(window)
+    opened = clickhouse.value("SELECT toInt64(sum(signal_detail_opened)) FROM metrics.engagement_daily")
+    assert opened == len(reference.views)
