@@ -15,6 +15,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from . import _otel
 from .conf import KEYS, get_settings, resolve_engine_version, unknown_keys
 from .exceptions import ConfigurationError
+from .reader import parse_url
 
 
 @register()
@@ -72,11 +73,9 @@ def _clickhouse() -> Iterator[CheckMessage]:
     settings = get_settings()
     url = settings.CLICKHOUSE_URL
     try:
-        valid = urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
-        _ = urlsplit(url).port
+        if url:
+            parse_url(url)
     except ValueError:
-        valid = False
-    if url and not valid:
         hint = "Use http(s)://user:password@host:port, as `otel-intel env --role reader` prints it."
         yield Error("OTEL_INTEL['CLICKHOUSE_URL'] is not an HTTP URL.", hint=hint, id="otel_intel.E003")
     if settings.VIEW_PERMISSION and settings.VIEW_PERMISSION.count(".") != 1:

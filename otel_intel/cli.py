@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -19,9 +18,6 @@ from . import export as exports
 from . import migrate as schema
 from . import rebuild as facts
 from .exceptions import OtelIntelError
-
-# The driver logs what is raised anyway.
-logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 _data = click.option(
     "--data",
@@ -47,6 +43,8 @@ def _errors() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
     except ClickHouseError as error:
         raise click.ClickException(f"ClickHouse refused: {str(error).splitlines()[0]}") from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

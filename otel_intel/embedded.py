@@ -99,6 +99,8 @@ def start(
     if importlib.util.find_spec("chdb") is None:
         raise EmbeddedError("The embedded server needs chdb-core: pip install 'otel-intel[embedded]'")
     before = _inspect(directory)
+    if http_port and http_port == native_port:
+        raise EmbeddedError(f"--http-port and --native-port are both {http_port}: choose two ports")
     server = Server(
         directory,
         _port("--http-port", http_port, before.http_port if before else HTTP_PORT),
@@ -182,7 +184,8 @@ class _Lock:
 
 def _lock(directory: Path) -> _Lock:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)  # the server's own files in it are readable by anybody
         return _Lock(directory / _PID)
     except BlockingIOError:
         raise EmbeddedError(f"Another otel-intel up is starting a server on {directory}") from None

@@ -33,6 +33,11 @@ def whole_file(path: Path | None) -> Iterator[IO[bytes]]:
     if path is None:
         yield sys.stdout.buffer
         return
+    path = path.resolve()  # through a link, which stays one
+    if path.exists() and not path.is_file():  # a pipe or a device cannot be replaced
+        with path.open("wb") as file:
+            yield file
+        return
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:

@@ -18,6 +18,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from .exceptions import OtelIntelError
+from .reader import parse_url
 from .resources import folder
 
 OWNER = "intel_owner"
@@ -71,6 +72,10 @@ def read_steps(directory: Path) -> list[Step]:
 def connect(url: str) -> Iterator[Client]:
     """Give a client for an administrator's URL; raise MigrationError when the server does not answer."""
     try:
+        parse_url(url)  # the driver would take anything, and fall back to localhost
+    except ValueError:
+        raise MigrationError("That is no ClickHouse URL; it looks like http://admin:password@host:8123") from None
+    try:
         client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
     except ClickHouseError as error:
         raise MigrationError(f"ClickHouse does not answer: {_first_line(error)}") from error
@@ -102,6 +107,7 @@ def migrate(client: Client, report: Callable[[str], object], sql: Path | None = 
             [[step.file, step.number, step.sha256]],
             column_names=["file", "step", "sha256"],
         )
+    _refuse_tables_of_others(client)
     for step in read_steps(sql / "views"):
         for statement in _view_statements(step.statement):
             _run(client, step, statement)
@@ -151,6 +157,14 @@ def _require_owner(client: Client) -> None:
             f"This ClickHouse has no {', no '.join(missing)}."
             f" Run this once as an administrator, then migrate again:\n\n{setup_script()}"
         )
+
+
+def _refuse_tables_of_others(client: Client) -> None:
+    """Stop before CREATE OR REPLACE VIEW takes the place of a table in a database that was there before."""
+    rows = client.query("SELECT name FROM system.tables WHERE database = 'metrics' AND engine != 'View'").result_rows
+    if rows:
+        names = ", ".join(f"metrics.{name}" for (name,) in rows)
+        raise MigrationError(f"{names}: not made by otel-intel, which keeps only views there. Move it.")
 
 
 def _names(client: Client, sql: str, name: str) -> Sequence[Sequence[object]]:

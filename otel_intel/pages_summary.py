@@ -33,7 +33,7 @@ def _times() -> str:
     )
     return (
         "SELECT day, engine_version, grouping(day) AS is_total, toInt64(sum(samples)) AS samples,"
-        f" toInt64(sum(sum_ms)) AS sum_ms, [{quantiles}] AS quantiles FROM metrics.decision_times_daily"
+        f" sum(sum_ms) AS sum_ms, [{quantiles}] AS quantiles FROM metrics.decision_times_daily"
         " WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY GROUPING SETS ((day, engine_version), ())"
     )
 
@@ -46,7 +46,7 @@ class Totals(NamedTuple):
     ignored: int = 0
     overridden: int = 0
     samples: int = 0
-    sum_ms: int = 0
+    sum_ms: float = 0.0  # a sum of 64-bit numbers may be longer than 64 bits
     resolved: int = 0
     escalated: int = 0
     no_action: int = 0
@@ -225,5 +225,5 @@ def _sum(totals: Iterable[Totals]) -> Totals:
     return Totals(*map(sum, zip(*totals, strict=True)))
 
 
-def _ratio(part: int, whole: int) -> float | None:
+def _ratio(part: float, whole: int) -> float | None:
     return part / whole if whole else None

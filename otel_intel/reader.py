@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -18,6 +19,9 @@ from .exceptions import TelemetryUnavailable
 # The client takes a while to import, and many processes only send events: it is imported for the first query.
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+
+# The driver logs what is raised anyway.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 Parameter: TypeAlias = str | int | date
 Row = TypeVar("Row")
@@ -132,20 +136,24 @@ class Reader:
         return TelemetryUnavailable(f"ClickHouse at {self._address.hostname}:{self._port} {reason}.")
 
 
+def parse_url(url: str) -> SplitResult:
+    """Return the parts of a ClickHouse URL, ``http(s)://user:password@host:port``; raise ValueError if it is none."""
+    address = urlsplit(url)
+    if address.scheme not in ("http", "https") or not address.hostname or address.port == 0:
+        raise ValueError("not an HTTP URL")
+    return address
+
+
 def _address(url: str) -> SplitResult:
     if not url:
         raise TelemetryUnavailable(
             f"OTEL_INTEL['CLICKHOUSE_URL'] is not set: give the reader's URL, {_EXAMPLE} (`otel-intel env`)."
         )
     try:
-        address = urlsplit(url)
-        usable = address.scheme in ("http", "https") and address.hostname and address.port != 0
-    except ValueError:  # a port that is no number
-        usable = False
-    if not usable:
+        return parse_url(url)
+    except ValueError:
         # The value is not repeated: it holds a password.
-        raise TelemetryUnavailable(f"OTEL_INTEL['CLICKHOUSE_URL'] is not a URL {_EXAMPLE}.")
-    return address
+        raise TelemetryUnavailable(f"OTEL_INTEL['CLICKHOUSE_URL'] is not a URL {_EXAMPLE}.") from None
 
 
 def _reason(error: Exception) -> str:

@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from .conf import get_settings
-from .exceptions import TelemetryUnavailable
+from .exceptions import OtelIntelError
 from .metrics import today
 from .pages_activity import activity_context
 from .pages_charts import Chart
@@ -45,12 +45,12 @@ def staff_page(view: View) -> View:
         user = request.user
         if not user.is_authenticated:
             return redirect_to_login(request.get_full_path())
-        permission = get_settings().VIEW_PERMISSION
-        if not user.is_active or not user.is_staff or (permission and not user.has_perm(permission)):
-            return render(request, "otel_intel/forbidden.html", {"permission": permission}, status=403)
         try:
+            permission = get_settings().VIEW_PERMISSION
+            if not user.is_active or not user.is_staff or (permission and not user.has_perm(permission)):
+                return render(request, "otel_intel/forbidden.html", {"permission": permission}, status=403)
             return view(request, *args, **kwargs)
-        except TelemetryUnavailable as error:
+        except OtelIntelError as error:
             logger.warning("No staff page: %s", error)
             return render(request, "otel_intel/unavailable.html", {"reason": str(error)}, status=503)
 

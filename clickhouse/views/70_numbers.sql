@@ -23,7 +23,7 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT *
 FROM metrics.acceptance_rate_between(
-    first_day = toDate(now(), 'UTC') - {days:UInt16} + 1, last_day = toDate(now(), 'UTC'),
+    first_day = toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)), last_day = toDate(now(), 'UTC'),
     engine_version = '', recommendation_type = '')
 COMMENT 'acceptance_rate_between of today and the days before it, days in all';
 
@@ -45,7 +45,7 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT *
 FROM metrics.override_rate_between(
-    first_day = toDate(now(), 'UTC') - {days:UInt16} + 1, last_day = toDate(now(), 'UTC'),
+    first_day = toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)), last_day = toDate(now(), 'UTC'),
     engine_version = '', recommendation_type = '')
 COMMENT 'override_rate_between of today and the days before it, days in all';
 
@@ -68,7 +68,7 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT *
 FROM metrics.decision_time_between(
-    first_day = toDate(now(), 'UTC') - {days:UInt16} + 1, last_day = toDate(now(), 'UTC'),
+    first_day = toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)), last_day = toDate(now(), 'UTC'),
     engine_version = '', recommendation_type = '')
 COMMENT 'decision_time_between of today and the days before it, days in all';
 
@@ -89,7 +89,7 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT *
 FROM metrics.false_positive_rate_between(
-    first_day = toDate(now(), 'UTC') - {days:UInt16} + 1, last_day = toDate(now(), 'UTC'), engine_version = '')
+    first_day = toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)), last_day = toDate(now(), 'UTC'), engine_version = '')
 COMMENT 'false_positive_rate_between of today and the days before it, days in all';
 
 CREATE OR REPLACE VIEW metrics.outcome_distribution_between
@@ -118,7 +118,7 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT *
 FROM metrics.outcome_distribution_between(
-    first_day = toDate(now(), 'UTC') - {days:UInt16} + 1, last_day = toDate(now(), 'UTC'), engine_version = '')
+    first_day = toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)), last_day = toDate(now(), 'UTC'), engine_version = '')
 COMMENT 'outcome_distribution_between of today and the days before it, days in all';
 
 CREATE OR REPLACE VIEW metrics.engine_comparison
@@ -150,7 +150,7 @@ FROM
         sumIf(accepted, engine_version = {version_b:String}) AS accepted_b,
         sumIf(accepted + ignored + overridden, engine_version = {version_b:String}) AS decisions_b
     FROM metrics.recommendations_daily
-    WHERE day BETWEEN toDate(now(), 'UTC') - {days:UInt16} + 1 AND toDate(now(), 'UTC')
+    WHERE day BETWEEN toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)) AND toDate(now(), 'UTC')
 )
 COMMENT 'Acceptance share of two engine versions: difference B - A, its 95 % interval, p of the z-test';
 
@@ -165,7 +165,7 @@ SELECT
     sum(d.note_created) AS note_created,
     dashboard_opened + signal_detail_opened + explanation_expanded + note_created AS total
 FROM metrics.engagement_daily AS d
-WHERE day BETWEEN toDate(now(), 'UTC') - {days:UInt16} + 1 AND toDate(now(), 'UTC')
+WHERE day BETWEEN toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)) AND toDate(now(), 'UTC')
 GROUP BY admin_id
 ORDER BY total DESC, admin_id
 COMMENT 'Engagement per admin by kind, the most engaged first';

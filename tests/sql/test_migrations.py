@@ -156,3 +156,12 @@ def test_user_who_may_not_see_users_is_told_so(clickhouse: ClickHouse) -> None:
 def test_server_that_does_not_answer() -> None:
     with pytest.raises(MigrationError, match="ClickHouse does not answer"), connect("http://a:b@127.0.0.1:1"):
         pass
+
+
+def test_a_table_of_somebody_else_is_not_replaced(admin: Client) -> None:
+    admin.command("CREATE TABLE metrics.figures (a UInt8) ENGINE = MergeTree ORDER BY a")
+    try:
+        with pytest.raises(MigrationError, match=r"metrics\.figures: not made by otel-intel"):
+            migrate(admin, print)
+    finally:
+        admin.command("DROP TABLE metrics.figures")

@@ -10,6 +10,7 @@ from otel_intel.migrate import migrate
 from otel_intel.rebuild import rebuild
 from tests.otlp import event, send
 from tests.servers import ClickHouse
+from tests.waiting import poll_until
 
 LOGS = ("recommendation_events", "signal_outcomes", "admin_views", "rejected_events", "pipeline_probes")
 MONTH = 31 * 86_400 * 10**9
@@ -103,3 +104,13 @@ def test_event_that_changed_its_kind_moves(clickhouse: ClickHouse) -> None:
     rebuild(clickhouse.client("admin"), print)
     assert clickhouse.value("SELECT count() FROM intel.pipeline_reports", role="admin") == 0
     assert clickhouse.value("SELECT view_kind FROM metrics.admin_views") == "note.created"
+
+
+def test_an_event_of_the_future_stays_rejected_when_its_time_has_come(clickhouse: ClickHouse) -> None:
+    day = 86_400 * 10**9
+    send(clickhouse, event(ACCEPTED, time.time_ns() + day + 1_000_000_000))
+    come = "SELECT max(Timestamp) <= now64(9) + INTERVAL 1 DAY FROM intel.otel_logs"
+    assert poll_until(lambda: clickhouse.value(come, "admin"))
+    rebuild(clickhouse.client("admin"), print)
+    assert clickhouse.value("SELECT count() FROM metrics.recommendation_events") == 0
+    assert clickhouse.value("SELECT count() FROM metrics.rejected_events") == 1

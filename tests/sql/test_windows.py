@@ -203,3 +203,8 @@ def test_given_time_wins_and_its_decision_still_ends_the_search(clickhouse: Clic
     )
     rows = clickhouse.rows("SELECT decision_time_ms FROM metrics.decisions ORDER BY timestamp")
     assert [row["decision_time_ms"] for row in rows] == [5, None]
+
+
+def test_more_days_than_there_have_been_are_all_days(clickhouse: ClickHouse) -> None:
+    send(clickhouse, event("recommendation.viewed"))
+    assert clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 65535)") == 1

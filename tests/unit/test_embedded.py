@@ -107,3 +107,14 @@ def test_private_file_is_for_its_owner_only_and_replaced_at_once(tmp_path: Path)
 def test_private_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedError, match="env cannot be written: No such file or directory"):
         embedded.write_private(tmp_path / "missing" / "env", "")
+
+
+def test_one_port_for_both_protocols_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddedError, match="--http-port and --native-port are both 5000"):
+        embedded.start(tmp_path / "data", 5000, 5000)
+
+
+def test_the_directory_is_for_its_owner_only(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    embedded._lock(tmp_path).close()
+    assert tmp_path.stat().st_mode & 0o777 == 0o700

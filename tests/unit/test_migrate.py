@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_intel.migrate import Step, read_steps, setup_script
+from otel_intel.migrate import MigrationError, Step, connect, read_steps, setup_script
 from otel_intel.resources import folder
 
 SQL = folder("clickhouse")
@@ -76,3 +76,11 @@ def test_both_ways_of_running_grant_the_same() -> None:
 def test_setup_script_carries_the_format_of_requests() -> None:
     assert "message ExportLogsServiceRequest" in setup_script()
     assert "${" not in setup_script()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "::::", "localhost:8123", "admin:secret@host:9", "http://host:port", "http://[::1"]
+)
+def test_what_is_no_url_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(MigrationError, match=r"^That is no ClickHouse URL"), connect(url):
+        pass

@@ -142,3 +142,10 @@ def test_static_files_survive_the_manifest_storage(tmp_path: Path) -> None:
             storage.save(name, file)
     results = list(storage.post_process({name: (storage, name) for name in names}))
     assert {name for name, hashed, processed in results if processed is True} >= set(names)
+
+
+def test_a_broken_setting_is_named(staff: Client, settings: Settings) -> None:
+    settings.OTEL_INTEL = {"QUERY_TIMEOUT": "soon"}
+    response = staff.get(reverse("telemetry-dashboard"))
+    assert response.status_code == 503
+    assert b"QUERY_TIMEOUT" in response.content
