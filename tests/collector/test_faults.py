@@ -109,7 +109,7 @@ def test_long_outage_of_clickhouse(database: Database, collector: Collector) -> 
     collector.start()
     database.kill()
     records = make_events(250)
-    until = time.monotonic() + float(os.environ.get("OTEL_INTEL_TEST_OUTAGE", "0"))  # seconds, the long way round
+    until = time.monotonic() + float(os.environ.get("COLLECTOR_TEST_OUTAGE", "0"))  # seconds, the long way round
     with hanging_up(database.server.native_port) as attempts:
         deliver(collector, records)
         while len(attempts) < MANY_ATTEMPTS or time.monotonic() < until:

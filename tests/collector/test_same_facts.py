@@ -85,7 +85,8 @@ def _uid() -> str:
 
 def _rows(clickhouse: ClickHouse, table: str) -> list[dict[str, Any]]:
     order = "event_id, event_name" if table in ("rejected_events", "pipeline_reports") else "event_id"
-    sql = f"SELECT * EXCEPT ingested_at REPLACE toString(timestamp) AS timestamp FROM intel.{table} ORDER BY {order}, timestamp, toString(tuple(*))"
+    columns = "* EXCEPT ingested_at REPLACE toString(timestamp) AS timestamp"
+    sql = f"SELECT {columns} FROM intel.{table} ORDER BY {order}, timestamp, toString(tuple(*))"
     return clickhouse.rows(sql, role="admin")
 
 

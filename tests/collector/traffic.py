@@ -1,4 +1,4 @@
-"""Traffic with a known outcome: events, a sender that repeats itself, and the comparison with what ClickHouse then says."""
+"""Traffic with a known outcome: events, a sender that repeats itself, and the comparison with ClickHouse."""
 
 from __future__ import annotations
 
