@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import click
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
+from . import collector as collectors
 from . import doctor as examination
 from . import embedded, health
 from . import export as exports
@@ -65,7 +67,21 @@ def main() -> None:
 @click.option("--native-port", type=click.IntRange(0, 65535), help="0 takes a free one; at first 9000.")
 @click.option("--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the variables there, too.")
 @click.option("--detach", is_flag=True, help="Return when the server is ready; otel-intel down stops it.")
-def up(data: Path, http_port: int | None, native_port: int | None, env_file: Path | None, detach: bool) -> None:
+@click.option("--collector", "with_collector", is_flag=True, help="Run an OpenTelemetry Collector in front, too.")
+@click.option(
+    "--collector-binary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The collector; by default what make collector built.",
+)
+def up(
+    data: Path,
+    http_port: int | None,
+    native_port: int | None,
+    env_file: Path | None,
+    detach: bool,
+    with_collector: bool,
+    collector_binary: Path | None,
+) -> None:
     """Start the embedded ClickHouse on loopback and bring its schema up to date.
 
     Data, passwords and ports are kept in the directory between runs.
@@ -74,40 +90,53 @@ def up(data: Path, http_port: int | None, native_port: int | None, env_file: Pat
     otel-intel up                                        in the foreground; Ctrl-C stops it
     otel-intel up --http-port 0 --native-port 0          on free ports
     otel-intel up --detach --env-file .env.telemetry     in the background
+    otel-intel up --collector                            applications send to a Collector, as in production
     """
     with _errors():
+        binary = collectors.find_binary(collector_binary) if with_collector or collector_binary else None
         server, process = embedded.start(data.resolve(), http_port, native_port, detach=detach)
+        parts = {"ClickHouse": (process, "server.log")}  # in the order in which they are stopped
         try:
             with schema.connect(server.url("admin")) as client:
                 schema.migrate(client, lambda line: click.echo(line, err=True))
+            if binary:
+                parts = {
+                    "The Collector": (collectors.start(server, binary, detach=detach)[1], "collector.log"),
+                    **parts,
+                }
             text = _lines(server)
             if env_file:
                 embedded.write_private(env_file, text)
             click.echo(text, nl=False)
         except BaseException:
-            embedded.stop_process(process)
+            for part, _ in parts.values():
+                embedded.stop_process(part)
             raise
         if detach:
             return
-        click.echo("ClickHouse is ready; Ctrl-C stops it.", err=True)
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            code = embedded.stop_process(process)
+        click.echo(f"ClickHouse is ready{', and a Collector in front' if binary else ''}; Ctrl-C stops it.", err=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            # A Collector that was asked to stop (down) leaves the server alone.
+            while process.poll() is None and not any(part.poll() for part, _ in parts.values()):
+                time.sleep(0.05)
+        ended = {name: embedded.stop_process(part) for name, (part, _) in parts.items()}
+    for name, code in ended.items():
         if code:
-            raise click.ClickException(f"The server ended with exit code {code}: see {data / 'server.log'}")
+            raise click.ClickException(f"{name} ended with exit code {code}: see {data / parts[name][1]}")
 
 
 @main.command()
 @_data
 def down(data: Path) -> None:
-    """Stop the embedded ClickHouse; the data stays.
+    """Stop the embedded ClickHouse and the Collector in front of it, if one runs; the data stays.
 
     \b
     otel-intel down
     otel-intel down --data /srv/telemetry
     """
     with _errors():
+        embedded.load(data.resolve())
+        collectors.stop(data.resolve())
         embedded.stop(data.resolve())
 
 
@@ -181,7 +210,9 @@ def export(view: str, file_format: str, days: int | None, out: Path | None, url:
 
 
 def _lines(server: embedded.Server) -> str:
-    return "".join(f"{key}={shlex.quote(value)}\n" for key, value in server.variables().items())
+    collector = collectors.running(server.directory)
+    variables = collector.variables(server) if collector else server.variables()
+    return "".join(f"{key}={shlex.quote(value)}\n" for key, value in variables.items())
 
 
 @main.command()

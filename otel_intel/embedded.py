@@ -163,7 +163,7 @@ def _inspect(directory: Path) -> Server | None:
     return server
 
 
-class _Lock:
+class Lock:
     """The lock on a data directory: held by the open file, which the server inherits, until the last holder ends."""
 
     def __init__(self, path: Path) -> None:
@@ -182,11 +182,11 @@ class _Lock:
         os.close(self.descriptor)
 
 
-def _lock(directory: Path) -> _Lock:
+def _lock(directory: Path) -> Lock:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o700)  # the server's own files in it are readable by anybody
-        return _Lock(directory / _PID)
+        return Lock(directory / _PID)
     except BlockingIOError:
         raise EmbeddedError(f"Another otel-intel up is starting a server on {directory}") from None
     except OSError as error:
@@ -198,7 +198,7 @@ def _running(directory: Path) -> int | None:
     if not path.exists():
         return None
     try:
-        _Lock(path).close()
+        Lock(path).close()
     except BlockingIOError:
         pid = path.read_text()
         return int(pid) if pid else None  # none yet: it is just being started
@@ -252,7 +252,7 @@ def write_private(path: Path, text: str) -> None:
         raise EmbeddedError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _spawn(server: Server, lock: _Lock, detach: bool) -> subprocess.Popen[bytes]:
+def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:
     # As a script: the server has no use for the package, and -P keeps the package's modules off its path.
     command = [sys.executable, "-P", str(Path(__file__).with_name("clickhouse_server.py")), str(server.directory)]
     with (server.directory / _OUTPUT).open("wb") as output:

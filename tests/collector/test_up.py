@@ -1,0 +1,138 @@
+"""otel-intel up --collector: both processes as one, and what it refuses."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from otel_intel import collector as collectors
+from otel_intel import embedded
+from otel_intel.cli import main
+from tests.collector.process import binary
+from tests.otlp import event, logs_request
+from tests.servers import ClickHouse
+from tests.waiting import poll_until
+
+UP = ("up", "--http-port", "0", "--native-port", "0", "--collector")
+
+
+def _command(data: Path, command: str, *options: str) -> list[str]:
+    return [sys.executable, "-m", "otel_intel", command, "--data", str(data), *options]
+
+
+def _run(data: Path, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(_command(data, command, *options), capture_output=True, text=True, timeout=60, check=False)
+
+
+def _variables(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in shlex.split(text))
+
+
+def _post(variables: dict[str, str]) -> int:
+    headers = {"Content-Type": "application/x-protobuf"}
+    name, _, value = variables["OTEL_EXPORTER_OTLP_HEADERS"].partition("=")
+    headers[name] = value.replace("%20", " ")
+    body = logs_request([event("dashboard.opened")]).SerializeToString()
+    url = f"{variables['OTEL_EXPORTER_OTLP_ENDPOINT']}/v1/logs"
+    return requests.post(url, data=body, headers=headers, timeout=5).status_code
+
+
+def _views(data: Path) -> int:
+    clickhouse = ClickHouse(embedded.load(data))
+    try:
+        return int(clickhouse.value("SELECT count() FROM metrics.admin_views"))
+    finally:
+        clickhouse.close()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    """A directory for a server that is stopped at the end, if it runs."""
+    binary()
+    directory = tmp_path / "data"
+    yield directory
+    _run(directory, "down")
+
+
+def test_detached_server_and_collector_start_and_stop_together(data: Path) -> None:
+    up = _run(data, *UP, "--detach")
+    assert up.returncode == 0, up.stderr
+    variables = _variables(up.stdout)
+    assert set(variables) == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "OTEL_INTEL_CLICKHOUSE_URL",
+    }
+    assert _post(variables) == 200
+    assert poll_until(lambda: _views(data) == 1)
+    assert _run(data, "env").stdout == up.stdout
+    assert stat.S_IMODE((data / "collector.json").stat().st_mode) == 0o600
+
+    assert _run(data, "down").returncode == 0
+    assert collectors.running(data) is None
+
+    # The token and the ports stay; without --collector the application sends to ClickHouse itself.
+    assert _run(data, "up", "--detach").stdout.startswith("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=")
+    assert _run(data, "down").returncode == 0
+    again = _run(data, "up", "--collector", "--detach")
+    assert _variables(again.stdout)["OTEL_EXPORTER_OTLP_HEADERS"] == variables["OTEL_EXPORTER_OTLP_HEADERS"]
+
+
+@pytest.mark.parametrize("received", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_both_end_with_the_command(data: Path, received: signal.Signals) -> None:
+    with subprocess.Popen(_command(data, *UP), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
+        assert up.stderr
+        assert any("a Collector in front; Ctrl-C stops it." in line for line in up.stderr)
+        assert collectors.running(data)
+        up.send_signal(received)
+        assert up.wait(30) == (0 if received is signal.SIGINT else -received)
+    assert poll_until(lambda: collectors.running(data) is None)
+    assert poll_until(lambda: embedded._running(data) is None)
+
+
+def test_collector_that_dies_is_told(data: Path) -> None:
+    with subprocess.Popen(_command(data, *UP), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
+        assert up.stderr
+        assert any("Ctrl-C stops it." in line for line in up.stderr)
+        subprocess.run(["kill", "-KILL", (data / "collector.pid").read_text()], check=True)
+        assert up.wait(30) == 1
+        assert "The Collector ended with exit code -9: see" in up.stderr.read()
+
+
+def test_missing_binary_names_the_command_that_builds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    result = CliRunner().invoke(main, ["up", "--collector", "--data", str(tmp_path / "data")])
+    assert result.exit_code == 1
+    assert "make collector" in result.output
+    assert "--collector-binary" in result.output
+    assert not (tmp_path / "data").exists()
+
+
+def test_binary_that_is_no_program(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("not a program")
+    options = ["--collector-binary", str(tmp_path / "notes"), "--data", str(tmp_path / "data")]
+    result = CliRunner().invoke(main, ["up", *options])
+    assert result.exit_code == 1
+    assert "notes is not a program" in result.output
+    assert not (tmp_path / "data").exists()
+
+
+def test_collector_that_does_not_start_takes_the_server_with_it(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    broken = tmp_path / "collector"
+    broken.write_text("#!/bin/sh\necho 'error decoding config' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    up = _run(data, *UP, f"--collector-binary={broken}", "--detach")
+    assert (up.returncode, up.stdout) == (1, "")
+    assert "The collector did not start: error decoding config" in up.stderr
+    assert embedded._running(data) is None
