@@ -4,6 +4,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 GROUPS := --group test --group bench
 DEMO_ARGS ?=
+COLLECTOR ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -33,12 +34,13 @@ $(VENV)/test.stamp: $(VENV)/demo.stamp
 	@touch $@
 
 .PHONY: demo
-demo: $(VENV)/demo.stamp ## Run the demo site with ClickHouse and 60 days of history
-	@$(VENV)/bin/python -m demo $(DEMO_ARGS)
+demo: $(VENV)/demo.stamp $(if $(COLLECTOR),collector) ## Run the demo site with ClickHouse and 60 days of history; COLLECTOR=1: the Collector, too
+	@$(VENV)/bin/python -m demo $(if $(COLLECTOR),--collector) $(DEMO_ARGS)
 
 .PHONY: test
 test: $(VENV)/test.stamp ## Lint, check types and run all tests
 	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory collector
 	@echo "▸ Running the tests"
 	@$(VENV)/bin/python -X dev -m pytest -q $(PYTEST_ARGS)
 
@@ -56,6 +58,10 @@ test-matrix: ## Run the unit tests on newer interpreters and Django releases, wh
 .PHONY: bench
 bench: $(VENV)/test.stamp ## Measure what the README states
 	@$(VENV)/bin/python benchmarks/call_cost.py
+
+.PHONY: bench-collector
+bench-collector: $(VENV)/test.stamp collector ## Measure the way through the Collector
+	@$(VENV)/bin/python benchmarks/collector.py
 
 .PHONY: collector
 collector: ## Build the OpenTelemetry Collector and print the binary's path

@@ -23,7 +23,8 @@ PASSWORD = "demo"  # noqa: S105 (of a site on loopback that anybody can start)
 @click.option("--state", type=click.Path(path_type=Path), default=ROOT / ".demo", help="Where data is kept.")
 @click.option("--port", default=8000, show_default=True, help="The site's port; the next free one is taken.")
 @click.option("--days", default=60, show_default=True, help="Length of the history that is filled in at first.")
-def main(state: Path, port: int, days: int) -> None:
+@click.option("--collector", is_flag=True, help="Send through an OpenTelemetry Collector, as in production.")
+def main(state: Path, port: int, days: int, collector: bool) -> None:
     """Start the demo site with a ClickHouse of its own; a second start goes on with the same data."""
     started = time.monotonic()
     signal.signal(signal.SIGTERM, _interrupt)
@@ -33,9 +34,11 @@ def main(state: Path, port: int, days: int) -> None:
         _say("An earlier start was interrupted; beginning anew.")
         shutil.rmtree(state)
     state.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "DEMO_STATE": str(state), "DJANGO_SETTINGS_MODULE": "demo.settings"}
+    # An endpoint of the shell's would go before the demo's own.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_EXPORTER_")}
+    environment |= {"DEMO_STATE": str(state), "DJANGO_SETTINGS_MODULE": "demo.settings"}
     environment.setdefault("OTEL_SERVICE_NAME", "otel-intel-demo")
-    clickhouse = _start_clickhouse(state)
+    clickhouse = _start_clickhouse(state, collector)
     try:
         environment |= _variables(state / "telemetry.env")
         _say("Preparing the site's database")
@@ -86,12 +89,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _start_clickhouse(state: Path) -> subprocess.Popen[bytes]:
-    _say("Starting ClickHouse")
+def _start_clickhouse(state: Path, collector: bool) -> subprocess.Popen[bytes]:
+    _say("Starting ClickHouse and the Collector" if collector else "Starting ClickHouse")
     variables = state / "telemetry.env"
     variables.unlink(missing_ok=True)
     ports = [] if (state / "clickhouse").exists() else ["--http-port=0", "--native-port=0"]
     command = [sys.executable, "-m", "otel_intel", "up", f"--data={state / 'clickhouse'}", f"--env-file={variables}"]
+    if collector:
+        command.append("--collector")
     log = (state / "clickhouse.log").open("wb")
     process = subprocess.Popen([*command, *ports], stdout=log, stderr=log, start_new_session=True)  # noqa: S603
     while not variables.exists():
