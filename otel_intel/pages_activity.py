@@ -9,8 +9,8 @@ from django.http import QueryDict
 from .pages_charts import Chart, Series
 from .pages_filters import Filters
 from .pages_format import number, tone, words
+from .pages_keyset import VIEWS
 from .pages_log import Context
-from .pages_logs import VIEWS
 from .pages_people import display_names
 from .pages_rows import link
 from .pages_tables import Cell, Header, Table

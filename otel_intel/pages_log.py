@@ -10,7 +10,7 @@ from django.http import QueryDict
 from .metrics import first_day, today
 from .pages_filters import Filters
 from .pages_format import words
-from .pages_logs import EVENTS, OUTCOMES, VIEWS, Log
+from .pages_keyset import EVENTS, OUTCOMES, VIEWS, Log
 from .pages_rows import link, log_table
 from .reader import Reader
 

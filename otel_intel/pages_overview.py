@@ -15,8 +15,8 @@ from .events import OUTCOME_STATUSES
 from .metrics import first_day
 from .pages_filters import Filters
 from .pages_format import NONE, duration, number, percent, tone, words
+from .pages_keyset import EVENTS, OUTCOMES, VIEWS, Log
 from .pages_log import Context
-from .pages_logs import EVENTS, OUTCOMES, VIEWS, Log
 from .pages_rows import log_table
 from .pages_summary import WINDOWS, Change, Summary, Totals, change
 from .pages_tables import Cell, Header, Table

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from . import pages_format
 from .pages_filters import Filters
-from .pages_logs import EVENTS, OUTCOMES, VIEWS, Log, Row
+from .pages_keyset import EVENTS, OUTCOMES, VIEWS, Log, Row
 from .pages_people import display_names
 from .pages_tables import Cell, Header, Table
 

@@ -13,8 +13,8 @@ from django.urls import reverse
 from .metrics import first_day, today
 from .pages_filters import DEFAULT_DAYS, Filters
 from .pages_format import duration, iso, when
+from .pages_keyset import EVENTS, OUTCOMES, VIEWS, Log
 from .pages_log import Context
-from .pages_logs import EVENTS, OUTCOMES, VIEWS, Log
 from .pages_rows import log_table
 from .pages_tables import Cell, Header, Table
 from .reader import Reader

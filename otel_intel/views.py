@@ -22,8 +22,8 @@ from .metrics import today
 from .pages_activity import activity_context
 from .pages_charts import Chart
 from .pages_filters import Filters, read_filters
+from .pages_keyset import EVENTS, OUTCOMES, VIEWS, Log
 from .pages_log import Context, log_context
-from .pages_logs import EVENTS, OUTCOMES, VIEWS, Log
 from .pages_outcomes import outcomes_context
 from .pages_overview import overview_context
 from .pages_rows import TRACE_ID, log_lines

@@ -15,9 +15,9 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from otel_intel import pages_logs
+from otel_intel import pages_keyset
 from otel_intel.pages_filters import Filters, read_filters
-from otel_intel.pages_logs import EVENTS, OUTCOMES, VIEWS, Log, Row
+from otel_intel.pages_keyset import EVENTS, OUTCOMES, VIEWS, Log, Row
 from otel_intel.reader import Reader
 from tests.otlp import Record, event, send
 from tests.pages import log_cells, page_csv, page_text
@@ -145,9 +145,9 @@ def test_a_page_by_time_reads_only_its_own_days(reading: ClickHouse) -> None:
 
     filters = read_filters({})
     page, more = EVENTS.page(Counting(), filters)
-    assert (len(page), more) == (pages_logs.PAGE, True)
+    assert (len(page), more) == (pages_keyset.PAGE, True)
     deep = replace(filters, cursor=replace(EVENTS.cursor(filters, page[-1]), nanoseconds=filters.start + 10 * DAY))
-    assert len(EVENTS.page(Counting(), deep)[0]) == pages_logs.PAGE
+    assert len(EVENTS.page(Counting(), deep)[0]) == pages_keyset.PAGE
     assert max(read) < rows / 5
 
 
@@ -163,7 +163,7 @@ def test_a_download_holds_every_row_in_slices(reading: ClickHouse, staff: Client
         largest, slices = max(largest, len(part)), slices + 1
         ids.update(re.findall(rb"^([0-9a-f]{36}),", part.removeprefix("\ufeff".encode()), re.M))
     assert len(ids) == rows
-    assert slices == rows // pages_logs.SLICE
+    assert slices == rows // pages_keyset.SLICE
     assert largest < 3_000_000
 
 
