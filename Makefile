@@ -61,7 +61,7 @@ bench: $(VENV)/test.stamp ## Measure what the README states
 
 .PHONY: bench-collector
 bench-collector: $(VENV)/test.stamp collector ## Measure the way through the Collector
-	@$(VENV)/bin/python benchmarks/collector.py
+	@$(VENV)/bin/python -m benchmarks.collector
 
 .PHONY: collector
 collector: ## Build the OpenTelemetry Collector and print the binary's path
