@@ -17,7 +17,7 @@ CREATE ROLE IF NOT EXISTS intel_metrics;
 GRANT SELECT ON metrics.* TO intel_metrics;
 
 CREATE SETTINGS PROFILE IF NOT EXISTS intel_writer SETTINGS
-    async_insert = 0, max_partitions_per_insert_block = 0, max_memory_usage = 2000000000,
+    async_insert = 0, max_partitions_per_insert_block = 0, max_memory_usage = 2000000000, distributed_foreground_insert = 1,
     format_schema_source = 'string', format_schema = '${otlp_proto}';
 CREATE SETTINGS PROFILE IF NOT EXISTS intel_reader SETTINGS
     readonly = 1, max_execution_time = 60, max_memory_usage = 2000000000,

@@ -230,6 +230,9 @@ def _write_configuration(server: Server) -> None:
     for name in ("config.xml", "users.xml"):
         template = sql.joinpath("embedded", name).read_text(encoding="utf-8")
         write_private(server.directory / name, Template(template).substitute(values))
+    access = server.directory / "users.d"  # the server merges it into users.xml
+    access.mkdir(exist_ok=True)
+    write_private(access / "access.xml", sql.joinpath("access.xml").read_text(encoding="utf-8"))
     state = {
         "http_port": server.http_port,
         "native_port": server.native_port,

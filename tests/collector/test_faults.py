@@ -189,7 +189,7 @@ def test_wrong_grants_and_then_right_ones(
 
     def without_grants(server: embedded.Server) -> None:
         write_configuration(server)
-        users = server.directory / "users.xml"
+        users = server.directory / "users.d" / "access.xml"
         granted = users.read_text()
         refused = granted.replace("<query>GRANT INSERT, SHOW COLUMNS ON intel.otel_logs</query>", "")
         assert refused != granted

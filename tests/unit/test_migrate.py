@@ -60,8 +60,8 @@ def test_every_view_runs_as_the_owner_without_a_log_in() -> None:
 
 
 def test_both_ways_of_running_grant_the_same() -> None:
-    """users.xml of the embedded server and the script for a server of one's own."""
-    xml = SQL.joinpath("embedded", "users.xml").read_text(encoding="utf-8")
+    """The file for servers that are configured by files and the script for the others."""
+    xml = SQL.joinpath("access.xml").read_text(encoding="utf-8")
     sections = re.findall(r"<(intel_\w+)>((?:(?!</\1>).)*<query>.*?)</\1>", xml, re.DOTALL)
     embedded = {
         f"{grant} TO {name}" for name, section in sections for grant in re.findall(r"<query>(.*?)</query>", section)
