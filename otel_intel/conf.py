@@ -54,12 +54,14 @@ KEYS = tuple(field.name for field in fields(Settings))
 
 
 def _django_settings() -> Mapping[str, object]:
-    module = sys.modules.get("django.conf")
-    if module is None and "DJANGO_SETTINGS_MODULE" in os.environ:
-        module = importlib.import_module("django.conf")
-    if module is None or not (module.settings.configured or "DJANGO_SETTINGS_MODULE" in os.environ):
+    named = "DJANGO_SETTINGS_MODULE" in os.environ
+    if not named and "django.conf" not in sys.modules:
         return {}
-    value = getattr(module.settings, "OTEL_INTEL", {})
+    # Imported even if it is there: another thread may be in the middle of it, and this waits.
+    settings = importlib.import_module("django.conf").settings
+    if not (named or settings.configured):
+        return {}
+    value = getattr(settings, "OTEL_INTEL", {})
     if not isinstance(value, Mapping):
         raise ConfigurationError("OTEL_INTEL must be a dict, such as OTEL_INTEL = {'ENGINE_VERSION': '1.0'}.")
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 
 
 def when_committed(send: Callable[[], None]) -> None:
@@ -13,12 +14,14 @@ def when_committed(send: Callable[[], None]) -> None:
     Without Django, or outside a transaction, it is called at once. The transaction that Django's TestCase
     wraps around a test does not count: nothing would ever be sent there.
     """
-    if "django.db" not in sys.modules or not sys.modules["django.conf"].settings.configured:
+    # Imported even if it is there: another thread may be in the middle of it, and this waits.
+    if "django.db" not in sys.modules or not import_module("django.conf").settings.configured:
         send()
         return
+    connections = import_module("django.db").connections
     waiting_for = {
         connection.alias: connection
-        for connection in sys.modules["django.db"].connections.all(initialized_only=True)
+        for connection in connections.all(initialized_only=True)
         if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
     }
 

@@ -26,7 +26,7 @@ def tell():
 
 
 def environment(endpoint: str, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTEST_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTEST_", "DJANGO_"))}
     return {
         **kept,
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
@@ -257,6 +257,26 @@ asyncio.run(main())
         sink.url,
     )
     assert admins(sink) == {"loop": 20, **{f"task-{number}": 20 for number in range(5)}}
+
+
+def test_threads_that_find_django_half_imported_wait_for_it(sink: Sink) -> None:
+    run(
+        """
+barrier = threading.Barrier(8)
+def work(number):
+    barrier.wait()
+    emit(5, admin=f"thread-{number}")
+    telemetry.track_signal_outcome(number, "RESOLVED")
+threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert telemetry.status()["emitted"] == 48 and not any(telemetry.status()["dropped"].values()), telemetry.status()
+""",
+        sink.url,
+        DJANGO_SETTINGS_MODULE="tests.settings",
+        PYTHONPATH=os.getcwd(),
+    )
+    assert len(set(ids(sink))) == 48
 
 
 def test_without_django_helpers_work(sink: Sink) -> None:
