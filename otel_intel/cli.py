@@ -114,8 +114,9 @@ def up(
             raise
         if detach:
             return
-        click.echo(f"ClickHouse is ready{', and a Collector in front' if binary else ''}; Ctrl-C stops it.", err=True)
         with contextlib.suppress(KeyboardInterrupt):
+            in_front = ", and a Collector in front" if binary else ""
+            click.echo(f"ClickHouse is ready{in_front}; Ctrl-C stops it.", err=True)
             # A Collector that was asked to stop (down) leaves the server alone.
             while process.poll() is None and not any(part.poll() for part, _ in parts.values()):
                 time.sleep(0.05)

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, Status, StatusCode
 
-from tests.collector.process import TLS_CONFIG, TOKEN, Collector
+from tests.collector.process import TLS_CONFIG, TOKEN, Collector, free_port
 from tests.otlp import Record, event, logs_request
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
@@ -161,3 +161,27 @@ def test_only_listed_keys_of_a_span_are_stored(collector: Collector, clickhouse:
     assert clickhouse.tables_with("POST signals/<pk>") == ["otel_traces"]
     [row] = clickhouse.rows("SELECT route, status, service_name FROM metrics.spans WHERE name = 'POST signals/<pk>'")
     assert row == {"route": "r", "status": "Error", "service_name": "shop"}
+
+
+def test_two_tokens_while_one_is_replaced(collector: Collector, clickhouse: ClickHouse, tmp_path: Path) -> None:
+    both = tmp_path / "both.yaml"
+    both.write_text(
+        "extensions:\n  bearertokenauth/ingest:\n"
+        '    tokens: ["${env:OTLP_INGEST_TOKEN}", "${env:OTLP_INGEST_TOKEN_OLD}"]\n'
+    )
+    collector.configs.append(both)
+    collector.settings["OTLP_INGEST_TOKEN_OLD"] = "old-token"
+    collector.start()
+    body = logs_request([event("dashboard.opened")]).SerializeToString()
+    assert [collector.post(body, token=token) for token in (TOKEN, "old-token", "other")] == [200, 200, 401]
+    assert poll_until(lambda: clickhouse.value(LANDED, "admin") == 2)
+
+
+def test_node_that_is_down_is_passed_over(collector: Collector, clickhouse: ClickHouse) -> None:
+    nodes = f"127.0.0.1:{free_port()},127.0.0.1:{clickhouse.server.native_port}"
+    collector.settings["CLICKHOUSE_ENDPOINT"] = f"tcp://{nodes}?connection_open_strategy=round_robin"
+    collector.start()
+    for number in range(4):
+        collector.send([event("dashboard.opened")])
+        poll_until(lambda number=number: clickhouse.value(LANDED, "admin") > number)
+    assert clickhouse.value(LANDED, "admin") == 4
