@@ -88,13 +88,13 @@ def test_full_queue_leaves_the_application_alone_and_is_told(
     right = collector.settings["CLICKHOUSE_PASSWORD"]
     collector.settings |= {"QUEUE_SIZE": "2000", "CLICKHOUSE_PASSWORD": "wrong"}
     telemetry = application(collector.start())
-    slowest = 0.0
+    took = []
     calls = 14_000  # more than both queues hold
     for number in range(calls):
         before = time.perf_counter()
         telemetry.track_recommendation_accept(number, 1, "EXPIRING_SOON", "HIGH")
-        slowest = max(slowest, time.perf_counter() - before)
-    assert slowest < 0.25
+        took.append(time.perf_counter() - before)
+    assert sorted(took)[calls * 99 // 100] < 0.01
     assert poll_until(lambda: collector.metric("otelcol_exporter_enqueue_failed_log_records") > 0)
     status = telemetry.status()
     assert status["emitted"] == calls
