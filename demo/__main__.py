@@ -24,7 +24,9 @@ PASSWORD = "demo"  # noqa: S105 (of a site on loopback that anybody can start)
 @click.option("--port", default=8000, show_default=True, help="The site's port; the next free one is taken.")
 @click.option("--days", default=60, show_default=True, help="Length of the history that is filled in at first.")
 @click.option("--collector", is_flag=True, help="Send through an OpenTelemetry Collector, as in production.")
-def main(state: Path, port: int, days: int, collector: bool) -> None:
+@click.option("--stack", is_flag=True, help="Use what the environment names instead of starting a ClickHouse.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+def main(state: Path, port: int, days: int, collector: bool, stack: bool, host: str) -> None:
     """Start the demo site with a ClickHouse of its own; a second start goes on with the same data."""
     started = time.monotonic()
     signal.signal(signal.SIGTERM, _interrupt)
@@ -35,12 +37,13 @@ def main(state: Path, port: int, days: int, collector: bool) -> None:
         shutil.rmtree(state)
     state.mkdir(parents=True, exist_ok=True)
     # An endpoint of the shell's would go before the demo's own.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_EXPORTER_")}
+    environment = {name: value for name, value in os.environ.items() if stack or not name.startswith("OTEL_EXPORTER_")}
     environment |= {"DEMO_STATE": str(state), "DJANGO_SETTINGS_MODULE": "demo.settings"}
     environment.setdefault("OTEL_SERVICE_NAME", "otel-intel-demo")
-    clickhouse = _start_clickhouse(state, collector)
+    clickhouse = None if stack else _start_clickhouse(state, collector)
     try:
-        environment |= _variables(state / "telemetry.env")
+        if clickhouse:
+            environment |= _variables(state / "telemetry.env")
         _say("Preparing the site's database")
         _manage(environment, "migrate", "--verbosity=0")
         if not complete.exists():
@@ -49,7 +52,7 @@ def main(state: Path, port: int, days: int, collector: bool) -> None:
             complete.touch()
         port = _free_port(port)
         # Its own session, so that Ctrl-C reaches this process alone, which stops the parts in order.
-        command = [sys.executable, "-m", "django", "runserver", "--noreload", f"127.0.0.1:{port}"]
+        command = [sys.executable, "-m", "django", "runserver", "--noreload", f"{host}:{port}"]
         site = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)  # noqa: S603
         try:
             _await_port(port, site)
@@ -61,7 +64,8 @@ def main(state: Path, port: int, days: int, collector: bool) -> None:
     except KeyboardInterrupt:
         _say("Stopping")
     finally:
-        _stop(clickhouse)
+        if clickhouse:
+            _stop(clickhouse)
 
 
 _USERS = f"""

@@ -1,0 +1,135 @@
+"""docker-compose.yml, as far as it can be proven without a Docker engine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from otel_intel.resources import folder
+from tests.collector.process import binary
+from tests.servers import ClickHouse
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+VARIABLE = re.compile(r"\$\{(\w+)(:[?-])?([^}]*)\}")
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
+
+
+def environment(service: str) -> dict[str, str]:
+    """Return a service's environment; every secret is its name."""
+    found = SERVICES[service].get("environment", {})
+    return {name: VARIABLE.sub(lambda match: f"the-{match[1]}", value) for name, value in found.items()}
+
+
+def test_schema_is_the_compose_specification() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    checked = subprocess.run([*command, ROOT / "docker-compose.yml"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_missing_secret_stops_compose_and_names_the_file_to_look_into() -> None:
+    found = VARIABLE.findall(TEXT)
+    for name, how, message in found:
+        assert (how, message) in {(":?", "is missing, see .env.example"), (":-", "")}, name
+    assert {how for name, how, _ in found if re.search("PASSWORD|TOKEN", name)} == {":?"}
+
+
+def test_example_names_every_variable_and_no_other() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert set(re.findall(r"^(\w+)=$", example, re.MULTILINE)) == {name for name, *_ in VARIABLE.findall(TEXT)}
+
+
+def test_images_have_the_versions_that_are_tested(clickhouse_server: ClickHouse) -> None:
+    images = {name: service["image"] for name, service in SERVICES.items() if "image" in service}
+    assert all(re.fullmatch(r"[\w/-]+:\d+\.\d+[\d.]*", image) for image in images.values())
+    collector = yaml.safe_load(folder("collector").joinpath("builder.yaml").read_text())["dist"]["version"]
+    assert images["collector"].endswith(f"collector-contrib:{collector}")
+    minor = ".".join(clickhouse_server.value("SELECT version()").split(".")[:2])
+    assert images["clickhouse"].startswith(f"clickhouse/clickhouse-server:{minor}.")
+    assert images["queue-owner"] == images["clickhouse"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_mounted_files_exist_and_may_be_read_by_the_image(service: str) -> None:
+    for volume in SERVICES[service].get("volumes", []):
+        source, target, *mode = volume.split(":")
+        if source.startswith("."):
+            path = ROOT / source
+            assert path.is_file()
+            assert path.stat().st_mode & 0o004
+            assert mode == ["ro"]
+            assert target.startswith("/etc/")
+        else:
+            assert source in yaml.safe_load(TEXT)["volumes"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_is_confined(service: str) -> None:
+    declared = SERVICES[service]
+    assert declared["read_only"] is True
+    assert declared["security_opt"] == ["no-new-privileges:true"]
+    assert "mem_limit" in declared
+    assert all(port.startswith("127.0.0.1:") for port in declared.get("ports", []))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_conditions_can_come_true(service: str) -> None:
+    for name, dependency in SERVICES[service].get("depends_on", {}).items():
+        awaited = SERVICES[name]
+        match dependency["condition"]:
+            case "service_healthy":
+                assert "healthcheck" in awaited
+            case "service_completed_successfully":
+                assert awaited["restart"] != "unless-stopped"
+            case condition:
+                assert condition == "service_started"
+
+
+def test_stop_waits_longer_than_the_server() -> None:
+    config = folder("clickhouse").joinpath("server", "config.xml").read_text()
+    [unfinished] = re.findall(r"<shutdown_wait_unfinished>(\d+)<", config)
+    assert int(SERVICES["clickhouse"]["stop_grace_period"].rstrip("s")) > int(unfinished)
+
+
+def test_collector_takes_its_configuration_with_this_environment(tmp_path: Path) -> None:
+    config = folder("collector") / "config.yaml"
+    needed = set(re.findall(r"\$\{env:(\w+)\}", config.read_text()))
+    settings = environment("collector")
+    assert needed <= settings.keys()
+    assert (
+        f"./collector/{config.name}:{SERVICES['collector']['command'][0].split('=')[1]}:ro"
+        in (SERVICES["collector"]["volumes"])
+    )
+    settings["QUEUE_DIR"] = str(tmp_path)  # the container's would be made here
+    command = [binary(), "validate", f"--config={config}"]
+    checked = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_server_gets_every_password_that_its_users_need() -> None:
+    users = folder("clickhouse").joinpath("server", "users.xml").read_text()
+    assert set(re.findall(r'from_env="(\w+)"', users)) <= environment("clickhouse").keys()
+
+
+def test_each_service_logs_in_with_its_own_password() -> None:
+    assert environment("collector")["CLICKHOUSE_PASSWORD"] == "the-INTEL_WRITER_PASSWORD"
+    assert environment("migrate")["CLICKHOUSE_URL"] == "http://intel_admin:the-INTEL_ADMIN_PASSWORD@clickhouse:8123"
+    demo = environment("demo")
+    assert demo["OTEL_INTEL_CLICKHOUSE_URL"] == "http://intel_reader:the-INTEL_READER_PASSWORD@clickhouse:8123"
+    assert demo["OTEL_EXPORTER_OTLP_HEADERS"] == "authorization=Bearer%20the-OTLP_INGEST_TOKEN"
+
+
+def test_image_is_built_from_what_the_context_holds() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    kept = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    copied = [source for line in re.findall(r"^COPY (.+)$", dockerfile, re.MULTILINE) for source in line.split()[:-1]]
+    assert sorted(copied) == sorted(kept)
+    assert all((ROOT / source).exists() for source in copied)
+    targets = set(re.findall(r"^FROM .* AS (\w+)$", dockerfile, re.MULTILINE))
+    assert {service["build"]["target"] for service in SERVICES.values() if "build" in service} == targets
