@@ -32,6 +32,19 @@ def test_collector_accepts_the_configuration(configs: list[Path]) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("empty", [False, True])
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [("OTLP_INGEST_TOKEN", "no bearer token provided"), ("CLICKHOUSE_ENDPOINT", "endpoint must be specified")],
+)
+def test_missing_variable_is_refused(missing: str, said: str, empty: bool) -> None:
+    variables = {name: value for name, value in VARIABLES.items() if name != missing} | ({missing: ""} if empty else {})
+    command = [binary(), "validate", f"--config={CONFIG}"]
+    result = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert said in result.stderr
+
+
 def test_lists_are_the_catalogues() -> None:
     command = [sys.executable, str(FOLDER / "generate.py"), "--check"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

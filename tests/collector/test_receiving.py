@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, Status, StatusCode
 
-from tests.collector.process import TLS_CONFIG, TOKEN, Collector, free_port
+from tests.collector.process import FOLDER, TLS_CONFIG, TOKEN, Collector, free_port
 from tests.otlp import Record, event, logs_request
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
@@ -165,10 +166,8 @@ def test_only_listed_keys_of_a_span_are_stored(collector: Collector, clickhouse:
 
 def test_two_tokens_while_one_is_replaced(collector: Collector, clickhouse: ClickHouse, tmp_path: Path) -> None:
     both = tmp_path / "both.yaml"
-    both.write_text(
-        "extensions:\n  bearertokenauth/ingest:\n"
-        '    tokens: ["${env:OTLP_INGEST_TOKEN}", "${env:OTLP_INGEST_TOKEN_OLD}"]\n'
-    )
+    [text] = re.findall("```yaml\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
+    both.write_text(text)
     collector.configs.append(both)
     collector.settings["OTLP_INGEST_TOKEN_OLD"] = "old-token"
     collector.start()
@@ -185,3 +184,11 @@ def test_node_that_is_down_is_passed_over(collector: Collector, clickhouse: Clic
         collector.send([event("dashboard.opened")])
         poll_until(lambda number=number: clickhouse.value(LANDED, "admin") > number)
     assert clickhouse.value(LANDED, "admin") == 4
+
+
+@pytest.mark.parametrize("token", ["0123", "1e5", "true", "-", "a_b-c"])
+def test_token_is_taken_as_it_is(token: str, collector: Collector, clickhouse: ClickHouse) -> None:
+    collector.settings["OTLP_INGEST_TOKEN"] = token
+    collector.start()
+    body = logs_request([event("dashboard.opened")]).SerializeToString()
+    assert [collector.post(body, token=sent) for sent in (token, "", "null", "123")] == [200, 401, 401, 401]
