@@ -35,8 +35,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "demo.risk",  # before otel_intel, whose base template it extends
     "otel_intel",
-    "demo.risk",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
