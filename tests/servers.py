@@ -62,6 +62,7 @@ class ClickHouse:
     def close(self) -> None:
         """Close the clients that were used."""
         for client in self._clients.values():
+            client.close_connections()  # idle ones would hold up the stop of the server
             client.close()
 
 
