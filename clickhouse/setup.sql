@@ -9,6 +9,8 @@ GRANT SELECT ON metrics.* TO intel_owner;
 CREATE ROLE IF NOT EXISTS intel_ingest;
 GRANT INSERT, SHOW COLUMNS ON intel.otel_logs TO intel_ingest;
 GRANT INSERT, SHOW COLUMNS ON intel.otel_traces TO intel_ingest;
+-- On a cluster: the node's own share of them.
+GRANT INSERT ON intel.otel_traces_local TO intel_ingest;
 GRANT INSERT, SHOW COLUMNS ON intel.quarantine_logs TO intel_ingest;
 GRANT INSERT, SHOW COLUMNS ON intel.otlp_logs TO intel_ingest;
 GRANT INSERT, SHOW COLUMNS ON intel.otlp_traces TO intel_ingest;

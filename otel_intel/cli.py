@@ -6,11 +6,12 @@ import contextlib
 import json
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import click
+from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from . import collector as collectors
@@ -19,7 +20,9 @@ from . import embedded, health
 from . import export as exports
 from . import migrate as schema
 from . import rebuild as facts
+from .cluster import Cluster
 from .exceptions import OtelIntelError
+from .retention import retain
 
 _data = click.option(
     "--data",
@@ -28,13 +31,29 @@ _data = click.option(
     show_default=True,
     help="The server's directory.",
 )
-_url = click.option(
+_urls = click.option(
     "--url",
+    "urls",
     envvar="CLICKHOUSE_URL",
     required=True,
+    multiple=True,
     metavar="URL",
-    help="An administrator's ClickHouse URL, http://user:password@host:8123; also CLICKHOUSE_URL.",
+    help="An administrator's ClickHouse URL, http://user:password@host:8123; on a cluster one for each node;"
+    " also CLICKHOUSE_URL, with spaces between.",
 )
+_cluster = click.option(
+    "--cluster",
+    "cluster_name",
+    envvar="OTEL_INTEL_CLUSTER",
+    metavar="NAME",
+    help="The name in remote_servers of the cluster whose nodes the URLs are; also OTEL_INTEL_CLUSTER.",
+)
+
+
+def _retention(what: str, default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    variable = f"OTEL_INTEL_RETENTION_{what.upper()}"
+    text = f"How long the {what} is kept: {default} at first, then as it is; also {variable}."
+    return click.option(f"--retention-{what}", envvar=variable, metavar="PERIOD", help=text)
 
 
 @contextlib.contextmanager
@@ -157,34 +176,73 @@ def env(data: Path, role: str | None) -> None:
 
 
 @main.command()
-@_url
+@_urls
 @click.option("--plan", is_flag=True, help="Only show what would run.")
-def migrate(url: str, plan: bool) -> None:
+@_retention("landing", "13 MONTH")
+@_retention("quarantine", "30 DAY")
+@_cluster
+@click.option(
+    "--replicated",
+    envvar="OTEL_INTEL_REPLICATED",
+    is_flag=True,
+    help="The cluster has a Keeper: make Replicated tables; also OTEL_INTEL_REPLICATED.",
+)
+def migrate(
+    urls: tuple[str, ...],
+    plan: bool,
+    retention_landing: str | None,
+    retention_quarantine: str | None,
+    cluster_name: str | None,
+    replicated: bool,
+) -> None:
     """Bring a ClickHouse server's schema up to date; running it again does no harm.
 
     \b
     otel-intel migrate --url http://admin:secret@clickhouse:8123
     CLICKHOUSE_URL=http://admin:secret@clickhouse:8123 otel-intel migrate --plan
+    otel-intel migrate --cluster intel --url http://admin:secret@one:8123 --url http://admin:secret@two:8123
     """
-    with _errors(), schema.connect(url) as client:
+    with _errors(), _nodes(urls, cluster_name, replicated) as (clients, cluster):
         if plan:
-            for step in schema.pending(client):
-                click.echo(f"-- {step.file} step {step.number}\n{step.statement};\n")
+            for step in schema.pending(clients[0]):
+                for statement in schema.on_node(step, cluster):
+                    click.echo(f"-- {step.file} step {step.number}\n{statement};\n")
             click.echo("-- then the views, as always")
             return
-        schema.migrate(client, click.echo)
+        for client in clients:
+            schema.migrate(client, click.echo, cluster=cluster)
+            for what, period in (("landing", retention_landing), ("quarantine", retention_quarantine)):
+                if period:
+                    retain(client, what, period, click.echo, cluster)
+
+
+@contextlib.contextmanager
+def _nodes(
+    urls: tuple[str, ...], cluster_name: str | None, replicated: bool = False
+) -> Iterator[tuple[list[Client], Cluster | None]]:
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(schema.connect(url)) for url in urls]
+        if not cluster_name:
+            if len(urls) > 1 or replicated:
+                raise schema.MigrationError("Several URLs, or replicated, need the cluster's name: --cluster")
+            yield clients, None
+            return
+        cluster = Cluster(cluster_name, replicated)
+        schema.require_nodes(clients, cluster)
+        yield clients, cluster
 
 
 @main.command()
-@_url
-def rebuild(url: str) -> None:
+@_urls
+@_cluster
+def rebuild(urls: tuple[str, ...], cluster_name: str | None) -> None:
     """Refill the facts from the landing with the views as they are now; the application may go on meanwhile.
 
     \b
     CLICKHOUSE_URL=$(otel-intel env --role admin) otel-intel rebuild
     """
-    with _errors(), schema.connect(url) as client:
-        facts.rebuild(client, click.echo)
+    with _errors(), _nodes(urls, cluster_name) as (clients, cluster):
+        facts.rebuild(clients, click.echo, cluster)
 
 
 @main.command()

@@ -17,6 +17,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
+from .cluster import Cluster
 from .exceptions import OtelIntelError
 from .reader import parse_url
 from .resources import folder
@@ -87,21 +88,26 @@ def connect(url: str) -> Iterator[Client]:
         client.close()
 
 
-def migrate(client: Client, report: Callable[[str], object], sql: Path | None = None) -> None:
-    """Apply what is missing, then every view.
+def migrate(
+    client: Client, report: Callable[[str], object], sql: Path | None = None, cluster: Cluster | None = None
+) -> None:
+    """Apply what is missing, then every view; on a cluster, once for each node.
 
     Args:
         client: Connected as a user who may create databases, tables and views for the owner.
         report: Called with one line per statement of a migration, before it runs.
         sql: The folder with ``migrations`` and ``views``; the package's own by default.
+        cluster: The cluster that the server is a node of.
     """
     _require_owner(client)
     for statement in _LEDGER:
         client.command(statement)
+    _refuse_another_layout(client, cluster)
     sql = sql or folder("clickhouse")
     for step in pending(client, sql):
         report(f"{step.file} step {step.number}: {step.title}")
-        _run(client, step, step.statement)
+        for statement in on_node(step, cluster):
+            _run(client, step, statement)
         client.insert(
             "intel.schema_migrations",
             [[step.file, step.number, step.sha256]],
@@ -109,8 +115,29 @@ def migrate(client: Client, report: Callable[[str], object], sql: Path | None = 
         )
     _refuse_tables_of_others(client)
     for step in read_steps(sql / "views"):
-        for statement in _view_statements(step.statement):
-            _run(client, step, statement)
+        for statement in on_node(step, cluster):
+            for part in _view_statements(statement):
+                _run(client, step, part)
+
+
+def require_nodes(clients: Sequence[Client], cluster: Cluster) -> None:
+    """Raise MigrationError unless the clients are connected to each node of the cluster."""
+    for client in clients:
+        rows = client.query(
+            "SELECT host_name, port FROM system.clusters WHERE cluster = {name:String}",
+            parameters={"name": cluster.name},
+        ).result_rows
+        if not rows:
+            raise MigrationError(
+                f"This ClickHouse knows no cluster {cluster.name}: see remote_servers in its configuration,"
+                " clickhouse/server/cluster.xml is an example"
+            )
+        if len(rows) != len(clients):
+            nodes = ", ".join(f"{host}:{port}" for host, port in rows)
+            raise MigrationError(
+                f"Cluster {cluster.name} has {len(rows)} nodes ({nodes}), but {len(clients)} URLs are given:"
+                " give one for each node"
+            )
 
 
 def pending(client: Client, sql: Path | None = None) -> list[Step]:
@@ -156,6 +183,23 @@ def _require_owner(client: Client) -> None:
         raise MigrationError(
             f"This ClickHouse has no {', no '.join(missing)}."
             f" Run this once as an administrator, then migrate again:\n\n{setup_script()}"
+        )
+
+
+def on_node(step: Step, cluster: Cluster | None) -> list[str]:
+    """Return what has to run for a step on one server, or on each node of a cluster."""
+    return cluster.statements(step.statement) if cluster else [step.statement]
+
+
+def _refuse_another_layout(client: Client, cluster: Cluster | None) -> None:
+    """Stop before one server's tables and a cluster's are mixed under the same names."""
+    engine = client.query(
+        "SELECT engine FROM system.tables WHERE database = 'intel' AND name = 'signal_outcomes'"
+    ).result_rows
+    if engine and (engine[0][0] == "Distributed") != bool(cluster):
+        raise MigrationError(
+            "The tables of this ClickHouse are "
+            + ("one server's, not a cluster's" if cluster else "a cluster's: name it, OTEL_INTEL_CLUSTER")
         )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from clickhouse_connect.driver.client import Client
 
+from .cluster import Cluster, local_table
 from .migrate import MigrationError
 
 _FACTS = {
@@ -16,15 +17,17 @@ _FACTS = {
 }
 
 
-def rebuild(client: Client, report: Callable[[str], object]) -> None:
+def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster: Cluster | None = None) -> None:
     """Read the whole landing again with the view's own query; running it again, or during inserts, does no harm.
 
     Facts older than the landing's retention stay as they are.
 
     Args:
-        client: Connected as an administrator.
+        clients: Connected as an administrator, to each node of the cluster or to the one server.
         report: Called with one line per month of the landing, after it is done.
+        cluster: The cluster that the servers are the nodes of.
     """
+    client = clients[0]
     found = client.query(
         "SELECT as_select FROM system.tables WHERE database = 'intel' AND name = 'typed_events_mv'"
     ).result_rows
@@ -32,10 +35,14 @@ def rebuild(client: Client, report: Callable[[str], object]) -> None:
         raise MigrationError("intel.typed_events_mv is missing: run otel-intel migrate first")
     # What arrives from now on is judged by the view itself.
     until = client.command("SELECT toString(now64(9, 'UTC'))")
-    parsed = f"(SELECT * FROM ({found[0][0]}) WHERE ingested_at < toDateTime64('{until}', 9, 'UTC'))"
+    landing = "intel.otel_logs_all" if cluster else "intel.otel_logs"
+    select = str(found[0][0]).replace("FROM intel.otel_logs", f"FROM {landing}")
+    parsed = f"(SELECT * FROM ({select}) WHERE ingested_at < toDateTime64('{until}', 9, 'UTC'))"
     columns = ", ".join(str(name) for name, *_ in client.query(f"DESCRIBE {parsed}").result_rows)
 
-    client.command(f"DELETE FROM intel.rejected_events WHERE ingested_at < toDateTime64('{until}', 9, 'UTC')")
+    rejected = local_table("rejected_events", cluster)
+    for node in clients:
+        node.command(f"DELETE FROM {rejected} WHERE ingested_at < toDateTime64('{until}', 9, 'UTC')")
     # Before the facts are written again: a first copy that is rejected now must not hide a good second one.
     for table, kind in _FACTS.items():
         wrong = (
@@ -43,14 +50,15 @@ def rebuild(client: Client, report: Callable[[str], object]) -> None:
             f" (SELECT event_id, ingested_at FROM {parsed} WHERE kind != '{kind}' OR rejected_reason != '')"
         )
         # A deletion touches every part of the table: only where there is something to delete.
-        if client.command(f"SELECT count() FROM intel.{table} WHERE {wrong}"):
-            client.command(f"DELETE FROM intel.{table} WHERE {wrong}")
-    months = client.query(
-        "SELECT toYYYYMM(Timestamp) AS month, count() FROM intel.otel_logs GROUP BY month ORDER BY month"
-    )
+        stored = local_table(table, cluster)
+        for node in clients:
+            if node.command(f"SELECT count() FROM {stored} WHERE {wrong}"):
+                node.command(f"DELETE FROM {stored} WHERE {wrong}")
+    months = client.query(f"SELECT toYYYYMM(Timestamp) AS month, count() FROM {landing} GROUP BY month ORDER BY month")
     for month, rows in months.result_rows:
         client.command(
             f"INSERT INTO intel.typed_events ({columns})"
-            f" SELECT {columns} FROM {parsed} WHERE toYYYYMM(timestamp) = {month}"
+            f" SELECT {columns} FROM {parsed} WHERE toYYYYMM(timestamp) = {month}",
+            settings={"distributed_foreground_insert": 1},
         )
         report(f"{month}: {rows} rows")

@@ -14,7 +14,8 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
     event_id, timestamp, ingested_at, risk_signal_id, admin_id, outcome_status,
-    event_id IN (
+    -- GLOBAL: on a cluster the list is made once, of all shards, not of each.
+    event_id GLOBAL IN (
         SELECT argMin(event_id, (timestamp, event_id))
         FROM intel.signal_outcomes FINAL
         GROUP BY risk_signal_id

@@ -52,7 +52,7 @@ def test_nothing_changes_where_nothing_is_wrong(clickhouse: ClickHouse) -> None:
     _fill(clickhouse)
     before = _content(clickhouse)
     for _ in range(2):
-        rebuild(clickhouse.client("admin"), print)
+        rebuild([clickhouse.client("admin")], print)
     assert _content(clickhouse) == before
 
 
@@ -62,7 +62,7 @@ def test_facts_that_are_missing_come_back(clickhouse: ClickHouse) -> None:
     for table in ("recommendation_events", "signal_outcomes", "admin_views", "rejected_events", "pipeline_reports"):
         clickhouse.client("admin").command(f"TRUNCATE TABLE intel.{table}")
     months: list[str] = []
-    rebuild(clickhouse.client("admin"), months.append)
+    rebuild([clickhouse.client("admin")], months.append)
     assert _content(clickhouse) == before
     assert len(months) >= 3
     assert all(line.endswith(" rows") for line in months)
@@ -72,7 +72,7 @@ def test_wrongly_rejected_events_become_facts(clickhouse: ClickHouse) -> None:
     with _view_that_says(clickhouse, "'intel.recommendation.accepted'", "'intel.recommendation.typo'"):
         send(clickhouse, event(ACCEPTED))
     assert clickhouse.value("SELECT count() FROM metrics.rejected_events") == 1
-    rebuild(clickhouse.client("admin"), print)
+    rebuild([clickhouse.client("admin")], print)
     assert clickhouse.value("SELECT count() FROM metrics.rejected_events") == 0
     assert clickhouse.value("SELECT action FROM metrics.recommendation_events") == "ACCEPTED"
 
@@ -81,7 +81,7 @@ def test_wrongly_typed_facts_are_replaced(clickhouse: ClickHouse) -> None:
     with _view_that_says(clickhouse, "LogAttributes['intel.engine.version'] AS engine", "'wrong' AS engine"):
         send(clickhouse, event(ACCEPTED))
     assert clickhouse.value("SELECT engine_version FROM metrics.recommendation_events") == "wrong"
-    rebuild(clickhouse.client("admin"), print)
+    rebuild([clickhouse.client("admin")], print)
     assert clickhouse.value("SELECT engine_version FROM metrics.recommendation_events") == "v1"
 
 
@@ -92,7 +92,7 @@ def test_facts_that_are_rejected_now_make_room_for_a_good_copy(clickhouse: Click
         send(clickhouse, event(ACCEPTED, uid=uid))
         clickhouse.client("admin").command("OPTIMIZE TABLE intel.recommendation_events FINAL")
     assert clickhouse.value("SELECT confidence FROM metrics.recommendation_events") == "?"
-    rebuild(clickhouse.client("admin"), print)
+    rebuild([clickhouse.client("admin")], print)
     assert clickhouse.value("SELECT confidence FROM metrics.recommendation_events") == "HIGH"
     assert clickhouse.value("SELECT count() FROM metrics.rejected_events") == 1
 
@@ -101,7 +101,7 @@ def test_event_that_changed_its_kind_moves(clickhouse: ClickHouse) -> None:
     with _view_that_says(clickhouse, "'view'", "'internal'"):
         send(clickhouse, event("note.created"))
     assert clickhouse.value("SELECT count() FROM intel.pipeline_reports", role="admin") == 1
-    rebuild(clickhouse.client("admin"), print)
+    rebuild([clickhouse.client("admin")], print)
     assert clickhouse.value("SELECT count() FROM intel.pipeline_reports", role="admin") == 0
     assert clickhouse.value("SELECT view_kind FROM metrics.admin_views") == "note.created"
 
@@ -111,6 +111,6 @@ def test_an_event_of_the_future_stays_rejected_when_its_time_has_come(clickhouse
     send(clickhouse, event(ACCEPTED, time.time_ns() + day + 1_000_000_000))
     come = "SELECT max(Timestamp) <= now64(9) + INTERVAL 1 DAY FROM intel.otel_logs"
     assert poll_until(lambda: clickhouse.value(come, "admin"))
-    rebuild(clickhouse.client("admin"), print)
+    rebuild([clickhouse.client("admin")], print)
     assert clickhouse.value("SELECT count() FROM metrics.recommendation_events") == 0
     assert clickhouse.value("SELECT count() FROM metrics.rejected_events") == 1

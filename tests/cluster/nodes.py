@@ -1,0 +1,80 @@
+"""Two real servers that are two shards of one cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_intel import embedded
+from otel_intel.cluster import Cluster
+from otel_intel.migrate import migrate, require_nodes
+from otel_intel.resources import folder
+from tests.servers import ClickHouse
+
+CLUSTER = Cluster("intel")
+SERVER = folder("clickhouse") / "server"
+
+
+class Node:
+    """One shard: the same data and ports however often it is started."""
+
+    def __init__(self, directory: Path) -> None:
+        server, self.process = embedded.start(directory, http_port=0, native_port=0)
+        self.server = server
+        self.clickhouse = ClickHouse(server)
+
+    def kill(self) -> None:
+        """End it at once, in the middle of whatever it does; again does no harm."""
+        self.clickhouse.close()
+        self.clickhouse._clients.clear()
+        self.process.kill()
+        self.process.wait()
+        if self.process.stdin:
+            self.process.stdin.close()
+
+    def start(self) -> None:
+        """Start it again."""
+        _, self.process = embedded.start(self.server.directory)
+
+
+def join(node: Node, ports: list[int]) -> None:
+    """Give a node the example's files, with these ports for its hosts."""
+    directory = node.server.directory
+    (directory / "config.d").mkdir()
+    config = (SERVER / "cluster.xml").read_text()
+    for number, port in enumerate(ports, 1):
+        config = config.replace(
+            f"<host>clickhouse-{number}</host><port>9000</port>", f"<host>127.0.0.1</host><port>{port}</port>"
+        )
+    assert not re.search("clickhouse-[0-9]<", config)
+    (directory / "config.d" / "otel_intel_cluster.xml").write_text(config)
+    shutil.copy(SERVER / "cluster_users.xml", directory / "users.d" / "otel_intel_cluster.xml")
+
+
+@contextlib.contextmanager
+def run_cluster(directory: Path) -> Iterator[list[Node]]:
+    """Run two shards with the schema in place."""
+    with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv("INTEL_CLUSTER_PASSWORD", secrets.token_hex(8))
+        patch.setenv("INTEL_REPLICA", "1")
+        nodes: list[Node] = []
+        for name in ("one", "two"):
+            patch.setenv("INTEL_SHARD", name)
+            nodes.append(Node(directory / name))
+            stack.callback(nodes[-1].kill)
+        for node in nodes:
+            node.kill()
+            join(node, [node.server.native_port for node in nodes])
+            node.start()
+        admins = [node.clickhouse.client("admin") for node in nodes]
+        require_nodes(admins, CLUSTER)
+        for admin in admins:
+            migrate(admin, lambda line: None, cluster=CLUSTER)
+        yield nodes

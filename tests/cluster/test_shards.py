@@ -1,0 +1,163 @@
+"""Two shards, a stream to both at random, one shard killed in the middle: every metric is one node's answer."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+from click.testing import CliRunner
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from otel_intel.cli import main
+from otel_intel.rebuild import rebuild
+from tests.cluster.nodes import CLUSTER, Node, run_cluster
+from tests.otlp import Record, logs_request, post
+from tests.servers import ClickHouse
+from tests.sql.reference import Reference
+from tests.sql.streams import make_stream
+from tests.sql.test_metrics import (  # noqa: F401 (collected here, too, with the fixture below)
+    test_decision_times_daily,
+    test_decisions,
+    test_each_event_once_in_the_logs,
+    test_engagement_daily,
+    test_false_positive_rate,
+    test_first_outcome_of_a_signal,
+    test_number_about_recommendations,
+    test_outcome_distribution,
+    test_outcomes_daily,
+    test_recommendations_daily,
+)
+from tests.waiting import poll_until
+
+
+def offer(node: Node, batch: list[Record]) -> bool:
+    """Tell whether a node took a request."""
+    try:
+        return post(node.clickhouse, logs_request(batch).SerializeToString()).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def deliver(nodes: list[Node], batches: list[list[Record]], rng: random.Random) -> None:
+    """Send each batch to a node at random until it is taken, and half of them to the other one as well."""
+    for batch in batches:
+        assert poll_until(lambda batch=batch: offer(rng.choice(nodes), batch), 30)
+        if rng.random() < 0.5:
+            assert poll_until(lambda batch=batch: offer(rng.choice(nodes), batch), 30)
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
+    """Two shards."""
+    with run_cluster(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def delivered(nodes: list[Node]) -> Reference:
+    """What the metrics have to be: a stream was sent to both nodes, and one of them died half-way."""
+    stream = make_stream(5)
+    rng = random.Random(5)
+    half = len(stream.batches) // 2
+    deliver(nodes, stream.batches[:half], rng)
+    nodes[1].kill()
+    refused = half
+    # Some small requests hold events of the living shard only.
+    while offer(nodes[0], stream.batches[refused]):
+        refused += 1
+    nodes[1].start()
+    deliver(nodes, stream.batches[refused:], rng)
+    return Reference(stream.deliveries)
+
+
+@pytest.fixture(scope="module", params=[0, 1], ids=["asked-one", "asked-two"])
+def loaded(request: pytest.FixtureRequest, nodes: list[Node], delivered: Reference) -> tuple[ClickHouse, Reference]:
+    """What the tests of the metrics take: a server, and what its answers have to be."""
+    return nodes[request.param].clickhouse, delivered
+
+
+def test_both_shards_hold_facts_and_no_event_is_on_two(nodes: list[Node], delivered: Reference) -> None:
+    for table, facts in (("recommendation_events", delivered.recommendations), ("admin_views", delivered.views)):
+        sql = f"SELECT DISTINCT event_id FROM intel.{table}_local"
+        one, two = ({row["event_id"] for row in node.clickhouse.rows(sql, role="admin")} for node in nodes)
+        assert one
+        assert two
+        assert not one & two
+        assert len(one | two) == len(facts)
+
+
+def test_repeated_deliveries_are_seen_across_nodes(nodes: list[Node], delivered: Reference) -> None:
+    events = len(delivered.recommendations) + len(delivered.outcomes) + len(delivered.views)
+    for node in nodes:
+        [health] = node.clickhouse.rows("SELECT sum(events) AS n, sum(duplicates) AS d FROM metrics.ingest_health")
+        assert health["n"] == events
+        assert health["d"] > 0
+
+
+def test_a_shard_reads_its_own_rows_only(nodes: list[Node], delivered: Reference) -> None:
+    """The cost of a query is split: what the shards read adds up to what there is."""
+    stored = [
+        int(node.clickhouse.value("SELECT count() FROM intel.recommendation_events_local", "admin")) for node in nodes
+    ]
+    asked = nodes[0].clickhouse.client("reader").query("SELECT count(), sum(decision_time_ms) FROM metrics.decisions")
+    assert int(asked.summary["read_rows"]) == sum(stored)
+    assert max(stored) < 0.8 * sum(stored)
+
+
+def test_a_dead_shard_is_an_error_and_no_smaller_number(nodes: list[Node], delivered: Reference) -> None:
+    nodes[1].kill()
+    try:
+        with pytest.raises(DatabaseError, match="ALL_CONNECTION_TRIES_FAILED"):
+            nodes[0].clickhouse.rows("SELECT count() FROM metrics.decisions")
+    finally:
+        nodes[1].start()
+
+
+def test_rebuild_gives_the_same_answers(nodes: list[Node], loaded: tuple[ClickHouse, Reference]) -> None:
+    admins = [node.clickhouse.client("admin") for node in nodes]
+    for admin in admins:
+        admin.command("TRUNCATE TABLE intel.recommendation_events_local")
+    rebuild(admins, lambda line: None, CLUSTER)
+    test_decisions(loaded)
+    test_first_outcome_of_a_signal(loaded)
+
+
+def test_migrate_wants_every_node(nodes: list[Node]) -> None:
+    environment = {"CLICKHOUSE_URL": nodes[0].clickhouse.url("admin"), "OTEL_INTEL_CLUSTER": "intel"}
+    found = CliRunner().invoke(main, ["migrate"], env=environment)
+    assert found.exit_code == 1
+    assert "has 2 nodes" in found.output
+    assert "but 1 URLs are given" in found.output
+
+
+def test_migrate_without_the_clusters_name_is_refused(nodes: list[Node]) -> None:
+    found = CliRunner().invoke(main, ["migrate"], env={"CLICKHOUSE_URL": nodes[0].clickhouse.url("admin")})
+    assert found.exit_code == 1
+    assert "are a cluster's: name it, OTEL_INTEL_CLUSTER" in found.output
+
+
+def test_migrate_again_changes_only_what_is_asked_for(nodes: list[Node]) -> None:
+    environment = {
+        "CLICKHOUSE_URL": " ".join(node.clickhouse.url("admin") for node in nodes),
+        "OTEL_INTEL_CLUSTER": "intel",
+        "OTEL_INTEL_RETENTION_LANDING": "400 DAY",
+    }
+    assert CliRunner().invoke(main, ["migrate"], env=environment).output.splitlines() == 2 * [
+        "intel.otel_logs: kept for 400 days",
+        "intel.rejected_events_local: kept for 400 days",
+    ]
+
+
+def test_a_span_that_two_nodes_got_is_one(nodes: list[Node]) -> None:
+    now = time.time_ns()
+    for node in nodes:
+        # As the Collector's exporter inserts them: with columns of which nothing is kept.
+        node.clickhouse.client("writer").insert(
+            "intel.otel_traces",
+            [[now, f"{number:032x}", f"{number:016x}", [1], ["exception"]] for number in range(20)],
+            column_names=["Timestamp", "TraceId", "SpanId", "Events.Timestamp", "Events.Name"],
+        )
+    assert [node.clickhouse.value("SELECT count() FROM metrics.spans") for node in nodes] == [20, 20]
