@@ -8,7 +8,7 @@ import runpy
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import requests
@@ -133,9 +133,3 @@ class Collector:
     def logged(self) -> str:
         """Return its log so far."""
         return self.log.read_text(encoding="utf-8")
-
-
-def with_settings(collector: Collector, settings: Mapping[str, str]) -> Collector:
-    """Change variables for the next start."""
-    collector.settings.update(settings)
-    return collector
