@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -39,13 +40,17 @@ class Node:
             self.process.stdin.close()
 
     def start(self) -> None:
-        """Start it again."""
-        _, self.process = embedded.start(self.server.directory)
+        """Start it again, with its passwords as they are now."""
+        server, self.process = embedded.start(self.server.directory)
+        self.server = server
+        self.clickhouse.server, self.clickhouse.url, self.clickhouse.variables = server, server.url, server.variables
 
 
-def join(node: Node, ports: list[int]) -> None:
-    """Give a node the example's files, with these ports for its hosts."""
+def join(node: Node, ports: list[int], passwords: Mapping[str, str]) -> None:
+    """Give a node the example's files, with these ports for its hosts, and the passwords that all nodes have."""
     directory = node.server.directory
+    state = directory / "otel-intel.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "passwords": dict(passwords)}))
     (directory / "config.d").mkdir()
     config = (SERVER / "cluster.xml").read_text()
     for number, port in enumerate(ports, 1):
@@ -71,7 +76,7 @@ def run_cluster(directory: Path) -> Iterator[list[Node]]:
             stack.callback(nodes[-1].kill)
         for node in nodes:
             node.kill()
-            join(node, [node.server.native_port for node in nodes])
+            join(node, [node.server.native_port for node in nodes], nodes[0].server.passwords)
             node.start()
         admins = [node.clickhouse.client("admin") for node in nodes]
         require_nodes(admins, CLUSTER)
