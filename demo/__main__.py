@@ -105,7 +105,8 @@ def _start_clickhouse(state: Path, collector: bool) -> subprocess.Popen[bytes]:
     process = subprocess.Popen([*command, *ports], stdout=log, stderr=log, start_new_session=True)  # noqa: S603
     while not variables.exists():
         if process.poll() is not None:
-            raise click.ClickException((state / "clickhouse.log").read_text(encoding="utf-8").strip())
+            said = (state / "clickhouse.log").read_text(encoding="utf-8").strip().removeprefix("Error: ")
+            raise click.ClickException(f"{said}\nTo begin anew, delete {state}.")
         time.sleep(0.05)
     return process
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 import uuid_utils
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
 HTTP, GRPC = "http/protobuf", "grpc"
+UNKNOWN_SERVICE = "unknown_service"
 DEFAULT_TIMEOUT = 3.0  # seconds; OpenTelemetry's 10 s would hold a worker that also has to report
 MAX_ANSWER = 65_536  # bytes
 
@@ -79,7 +80,7 @@ def resource() -> Resource:
     """
     found = OTELResourceDetector().detect().attributes
     kept = {key: found[key] for key in RESOURCE_KEYS if key in found}
-    return Resource({SERVICE_NAME: "unknown_service", **kept})
+    return Resource({SERVICE_NAME: UNKNOWN_SERVICE, **kept})
 
 
 def timeout(signal: str = "LOGS") -> float | None:
@@ -97,7 +98,7 @@ class _Session(requests.Session):
     status: int | None = None
     answer = ""
 
-    def send(self, request: PreparedRequest, **kwargs: object) -> Response:
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         self.sent = True
         response = super().send(request, **{**kwargs, "stream": True})
         # Read here, because requests would read an endless or dripping answer to its end.
@@ -148,8 +149,14 @@ class _ExporterLog(logging.Filter):
         for argument in record.args if isinstance(record.args, tuple) else ():
             if isinstance(argument, Enum) and type(argument).__name__ == "StatusCode":
                 attempt.grpc_status = argument.name
-        attempt.error = attempt.error or record.getMessage()[:300]  # the first names the cause
+        attempt.error = attempt.error or _cause(record.getMessage())  # the first names the cause
         return False
+
+
+def _cause(message: str) -> str:
+    """Return the cause out of the layers of a connection's error, such as "[Errno 111] Connection refused"."""
+    found = re.search(r"\[Errno -?\d+\] [^\"')]+|[Rr]ead timed out|[Cc]onnect timeout|SSLError\([^)]*\)", message)
+    return found.group() if found else message[:300]
 
 
 exporter_log = _ExporterLog()

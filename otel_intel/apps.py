@@ -15,15 +15,15 @@ class OtelIntelConfig(AppConfig):
     def ready(self) -> None:
         """Start nothing that a fork would break: threads and connections come with the first event."""
         from . import checks  # noqa: F401 (registers them)
-        from .conf import get_settings
+        from .conf import get_settings, is_under_test
         from .exceptions import ConfigurationError
 
         setting_changed.connect(_forget_settings, dispatch_uid="otel_intel")
         try:
-            traces = get_settings().TRACES
+            settings = get_settings()
         except ConfigurationError:
             return  # the system checks say what is wrong
-        if traces:
+        if settings.TRACES and (not is_under_test() or settings.SEND_IN_TESTS):
             from .tracing import instrument_django
 
             instrument_django()

@@ -10,7 +10,8 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from opentelemetry.sdk.resources import SERVICE_NAME
 
 from . import _otel
 from .conf import KEYS, get_settings, resolve_engine_version, unknown_keys
@@ -72,6 +73,10 @@ def _engine_version() -> Iterator[CheckMessage]:
 def _clickhouse() -> Iterator[CheckMessage]:
     settings = get_settings()
     url = settings.CLICKHOUSE_URL
+    if not url:
+        text = "OTEL_INTEL['CLICKHOUSE_URL'] is not set: the staff pages and the get_* methods cannot answer."
+        hint = "Set it, or OTEL_INTEL_CLICKHOUSE_URL, to what `otel-intel env --role reader` prints."
+        yield Info(text, hint=hint, id="otel_intel.I001")
     try:
         if url:
             parse_url(url)
@@ -84,6 +89,13 @@ def _clickhouse() -> Iterator[CheckMessage]:
 
 
 def _export() -> Iterator[CheckMessage]:
+    if not any(_endpoints("LOGS")):
+        text = "No OTEL_EXPORTER_OTLP_ENDPOINT is set: events go to a collector on localhost."
+        hint = "Set the variables that `otel-intel env` prints, or those of your collector."
+        yield Info(text, hint=hint, id="otel_intel.I002")
+    if _otel.resource().attributes[SERVICE_NAME] == _otel.UNKNOWN_SERVICE:
+        text = "OTEL_SERVICE_NAME is not set: every row will say unknown_service."
+        yield Info(text, hint="Set it to this site's name.", id="otel_intel.I003")
     for signal in ("LOGS", "TRACES"):
         protocol = _otel.protocol(signal)
         for source, url in _endpoints(signal):

@@ -61,7 +61,11 @@ def _django_settings() -> Mapping[str, object]:
     settings = importlib.import_module("django.conf").settings
     if not (named or settings.configured):
         return {}
-    value = getattr(settings, "OTEL_INTEL", {})
+    try:
+        value = getattr(settings, "OTEL_INTEL", {})
+    except ImportError as error:
+        name = os.environ.get("DJANGO_SETTINGS_MODULE")
+        raise ConfigurationError(f"DJANGO_SETTINGS_MODULE={name}: {error}.") from error
     if not isinstance(value, Mapping):
         raise ConfigurationError("OTEL_INTEL must be a dict, such as OTEL_INTEL = {'ENGINE_VERSION': '1.0'}.")
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -64,6 +65,7 @@ def examine(visible_within: float = VISIBLE_WITHIN) -> Iterator[Hop]:
         before, started = started, time.perf_counter()
         return Hop(name, state, (started - before) * 1000, detail, fix)
 
+    sys.path.insert(0, "")  # as manage.py has it: DJANGO_SETTINGS_MODULE names a module of the current directory
     for message in check_settings(None):
         state: State = "failed" if message.is_serious() else "warning"
         yield hop("environment", state, str(message.msg), str(message.hint or ""))

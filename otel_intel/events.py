@@ -213,7 +213,8 @@ class Event:
                 if not (value is None and optional):
                     clean(value)
             except (TypeError, ValueError) as error:
-                return InvalidEventError(f"{self.helper}: {attribute.argument} {error}")
+                why = "is missing" if value is None else error
+                return InvalidEventError(f"{self.helper}: {attribute.argument} {why}")
         return InvalidEventError(f"{self.helper} takes {len(self.attributes)} values, not {len(arguments)}")
 
 

@@ -41,7 +41,7 @@ _COLUMNS: Final = {
         _ADMIN,
         _Column("Type", "recommendation_type", "type"),
         _Column("Confidence", "confidence", "badge"),
-        _Column("Decided in", "decision_time_ms", "ms"),
+        _Column("Given time", "decision_time_ms", "ms"),
         _VERSION,
         _TRACE,
     ),

@@ -48,7 +48,7 @@ class CapturedEvents(list[CapturedEvent]):
             AssertionError: If there is none, or more than one; the message lists what there is.
         """
         found = self.named(name)
-        names = ", ".join(event.name for event in self) or "nothing"
+        names = ", ".join(event.name for event in self) or "nothing (decisions come with their transaction's commit)"
         assert len(found) == 1, f"{len(found)} events named {name!r}; captured: {names}"
         return found[0]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from django import template
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.forms.utils import flatatt
 from django.middleware.csrf import get_token
 from django.template import Context
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString, mark_safe
 
 from otel_intel.events import EXPLANATION_EXPANDED
@@ -23,10 +25,17 @@ def track_explanation_expand(context: Context, signal_id: object) -> SafeString:
     # Inside {% include … only %} the context has lost its token but not its request.
     request = getattr(context, "request", None)
     token = context.get("csrf_token") or (get_token(request) if request else "")
+    try:
+        url = reverse("telemetry-click")
+    except NoReverseMatch:
+        if settings.DEBUG:
+            missing = "path('telemetry/', include('otel_intel.urls'))"
+            raise ImproperlyConfigured(f"{{% track_explanation_expand %}} reports to {missing}: add it.") from None
+        return mark_safe("")  # a page must never fail because of telemetry
     attributes = {
         "data-otel-intel-event": EXPLANATION_EXPANDED.name,
         "data-otel-intel-signal": str(signal_id),
-        "data-otel-intel-url": reverse("telemetry-click"),
+        "data-otel-intel-url": url,
         # In the page, because the cookie may be HttpOnly or absent (CSRF_USE_SESSIONS).
         "data-otel-intel-csrf": str(token),
     }

@@ -157,7 +157,13 @@ def embedded_can_start(directory: Path) -> bool:
 
 def run_cli(clickhouse: ClickHouse, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTEST_", "DJANGO_"))}
-    environment = {**kept, **clickhouse.variables(), "OTEL_INTEL_ENGINE_VERSION": "1", **more}
+    environment = {
+        **kept,
+        **clickhouse.variables(),
+        "OTEL_INTEL_ENGINE_VERSION": "1",
+        "OTEL_SERVICE_NAME": "shop",
+        **more,
+    }
     command = [sys.executable, "-m", "otel_intel", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from otel_intel.events import CATALOGUE, Event
 from otel_intel.migrate import migrate, read_steps
 from otel_intel.resources import folder
-from tests.otlp import event, send
+from tests.otlp import Record, event, send
 from tests.servers import ClickHouse
 
 DAY = 86_400 * 10**9
@@ -137,7 +138,8 @@ def test_tenth_event_is_one_more_name(clickhouse: ClickHouse, tmp_path: Path) ->
     migrations.symlink_to(sql / "migrations")
     views.mkdir()
     text = sql.joinpath("views", "20_typed_events.sql").read_text(encoding="utf-8")
-    one_more = text.replace("'intel.note.created'\n", "'intel.note.created',\n            'intel.report.printed'\n")
+    known = "'intel.dashboard.opened',\n"
+    one_more = text.replace(known, f"{known}'intel.report.printed',\n", 1)
     views.joinpath("20_typed_events.sql").write_text(one_more, encoding="utf-8")
     try:
         migrate(clickhouse.client("admin"), print, tmp_path)
@@ -167,3 +169,18 @@ def test_landing_takes_the_exporters_columns(clickhouse: ClickHouse) -> None:
     row = ["2026-01-01 00:00:00", "", "", 0, "", 0, "shop", "", "", {}, "", "", "", {}, dict(record.attributes)]
     clickhouse.client("writer").insert("intel.otel_logs", [row], column_names=columns)
     assert clickhouse.value("SELECT view_kind FROM metrics.admin_views") == "dashboard.opened"
+
+
+_SAMPLES = {"intel.recommendation.confidence": "HIGH", "intel.outcome.status": "RESOLVED"}
+
+
+@pytest.mark.parametrize("declared", [event for event in CATALOGUE.values() if event.helper], ids=lambda it: it.name)
+def test_every_event_of_the_catalogue_becomes_a_fact_with_its_required_attributes_alone(
+    clickhouse: ClickHouse, declared: Event
+) -> None:
+    common = {"log.record.uid": str(uuid.uuid4()), "intel.schema.version": "1", "intel.engine.version": "v1"}
+    required = {attribute.key: _SAMPLES.get(attribute.key, "7") for attribute in declared.required}
+    send(clickhouse, Record(declared.name, {**common, **required}, time.time_ns()))
+    assert clickhouse.rows("SELECT reason FROM metrics.rejected_events") == []
+    views = {"recommendation": "recommendation_events", "outcome": "signal_outcomes", "view": "admin_views"}
+    assert clickhouse.value(f"SELECT count() FROM metrics.{views[declared.kind]}") == 1

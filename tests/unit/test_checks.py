@@ -6,6 +6,13 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
+
+@pytest.fixture(autouse=True)
+def exporting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
+
+
 GOOD = {"ENGINE_VERSION": "1", "CLICKHOUSE_URL": "http://intel_reader:pw@127.0.0.1:8123"}
 
 
@@ -32,7 +39,7 @@ def test_a_good_configuration_has_nothing_to_say() -> None:
         ({**GOOD, "CLICKHOUSE_URL": "localhost:9000"}, ["otel_intel.E003"]),
         ({**GOOD, "CLICKHOUSE_URL": "http://host:port"}, ["otel_intel.E003"]),
         ({**GOOD, "VIEW_PERMISSION": "view"}, ["otel_intel.E004"]),
-        ({"CLICKHOUSE_URL": ""}, ["otel_intel.W002"]),
+        ({}, ["otel_intel.W002", "otel_intel.I001"]),
     ],
 )
 def test_what_cannot_work_is_said(settings: dict[str, object], expected: list[str]) -> None:
@@ -103,3 +110,10 @@ def test_uwsgi_without_threads_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     uwsgi.opt = {"processes": b"4"}  # type: ignore[attr-defined]
     monkeypatch.setitem(__import__("sys").modules, "uwsgi", uwsgi)
     assert ids() == ["otel_intel.E008"]
+
+
+@override_settings(OTEL_INTEL=GOOD)
+def test_variables_that_were_not_exported_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT")
+    monkeypatch.delenv("OTEL_SERVICE_NAME")
+    assert ids() == ["otel_intel.I002", "otel_intel.I003"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -35,9 +36,11 @@ print(json.dumps({"threads": threads_after_setup, "trace": seen[0], "spans": SPA
 """
 
 
-def run(before: str = "", spans: str = "0") -> dict[str, object]:
+def run(before: str = "", spans: str = "0", **more: str) -> dict[str, object]:
     script = SITE.replace("BEFORE", before).replace("SPANS", spans)
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "DJANGO_"))}
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, env=kept | more, capture_output=True, text=True, timeout=60, check=True)
     answer = json.loads(result.stdout)
     assert isinstance(answer, dict)
     return answer
@@ -60,6 +63,10 @@ provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(memory))
 trace.set_tracer_provider(provider)
 """
+
+
+def test_under_test_nothing_is_traced() -> None:
+    assert run(PYTEST_VERSION="9")["trace"] == "0" * 32
 
 
 def test_the_applications_provider_is_used() -> None:

@@ -57,9 +57,14 @@ class Command(BaseCommand):
         with transaction.atomic():
             history.create_data()
         # Outside the transaction: inside, all decisions would wait for its commit.
-        events = sorted(history.events(), key=lambda event: event[0])
+        try:
+            self._send(sorted(history.events(), key=lambda event: event[0]))
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted.") from None
+
+    def _send(self, events: list[tuple[datetime, Callable[[], None]]]) -> None:
         telemetry = get_telemetry()
-        with click.progressbar(events, label="Sending history", show_pos=True) as bar:
+        with click.progressbar(events, label="▸ Sending history", show_pos=True) as bar:
             for number, (_, send) in enumerate(bar):
                 send()
                 if number % 1000 == 0:  # the queue of a process is bounded
