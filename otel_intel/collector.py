@@ -11,20 +11,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from .embedded import EmbeddedError, Lock, Server, stop_process, write_private
+from .embedded import EmbeddedError, Lock, Server, await_answer, stop_process, write_private
 from .resources import folder
 
 _STATE: Final = "collector.json"
 _PID: Final = "collector.pid"
 _LOG: Final = "collector.log"
 _PORTS: Final = {"http": 4318, "grpc": 4317, "metrics": 8888, "health": 13133}
-_START_TIMEOUT: Final = 30.0
 _STOP_TIMEOUT: Final = 30.0
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -93,7 +90,8 @@ def start(server: Server, binary: Path, *, detach: bool = False) -> tuple[Collec
     finally:
         lock.close()
     try:
-        _await_ready(server.directory, collector, process)
+        health = f"http://127.0.0.1:{collector.ports['health']}"
+        await_answer("collector", health, process, lambda: _last_lines(server.directory))
     except BaseException:
         stop_process(process)
         raise
@@ -166,22 +164,6 @@ def _end_with_parent() -> None:
     # The collector does not watch its standard input, as the server does.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _await_ready(directory: Path, collector: Collector, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT
-    while True:
-        if process.poll() is not None:
-            raise EmbeddedError(f"The collector did not start: {_last_lines(directory)}")
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{collector.ports['health']}", timeout=1):
-                return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise EmbeddedError(
-                    f"The collector was not ready within {_START_TIMEOUT:.0f} s: {_last_lines(directory)}"
-                ) from None
-        time.sleep(0.02)
 
 
 def _last_lines(directory: Path) -> str:

@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -113,7 +113,8 @@ def start(
         process = _spawn(server, lock, detach)
         lock.write(str(process.pid))
     try:
-        _await_answer(server, process)
+        ping = f"http://127.0.0.1:{server.http_port}/ping"
+        await_answer("server", ping, process, lambda: _last_lines(server.directory))
     except BaseException:
         stop_process(process)
         raise
@@ -270,18 +271,19 @@ def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:
         )
 
 
-def _await_answer(server: Server, process: subprocess.Popen[bytes]) -> None:
+def await_answer(what: str, url: str, process: subprocess.Popen[bytes], last_lines: Callable[[], str]) -> None:
+    """Return when a process that was started answers at a URL; raise EmbeddedError with its last lines if it does not."""
     deadline = time.monotonic() + _START_TIMEOUT
     while True:
         if process.poll() is not None:
-            raise EmbeddedError(f"The server did not start: {_last_lines(server.directory)}")
+            raise EmbeddedError(f"The {what} did not start: {last_lines()}")
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/ping", timeout=1):
+            with urllib.request.urlopen(url, timeout=1):
                 return
         except OSError:
             if time.monotonic() > deadline:
                 raise EmbeddedError(
-                    f"The server did not answer within {_START_TIMEOUT:.0f} s: {_last_lines(server.directory)}"
+                    f"The {what} did not answer within {_START_TIMEOUT:.0f} s: {last_lines()}"
                 ) from None
         time.sleep(0.02)
 

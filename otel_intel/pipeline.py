@@ -137,7 +137,8 @@ class Pipeline:
 
     def put(self, item: QueuedEvent) -> None:
         """Queue one event; takes no lock, never blocks and never raises."""
-        # uWSGI forks in C and may not run Python's hooks (https://github.com/unbit/uwsgi/issues/2738).
+        # uWSGI forks in C and may not run Python's hooks:
+        # https://github.com/open-telemetry/opentelemetry-python/issues/2266
         if self._pid != os.getpid():
             self._reset()
         queue = self._queue

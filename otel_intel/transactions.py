@@ -33,5 +33,5 @@ def when_committed(send: Callable[[], None]) -> None:
     if not waiting_for:
         send()
     for alias, connection in list(waiting_for.items()):
-        # robust: an error here must not reach the view (https://code.djangoproject.com/ticket/33822)
+        # robust: an error here must not reach the view (https://github.com/django/django/pull/15766)
         connection.on_commit(partial(committed, alias), robust=True)
