@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -90,8 +91,7 @@ def start(server: Server, binary: Path, *, detach: bool = False) -> tuple[Collec
     finally:
         lock.close()
     try:
-        health = f"http://127.0.0.1:{collector.ports['health']}"
-        await_answer("collector", health, process, lambda: _last_lines(server.directory))
+        await_answer("collector", collector.ports["health"], "", process, lambda: _last_lines(server.directory))
     except BaseException:
         stop_process(process)
         raise

@@ -113,8 +113,7 @@ def start(
         process = _spawn(server, lock, detach)
         lock.write(str(process.pid))
     try:
-        ping = f"http://127.0.0.1:{server.http_port}/ping"
-        await_answer("server", ping, process, lambda: _last_lines(server.directory))
+        await_answer("server", server.http_port, "ping", process, lambda: _last_lines(server.directory))
     except BaseException:
         stop_process(process)
         raise
@@ -271,14 +270,16 @@ def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:
         )
 
 
-def await_answer(what: str, url: str, process: subprocess.Popen[bytes], last_lines: Callable[[], str]) -> None:
-    """Return when a process that was started answers at a URL; raise EmbeddedError with its last lines if it does not."""
+def await_answer(
+    what: str, port: int, path: str, process: subprocess.Popen[bytes], last_lines: Callable[[], str]
+) -> None:
+    """Return when a process that was started answers; raise EmbeddedError with its last lines if it does not."""
     deadline = time.monotonic() + _START_TIMEOUT
     while True:
         if process.poll() is not None:
             raise EmbeddedError(f"The {what} did not start: {last_lines()}")
         try:
-            with urllib.request.urlopen(url, timeout=1):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=1):
                 return
         except OSError:
             if time.monotonic() > deadline:
