@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
-GROUPS := --group test --group bench
+GROUPS := --group bench
 DEMO_ARGS ?=
 COLLECTOR ?=
 PYTEST_ARGS ?=
@@ -70,6 +70,10 @@ collector: ## Build the OpenTelemetry Collector and print the binary's path
 .PHONY: collector-config
 collector-config: $(VENV)/demo.stamp ## Write the catalogue's lists into collector/config.yaml
 	@$(VENV)/bin/python collector/generate.py
+
+.PHONY: bench-shards
+bench-shards: $(VENV)/test.stamp ## Measure what a metric costs on one server and on two shards
+	@$(VENV)/bin/python -m benchmarks.shards
 
 .PHONY: clean
 clean: ## Remove environments and the demo's data
