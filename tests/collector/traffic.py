@@ -81,7 +81,7 @@ def assert_counted_once(clickhouse: ClickHouse, records: Sequence[Record], timeo
     stored = [str(event_id) for (event_id,) in clickhouse.client("reader").query(IDS).result_rows]
     assert len(stored) == len(set(stored))
     missing = {str(record.attributes["log.record.uid"]) for record in records} - set(stored)
-    assert len(missing) == 0
+    assert not missing, f"{len(missing)} of {len(records)} are missing"
     assert len(stored) == len(records)
     reference = Reference(records)
     today = datetime.now(UTC).date()
