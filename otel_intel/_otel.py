@@ -243,7 +243,3 @@ class Exporter:
         if succeeded:
             return Delivery.DELIVERED
         return Delivery.REFUSED if refused else Delivery.FAILED
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._exporter.shutdown()  # type: ignore[no-untyped-call]

@@ -138,14 +138,7 @@ def _load(directory: Path) -> Collector | None:
 
 
 def _pid(directory: Path) -> int | None:
-    path = directory / _PID
-    if not path.exists():
-        return None
-    try:
-        Lock(path).close()
-    except BlockingIOError:
-        return int(path.read_text() or 0) or None
-    return None
+    return Lock.holder(directory / _PID)
 
 
 def _free_port(wanted: int) -> int:

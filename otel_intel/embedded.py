@@ -181,6 +181,18 @@ class Lock:
     def close(self) -> None:
         os.close(self.descriptor)
 
+    @classmethod
+    def holder(cls, path: Path) -> int | None:
+        """Return the process that holds the lock; None if nobody does, or it is just being started."""
+        if not path.exists():
+            return None
+        try:
+            cls(path).close()
+        except BlockingIOError:
+            pid = path.read_text()
+            return int(pid) if pid else None
+        return None
+
 
 def _lock(directory: Path) -> Lock:
     try:
@@ -194,15 +206,7 @@ def _lock(directory: Path) -> Lock:
 
 
 def _running(directory: Path) -> int | None:
-    path = directory / _PID
-    if not path.exists():
-        return None
-    try:
-        Lock(path).close()
-    except BlockingIOError:
-        pid = path.read_text()
-        return int(pid) if pid else None  # none yet: it is just being started
-    return None
+    return Lock.holder(directory / _PID)
 
 
 def _port(option: str, wanted: int | None, default: int) -> int:
