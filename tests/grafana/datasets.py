@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from otel_intel.events import CONFIDENCES, OUTCOME_STATUSES, REPORT_KEYS
+from otel_intel.events import CATALOGUE, CONFIDENCES, OUTCOME_STATUSES, PROCESS_ID_KEY, REPORT_KEYS
 from tests.otlp import Record, event
 from tests.servers import ClickHouse
 
@@ -98,6 +98,16 @@ def report(process: str, kind: str, at_ns: int, service: str = "shop", **counts:
     return replace(sent, resource={"service.name": service})
 
 
+def process(service: str) -> str:
+    """Return the id of a service's process, the only one."""
+    return f"process of {service}"
+
+
+def _ids(landed: list[Landed], service: str, kind: str) -> set[str]:
+    records = (one.record for one in landed if one.record.resource["service.name"] == service)
+    return {record.attributes["log.record.uid"] for record in records if CATALOGUE[record.name].kind == kind}
+
+
 def empty(now: datetime) -> Dataset:
     """Return a server that nothing was ever sent to."""
     return Dataset("empty", now)
@@ -123,7 +133,7 @@ def _history(name: str, now: datetime, days: int) -> Dataset:
     for ago in reversed(range(days)):
         start = midnight - timedelta(days=ago)
         length = min(timedelta(days=1), now - start)
-        for _ in range(25):
+        for _ in range(70):
             begin = start + length * rng.random() * 0.9
             dataset.landed += _arrivals(rng, _signal(rng, begin, now, ago))
     dataset.landed += _copies(dataset.landed[0])
@@ -131,7 +141,8 @@ def _history(name: str, now: datetime, days: int) -> Dataset:
     for number, service in enumerate(SERVICES):
         counts = {f"dropped__{reason}": number * (1 + i) for i, reason in enumerate(REASONS)}
         for kind in ("recommendation", "outcome", "view"):
-            sent = report(f"process-{number}", kind, end, service, emitted=900, delivered=900, **counts)
+            delivered = len(_ids(dataset.landed, service, kind)) + number  # the second one misses an event of each kind
+            sent = report(process(service), kind, end, service, delivered=delivered, **counts)
             dataset.landed.append(Landed(sent, end + 50 * MILLISECOND))
     malformed = [event("recommendation.viewed", end, **{"intel.risk_signal.id": None}) for _ in range(3)]
     foreign = Record("checkout.done", {"cart": "1"}, end)
@@ -156,6 +167,7 @@ def _signal(rng: random.Random, begin: datetime, now: datetime, ago: int) -> Ite
         at += round(after * SECOND)
         if at < end:
             about = {"intel.risk_signal.id": signal, "intel.admin.id": admin, "intel.engine.version": version}
+            about[PROCESS_ID_KEY] = process(service)
             if name == "dashboard.opened":
                 del about["intel.risk_signal.id"]
             uid = str(uuid.UUID(int=(at // 10**6) << 80 | 7 << 76 | 2 << 62 | rng.getrandbits(62)))
@@ -167,7 +179,7 @@ def _signal(rng: random.Random, begin: datetime, now: datetime, ago: int) -> Ite
     yield from happens("recommendation.viewed", 0, **recommended)
     if rng.random() < 0.5:
         yield from happens("explanation.expanded", rng.random() * 3)
-    if rng.random() < 0.8:
+    if rng.random() < 0.9:
         given = {"intel.decision.time_ms": rng.randrange(100, 90_000)} if rng.random() < 0.3 else {}
         yield from happens(f"recommendation.{rng.choice(DECISIONS)}", rng.expovariate(1 / 40), **recommended, **given)
     if rng.random() < 0.2:

@@ -1,0 +1,243 @@
+"""The alert rules, as a provisioning document; ``python -m grafana.build`` writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from grafana import limits, names
+from grafana.queries import alerts as queries
+
+DAY = 86400
+HOUR = 3600
+RUNBOOK = "grafana/RUNBOOK.md"
+
+# What happens without rows, and when ClickHouse cannot be asked: then only silence speaks up, one alert instead of
+# seven. The others stay as they are, for that is no sign that they are over.
+State = Literal["OK", "Error", "KeepLast"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: the query's number of a service above a limit, for a while.
+
+    Args:
+        uid: Of the rule, without the common beginning; also its section in the runbook.
+        seconds: How far the query looks back from its evaluation.
+        limit: Fires above it, not at it.
+        pending: How long it has to be above it, as a Prometheus duration.
+        no_data: The state without any row.
+        panel: The dashboard's uid and the panel's id where to look first.
+    """
+
+    uid: str
+    title: str
+    severity: Literal["critical", "warning"]
+    sql: str
+    seconds: int
+    limit: float
+    pending: str
+    summary: str
+    description: str
+    panel: tuple[str, int]
+    no_data: State = "OK"
+    exec_err: State = "KeepLast"
+
+    def document(self) -> dict[str, object]:
+        """Return the rule as Grafana's provisioning reads it."""
+        dashboard, panel = self.panel
+        return {
+            "uid": f"{names.TAG}-{self.uid}",
+            "title": self.title,
+            "condition": "B",
+            "data": [_query(self.sql, self.seconds), _above(self.limit)],
+            "noDataState": self.no_data,
+            "execErrState": self.exec_err,
+            "for": self.pending,
+            "dashboardUid": dashboard,
+            "panelId": panel,
+            "annotations": {
+                "summary": self.summary,
+                "description": self.description,
+                "runbook_url": f"{RUNBOOK}#{self.uid}",
+            },
+            "labels": {"severity": self.severity, "source": names.TAG},
+        }
+
+
+def _query(sql: str, seconds: int) -> dict[str, object]:
+    source = {"type": names.DATASOURCE_TYPE, "uid": names.DATASOURCE_UID}
+    return {
+        "refId": "A",
+        "relativeTimeRange": {"from": seconds, "to": 0},
+        "datasourceUid": names.DATASOURCE_UID,
+        "model": {
+            "refId": "A",
+            "datasource": source,
+            "editorType": "sql",
+            "queryType": "table",
+            "format": 1,
+            "pluginVersion": names.PLUGIN_VERSION,
+            "rawSql": sql.strip(),
+        },
+    }
+
+
+def _above(limit: float) -> dict[str, object]:
+    return {
+        "refId": "B",
+        "datasourceUid": "__expr__",
+        "model": {
+            "refId": "B",
+            "datasource": {"type": "__expr__", "uid": "__expr__"},
+            "type": "threshold",
+            "expression": "A",
+            "conditions": [{"evaluator": {"type": "gt", "params": [limit]}}],
+        },
+    }
+
+
+DECISIONS = (
+    Rule(
+        uid="acceptance-share-drop",
+        title="Acceptance share dropped",
+        severity="warning",
+        sql=queries.ACCEPTANCE_SHARE_DROP,
+        seconds=(limits.RECENT_DAYS + limits.BASE_DAYS) * DAY,
+        limit=limits.ACCEPTANCE_SHARE_DROP,
+        pending="1h",
+        summary="{{ $labels.service_name }}: acceptance share down by {{ humanizePercentage $values.A.Value }}",
+        description=(
+            f"Accepted per decision of the last {limits.RECENT_DAYS} days, against the {limits.BASE_DAYS} days before."
+            f" Judged from {limits.MINIMUM_DECISIONS} and {limits.MINIMUM_BASE_DECISIONS} decisions on."
+        ),
+        panel=(names.OVERVIEW, 1),
+        # Too few decisions are no incident.
+        no_data="OK",
+    ),
+    Rule(
+        uid="override-rate-high",
+        title="Override rate is high",
+        severity="warning",
+        sql=queries.OVERRIDE_RATE,
+        seconds=limits.RECENT_DAYS * DAY,
+        limit=limits.OVERRIDE_RATE_HIGH,
+        pending="1h",
+        summary="{{ $labels.service_name }}: {{ humanizePercentage $values.A.Value }} of the decisions are overrides",
+        description=(
+            f"Overridden per decision of the last {limits.RECENT_DAYS} days, judged from"
+            f" {limits.MINIMUM_DECISIONS} decisions on."
+        ),
+        panel=(names.OVERVIEW, 1),
+        # As above.
+        no_data="OK",
+    ),
+)
+
+PIPELINE = (
+    Rule(
+        uid="silence",
+        title="No events arrive",
+        severity="critical",
+        sql=queries.SILENCE,
+        seconds=limits.SILENCE_LOOKBACK_DAYS * DAY,
+        limit=limits.SILENCE_HOURS,
+        pending="0s",
+        summary='{{ $labels.service_name }}: no event for {{ printf "%.1f" $values.A.Value }} hours of working time',
+        description=(
+            f"Hours of working time (Monday to Friday, {limits.WORK_STARTS_HOUR} to {limits.WORK_ENDS_HOUR} UTC) since"
+            f" the last event arrived, of services that sent on {limits.SILENCE_REGULAR_DAYS} of the last"
+            f" {limits.SILENCE_LOOKBACK_DAYS} days."
+        ),
+        panel=(names.PIPELINE_HEALTH, 1),
+        # Nobody has sent yet: stays quiet. Everybody has been silent for long: goes on firing.
+        no_data="KeepLast",
+        # The one rule that says so when ClickHouse cannot be asked.
+        exec_err="Error",
+    ),
+    Rule(
+        uid="not-ours",
+        title="Events are rejected or quarantined",
+        severity="warning",
+        sql=queries.NOT_OURS,
+        seconds=HOUR,
+        limit=0,
+        pending="0s",
+        summary="{{ $labels.service_name }}: {{ $values.A.Value }} records in the last hour, {{ $labels.problem }}",
+        description="Records that do not fit the catalogue of events, or are none of its. No metric counts them.",
+        panel=(names.PIPELINE_HEALTH, 1),
+        # None is how it should be.
+        no_data="OK",
+    ),
+    Rule(
+        uid="dropped",
+        title="Events are dropped before they are sent",
+        severity="warning",
+        sql=queries.DROPPED,
+        seconds=HOUR,
+        limit=0,
+        pending="0s",
+        summary="{{ $labels.service_name }}: {{ $values.A.Value }} events dropped, {{ $labels.reason }}",
+        description=(
+            "Counted by the sending processes since each of them started, of those that reported in the last hour:"
+            " fires until they are started again."
+        ),
+        panel=(names.PIPELINE_HEALTH, 1),
+        # None is how it should be.
+        no_data="OK",
+    ),
+    Rule(
+        uid="missing",
+        title="Delivered events do not arrive",
+        severity="critical",
+        sql=queries.MISSING,
+        seconds=DAY,
+        limit=0,
+        pending=f"{limits.MISSING_MINUTES}m",
+        summary="{{ $labels.service_name }}: {{ $values.A.Value }} events were acknowledged and are not in ClickHouse",
+        description=(
+            "Delivered by the sending processes' own count, less those that arrived. For less than"
+            f" {limits.MISSING_MINUTES} minutes they may be on their way."
+        ),
+        panel=(names.PIPELINE_HEALTH, 1),
+        # No process has reported: silence speaks about that.
+        no_data="OK",
+    ),
+    Rule(
+        uid="landing-delay",
+        title="Events arrive late",
+        severity="warning",
+        sql=queries.LANDING_DELAY,
+        seconds=HOUR,
+        limit=limits.LANDING_DELAY_MS,
+        pending="10m",
+        summary='{{ $labels.service_name }}: the latest events take {{ printf "%.0f" $values.A.Value }} ms to arrive',
+        description=(
+            "99th percentile of the time between an event and its arrival, of the last hour's arrivals, judged from"
+            f" {limits.MINIMUM_ARRIVALS} on. Events of more than a day ago are taken for imported history."
+        ),
+        panel=(names.PIPELINE_HEALTH, 1),
+        # Too few arrivals say nothing.
+        no_data="OK",
+    ),
+)
+
+RULES = (*DECISIONS, *PIPELINE)
+
+
+def document() -> dict[str, object]:
+    """Return the content of provisioning/alerting/otel_intel.yaml."""
+    groups = (("Decisions", "10m", DECISIONS), ("Pipeline", "5m", PIPELINE))
+    return {
+        "apiVersion": 1,
+        "groups": [
+            {
+                "orgId": 1,
+                "name": name,
+                "folder": names.FOLDER,
+                "interval": interval,
+                "rules": [rule.document() for rule in rules],
+            }
+            for name, interval, rules in groups
+        ],
+    }

@@ -1,0 +1,105 @@
+"""What the alerts ask: one row for each service (its labels) and one number, as of the time of the evaluation.
+
+A table with exactly one numeric column and no time column is what Grafana's thresholds read. No rows: nothing to judge.
+"""
+
+from __future__ import annotations
+
+from grafana import limits
+from otel_intel.pipeline import REASONS
+
+_IS_RECENT = f"timestamp > $__toTime - INTERVAL {limits.RECENT_DAYS} DAY"
+
+ACCEPTANCE_SHARE_DROP = f"""
+SELECT service_name, round(base_accepted / base_decisions - recent_accepted / recent_decisions, 6) AS share_drop
+FROM
+(
+    SELECT
+        service_name,
+        countIf({_IS_RECENT}) AS recent_decisions,
+        countIf(action = 'ACCEPTED' AND {_IS_RECENT}) AS recent_accepted,
+        count() - recent_decisions AS base_decisions,
+        countIf(action = 'ACCEPTED') - recent_accepted AS base_accepted
+    FROM metrics.recommendation_events
+    WHERE $__timeFilter(timestamp) AND action != 'VIEWED'
+    GROUP BY service_name
+    HAVING recent_decisions >= {limits.MINIMUM_DECISIONS} AND base_decisions >= {limits.MINIMUM_BASE_DECISIONS}
+)
+ORDER BY service_name
+"""
+
+OVERRIDE_RATE = f"""
+SELECT service_name, round(countIf(action = 'OVERRIDDEN') / count(), 6) AS override_rate
+FROM metrics.recommendation_events
+WHERE $__timeFilter(timestamp) AND action != 'VIEWED'
+GROUP BY service_name
+HAVING count() >= {limits.MINIMUM_DECISIONS}
+ORDER BY service_name
+"""
+
+# Seconds of working time since a Monday in 1970: what lies between two times is a difference. Nights and weekends add
+# nothing, so that silence cannot begin in them and one that has begun does not end with the day.
+_MONDAY, _DAY = 4 * 86400, 86400
+_HOURS = (limits.WORK_ENDS_HOUR - limits.WORK_STARTS_HOUR) * 3600
+_OF_WEEK = f"modulo(s - {_MONDAY}, {7 * _DAY})"
+_WORKED = (
+    f"s -> intDiv(s - {_MONDAY}, {7 * _DAY}) * {5 * _HOURS} + least(intDiv({_OF_WEEK}, {_DAY}), 5) * {_HOURS}"
+    f" + if({_OF_WEEK} < {5 * _DAY},"
+    f" least(greatest(modulo(s, {_DAY}) - {limits.WORK_STARTS_HOUR * 3600}, 0), {_HOURS}), 0)"
+)
+
+SILENCE = f"""
+WITH ({_WORKED}) AS worked
+SELECT
+    service_name,
+    round((worked(toInt64(toUnixTimestamp($__toTime))) - worked(toUnixTimestamp64Second(max(ingested_at)))) / 3600, 3)
+        AS silent_hours
+FROM metrics.arrivals
+WHERE $__timeFilter(ingested_at)
+GROUP BY service_name
+HAVING uniqExact(toDate(ingested_at)) >= {limits.SILENCE_REGULAR_DAYS}
+ORDER BY service_name
+"""
+
+NOT_OURS = """
+SELECT service_name, concat('rejected: ', reason) AS problem, count() AS records
+FROM metrics.rejected_events
+WHERE $__timeFilter(ingested_at)
+GROUP BY service_name, problem
+UNION ALL
+SELECT service_name, 'quarantined' AS problem, count() AS records
+FROM metrics.quarantined_events
+WHERE $__timeFilter(ingested_at)
+GROUP BY service_name, problem
+"""
+
+# Who is not logged in has nothing to lose: not a loss of the pipeline.
+_LOSSES = [reason for reason in REASONS if reason != "no_admin"]
+
+DROPPED = f"""
+SELECT service_name, reason, sum(lost) AS events
+FROM metrics.pipeline_health
+ARRAY JOIN [{", ".join(f"'{reason}'" for reason in _LOSSES)}] AS reason,
+    [{", ".join(f"dropped_{reason}" for reason in _LOSSES)}] AS lost
+WHERE $__timeFilter(reported_at) AND lost > 0
+GROUP BY service_name, reason
+ORDER BY service_name, reason
+"""
+
+# NULL: older than what the landing keeps.
+MISSING = """
+SELECT service_name, sum(assumeNotNull(missing)) AS events
+FROM metrics.pipeline_health
+WHERE $__timeFilter(reported_at) AND isNotNull(missing)
+GROUP BY service_name
+ORDER BY service_name
+"""
+
+LANDING_DELAY = f"""
+SELECT service_name, quantileExact(0.99)(delay_ms) AS delay_p99_ms
+FROM metrics.arrivals
+WHERE $__timeFilter(ingested_at) AND delay_ms < {limits.IMPORTED_DELAY_MS}
+GROUP BY service_name
+HAVING count() >= {limits.MINIMUM_ARRIVALS}
+ORDER BY service_name
+"""

@@ -1,0 +1,318 @@
+"""Each alert's query on data that makes it fire and on data that just does not; its number, counted slowly."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from grafana import alerts, limits
+from otel_intel.events import PROCESS_ID_KEY
+from tests.grafana.datasets import SERVICES, Dataset, Landed, land, nanoseconds, report
+from tests.grafana.macros import Context, expand_macros
+from tests.grafana.queries import run
+from tests.otlp import Record, event
+from tests.servers import ClickHouse
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+
+def wednesday_noon() -> datetime:
+    """Return a time in working hours, of the last days, so that nothing is too old to be kept."""
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    return noon - timedelta(days=(noon.weekday() - 2) % 7 or 7)
+
+
+NOW = wednesday_noon()
+RULES: dict[str, Any] = {
+    rule["uid"].removeprefix("otel-intel-"): rule
+    for group in alerts.document()["groups"]  # type: ignore[attr-defined]
+    for rule in group["rules"]
+}
+Labels = tuple[str, ...]
+
+
+def evaluate(clickhouse: ClickHouse, uid: str, now: datetime = NOW) -> dict[Labels, float]:
+    """Return the rule's number by labels, checked to be of the form that Grafana takes."""
+    query = RULES[uid]["data"][0]
+    span = query["relativeTimeRange"]
+    context = Context(now - timedelta(seconds=span["from"]), now - timedelta(seconds=span["to"]))
+    answer = run(clickhouse, expand_macros(query["model"]["rawSql"], context))
+    assert answer.kinds().count("number") == 1
+    assert set(answer.kinds()) <= {"number", "text"}
+    number = answer.kinds().index("number")
+    found = {row[:number] + row[number + 1 :]: row[number] for row in answer.rows}
+    assert len(found) == len(answer.rows), "two rows of the same labels cannot be told apart"
+    assert None not in found.values()
+    return found
+
+
+def firing(uid: str, numbers: dict[Labels, float]) -> set[Labels]:
+    """Return the labels for which the threshold holds."""
+    source, threshold = (query["model"] for query in RULES[uid]["data"])
+    assert threshold["type"] == "threshold"
+    assert (RULES[uid]["condition"], threshold["expression"]) == (threshold["refId"], source["refId"])
+    [condition] = threshold["conditions"]
+    assert condition["evaluator"]["type"] == "gt"
+    [limit] = condition["evaluator"]["params"]
+    return {labels for labels, number in numbers.items() if number > limit}
+
+
+def landed(record: Record, at: datetime, service: str = "shop", delay: timedelta = SECOND) -> Landed:
+    """Return a record that happened at a time."""
+    sent = replace(record, time_ns=nanoseconds(at), resource={"service.name": service})
+    return Landed(sent, nanoseconds(at + delay))
+
+
+def decisions(at: datetime, service: str = "shop", **actions: int) -> Iterator[Landed]:
+    """Yield decisions of one moment."""
+    for action, count in actions.items():
+        for _ in range(count):
+            yield landed(event(f"recommendation.{action}"), at, service)
+
+
+@pytest.mark.parametrize("uid", RULES)
+def test_nothing_fires_where_nothing_was_sent(clickhouse: ClickHouse, uid: str) -> None:
+    assert evaluate(clickhouse, uid) == {}
+
+
+class TestAcceptanceShareDrop:
+    BASE = NOW - timedelta(days=limits.RECENT_DAYS)  # the last moment of the base
+    RECENT = BASE + SECOND
+
+    @pytest.mark.parametrize(
+        ("base", "recent", "drop", "fires"),
+        [
+            ((150, 50), (30, 20), 0.15, False),  # exactly the limit
+            ((150, 50), (29, 21), 0.17, True),
+            ((150, 50), (48, 2), -0.21, False),  # better than before
+            ((200, 0), (0, 50), 1, True),
+        ],
+    )
+    def test_drop(
+        self, clickhouse: ClickHouse, base: tuple[int, int], recent: tuple[int, int], drop: float, fires: bool
+    ) -> None:
+        land(clickhouse, decisions(self.BASE, accepted=base[0], ignored=base[1]))
+        land(clickhouse, decisions(self.RECENT, accepted=recent[0], overridden=recent[1], viewed=500))
+        numbers = evaluate(clickhouse, "acceptance-share-drop")
+        assert numbers == {("shop",): drop}
+        assert bool(firing("acceptance-share-drop", numbers)) is fires
+
+    @pytest.mark.parametrize(("base", "recent"), [(199, 50), (200, 49)])
+    def test_too_few_decisions_say_nothing(self, clickhouse: ClickHouse, base: int, recent: int) -> None:
+        land(clickhouse, [*decisions(self.BASE, accepted=base), *decisions(self.RECENT, ignored=recent)])
+        assert evaluate(clickhouse, "acceptance-share-drop") == {}
+
+    def test_base_ends_after_28_days(self, clickhouse: ClickHouse) -> None:
+        older = self.BASE - limits.BASE_DAYS * DAY - SECOND
+        land(clickhouse, [*decisions(older, accepted=200), *decisions(self.RECENT, ignored=50)])
+        assert evaluate(clickhouse, "acceptance-share-drop") == {}
+        land(clickhouse, decisions(older + SECOND, accepted=200))
+        assert evaluate(clickhouse, "acceptance-share-drop") == {("shop",): 1}
+
+    def test_each_service_has_its_own_base(self, clickhouse: ClickHouse) -> None:
+        land(clickhouse, [*decisions(self.BASE, accepted=200), *decisions(self.RECENT, accepted=50)])
+        land(clickhouse, [*decisions(self.BASE, "other", ignored=200), *decisions(self.RECENT, "other", ignored=50)])
+        assert evaluate(clickhouse, "acceptance-share-drop") == {("shop",): 0, ("other",): 0}
+
+    def test_repeated_deliveries_do_not_count(self, clickhouse: ClickHouse) -> None:
+        sent = [*decisions(self.BASE, accepted=200), *decisions(self.RECENT, accepted=49)]
+        land(clickhouse, sent)
+        land(clickhouse, [replace(one, ingested_ns=one.ingested_ns + 1) for one in sent])
+        assert evaluate(clickhouse, "acceptance-share-drop") == {}
+
+
+class TestOverrideRate:
+    @pytest.mark.parametrize(
+        ("overridden", "others", "rate", "fires"), [(15, 35, 0.3, False), (16, 34, 0.32, True), (0, 50, 0, False)]
+    )
+    def test_rate(self, clickhouse: ClickHouse, overridden: int, others: int, rate: float, fires: bool) -> None:
+        at = NOW - limits.RECENT_DAYS * DAY
+        land(clickhouse, decisions(at, overridden=overridden, accepted=others, viewed=100))
+        land(clickhouse, decisions(at - SECOND, overridden=100))
+        numbers = evaluate(clickhouse, "override-rate-high")
+        assert numbers == {("shop",): rate}
+        assert bool(firing("override-rate-high", numbers)) is fires
+
+    def test_too_few_decisions_say_nothing(self, clickhouse: ClickHouse) -> None:
+        land(clickhouse, decisions(NOW - DAY, overridden=limits.MINIMUM_DECISIONS - 1))
+        assert evaluate(clickhouse, "override-rate-high") == {}
+
+
+class TestSilence:
+    def last_event(self, clickhouse: ClickHouse, at: datetime, days: int = limits.SILENCE_REGULAR_DAYS) -> None:
+        """Send on some days, the last time at a moment."""
+        land(clickhouse, (landed(event("dashboard.opened"), at - i * DAY, delay=timedelta()) for i in range(days)))
+
+    @pytest.mark.parametrize(
+        ("last", "now", "hours", "fires"),
+        [
+            (NOW.replace(hour=8), NOW, 4, False),  # exactly the limit
+            (NOW.replace(hour=7), NOW, 4, False),  # before work
+            (NOW.replace(hour=17, minute=59) - DAY, NOW, 4.017, True),
+            (NOW - HOUR, NOW, 1, False),
+            (NOW.replace(hour=15), NOW.replace(hour=3) + DAY, 3, False),  # at night
+            (NOW.replace(hour=13), NOW.replace(hour=3) + DAY, 5, True),  # goes on at night
+            (NOW.replace(hour=17) + 2 * DAY, NOW + 4 * DAY, 1, False),  # on Sunday, since Friday
+            (NOW.replace(hour=17) + 2 * DAY, NOW.replace(hour=10) + 5 * DAY, 3, False),  # on Monday, since Friday
+            (NOW.replace(hour=17) + 2 * DAY, NOW + 5 * DAY, 5, True),
+        ],
+    )
+    def test_hours(self, clickhouse: ClickHouse, last: datetime, now: datetime, hours: float, fires: bool) -> None:
+        self.last_event(clickhouse, last)
+        numbers = evaluate(clickhouse, "silence", now)
+        assert numbers == {("shop",): hours}
+        assert bool(firing("silence", numbers)) is fires
+
+    def test_hours_are_those_counted_minute_by_minute(self, clickhouse: ClickHouse) -> None:
+        def works(at: datetime) -> bool:
+            return at.weekday() < 5 and limits.WORK_STARTS_HOUR <= at.hour < limits.WORK_ENDS_HOUR
+
+        rng = random.Random(5)
+        self.last_event(clickhouse, NOW)
+        for _ in range(100):
+            minutes = rng.randrange(9 * 24 * 60)
+            expected = sum(works(NOW + i * MINUTE) for i in range(minutes)) / 60
+            [hours] = evaluate(clickhouse, "silence", NOW + minutes * MINUTE).values()
+            assert hours == pytest.approx(expected, abs=0.0006)
+
+    def test_who_does_not_send_regularly_is_not_missed(self, clickhouse: ClickHouse) -> None:
+        self.last_event(clickhouse, NOW - 2 * DAY, days=limits.SILENCE_REGULAR_DAYS - 1)
+        assert evaluate(clickhouse, "silence") == {}
+
+    def test_import_of_history_is_no_regular_sending(self, clickhouse: ClickHouse) -> None:
+        land(
+            clickhouse,
+            (landed(event("dashboard.opened"), NOW - i * DAY, delay=i * DAY - 2 * DAY) for i in range(3, 10)),
+        )
+        assert evaluate(clickhouse, "silence") == {}
+
+    def test_silence_without_any_row_goes_on(self) -> None:
+        assert (RULES["silence"]["noDataState"], RULES["silence"]["execErrState"]) == ("KeepLast", "Error")
+        others = [rule for uid, rule in RULES.items() if uid != "silence"]
+        assert {(rule["noDataState"], rule["execErrState"]) for rule in others} == {("OK", "KeepLast")}
+
+
+class TestNotOurs:
+    def test_rejected_by_reason_and_quarantined(self, clickhouse: ClickHouse) -> None:
+        at = NOW - HOUR
+        nobody = event("dashboard.opened", **{"intel.admin.id": None})
+        unknown = event("surprise")
+        foreign = Record("checkout.done", {}, 0)
+        records = [nobody, event("dashboard.opened", **{"intel.admin.id": None}), unknown, foreign, foreign]
+        land(clickhouse, [landed(record, at, delay=timedelta()) for record in records])
+        numbers = evaluate(clickhouse, "not-ours")
+        assert numbers == {
+            ("shop", "rejected: missing intel.admin.id"): 2,
+            ("shop", "rejected: unknown event"): 1,
+            ("shop", "quarantined"): 2,
+        }
+        assert firing("not-ours", numbers) == numbers.keys()
+
+    def test_valid_events_and_what_is_over_an_hour_old_are_quiet(self, clickhouse: ClickHouse) -> None:
+        old = NOW - HOUR - SECOND
+        land(clickhouse, [landed(r, old, delay=timedelta()) for r in (event("surprise"), Record("x", {}, 0))])
+        land(clickhouse, decisions(NOW - MINUTE, accepted=3))
+        assert evaluate(clickhouse, "not-ours") == {}
+
+
+class TestDropped:
+    def report(self, clickhouse: ClickHouse, at: datetime, service: str = "shop", **counts: int) -> None:
+        sent = report(f"p-{service}", "view", nanoseconds(at), service, **counts)
+        land(clickhouse, [Landed(sent, nanoseconds(at))])
+
+    def test_losses_by_reason(self, clickhouse: ClickHouse) -> None:
+        self.report(clickhouse, NOW - 2 * MINUTE, dropped__queue_full=1)
+        self.report(clickhouse, NOW - MINUTE, dropped__queue_full=3, dropped__invalid=1, dropped__no_admin=9)
+        self.report(clickhouse, NOW - MINUTE, "other", delivered=7, dropped__no_admin=9)
+        numbers = evaluate(clickhouse, "dropped")
+        assert numbers == {("shop", "queue_full"): 3, ("shop", "invalid"): 1}
+        assert firing("dropped", numbers) == numbers.keys()
+
+    def test_processes_that_are_gone_are_quiet(self, clickhouse: ClickHouse) -> None:
+        self.report(clickhouse, NOW - HOUR - SECOND, dropped__queue_full=1)
+        assert evaluate(clickhouse, "dropped") == {}
+
+
+class TestMissing:
+    @pytest.mark.parametrize(("arrived", "missing"), [(5, 0), (3, 2), (0, 5)])
+    def test_delivered_less_arrived(self, clickhouse: ClickHouse, arrived: int, missing: int) -> None:
+        at = NOW - MINUTE
+        sent = report("p1", "view", nanoseconds(at), delivered=5)
+        of_process = [event("dashboard.opened", **{PROCESS_ID_KEY: "p1"}) for _ in range(arrived)]
+        land(clickhouse, [landed(one, at) for one in of_process])
+        land(clickhouse, [Landed(sent, nanoseconds(at)), landed(event("dashboard.opened"), at)])
+        numbers = evaluate(clickhouse, "missing")
+        assert numbers == {("shop",): missing}
+        assert bool(firing("missing", numbers)) is (missing > 0)
+
+    def test_what_may_be_on_its_way_is_waited_for(self) -> None:
+        assert RULES["missing"]["for"] == f"{limits.MISSING_MINUTES}m"
+
+
+class TestLandingDelay:
+    def arrivals(self, clickhouse: ClickHouse, *delays_ms: float) -> None:
+        land(
+            clickhouse,
+            (
+                landed(event("dashboard.opened"), NOW - MINUTE - delay, delay=delay)
+                for delay in (timedelta(milliseconds=ms) for ms in delays_ms)
+            ),
+        )
+
+    @pytest.mark.parametrize(("slowest", "fires"), [(60_000, False), (60_001, True)])
+    def test_slowest_of_twenty(self, clickhouse: ClickHouse, slowest: int, fires: bool) -> None:
+        self.arrivals(clickhouse, *[100] * (limits.MINIMUM_ARRIVALS - 1), slowest)
+        numbers = evaluate(clickhouse, "landing-delay")
+        assert numbers == {("shop",): slowest}
+        assert bool(firing("landing-delay", numbers)) is fires
+
+    def test_too_few_arrivals_say_nothing(self, clickhouse: ClickHouse) -> None:
+        self.arrivals(clickhouse, *[100_000] * (limits.MINIMUM_ARRIVALS - 1))
+        assert evaluate(clickhouse, "landing-delay") == {}
+
+    def test_imported_history_is_not_late(self, clickhouse: ClickHouse) -> None:
+        self.arrivals(clickhouse, *[100] * limits.MINIMUM_ARRIVALS, *[limits.IMPORTED_DELAY_MS] * 50)
+        assert evaluate(clickhouse, "landing-delay") == {("shop",): 100}
+
+
+def test_numbers_are_those_of_a_slow_count(dataset: Dataset, grafana_server: ClickHouse) -> None:
+    first = {record.attributes["log.record.uid"]: record for record in reversed(dataset.deliveries)}
+    second = dataset.now.replace(microsecond=0)  # what the macros know of it
+    recent, base = second - limits.RECENT_DAYS * DAY, second - (limits.RECENT_DAYS + limits.BASE_DAYS) * DAY
+
+    def share(service: str, action: str, after: datetime, until: datetime) -> tuple[float, int]:
+        made = Counter(
+            record.name.rpartition(".")[2]
+            for record in first.values()
+            if record.resource["service.name"] == service and nanoseconds(after) < record.time_ns <= nanoseconds(until)
+        )
+        decided = sum(made[name] for name in ("accepted", "ignored", "overridden"))
+        return (made[action] / decided, decided) if decided else (0, 0)
+
+    drops, overrides = {}, {}
+    for service in SERVICES:
+        rate, decided = share(service, "overridden", recent, second)
+        if decided >= limits.MINIMUM_DECISIONS:
+            overrides[service,] = round(rate, 6)
+            before, of = share(service, "accepted", base, recent)
+            if of >= limits.MINIMUM_BASE_DECISIONS:
+                drops[service,] = pytest.approx(before - share(service, "accepted", recent, second)[0], abs=1e-6)
+    assert evaluate(grafana_server, "override-rate-high", dataset.now) == overrides
+    assert evaluate(grafana_server, "acceptance-share-drop", dataset.now) == drops
+    assert len(drops) == (len(SERVICES) if dataset.name == "sixty days" else 0)
+
+
+@pytest.mark.parametrize("uid", RULES)
+def test_query_knows_no_front_end_and_no_clock_but_the_evaluation_s(uid: str) -> None:
+    rule = RULES[uid]
+    sql = rule["data"][0]["model"]["rawSql"]
+    assert "$$" not in sql
+    assert "$__interval" not in sql
+    assert "now(" not in sql
