@@ -5,6 +5,9 @@
 CREATE USER IF NOT EXISTS intel_owner IDENTIFIED WITH no_password HOST NONE;
 GRANT SELECT, INSERT ON intel.* TO intel_owner;
 GRANT SELECT ON metrics.* TO intel_owner;
+-- For metrics.storage; it sees the parts of its own tables only.
+GRANT SELECT ON system.parts TO intel_owner;
+GRANT SELECT ON system.disks TO intel_owner;
 
 CREATE ROLE IF NOT EXISTS intel_ingest;
 GRANT INSERT, SHOW COLUMNS ON intel.otel_logs TO intel_ingest;

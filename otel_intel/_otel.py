@@ -32,6 +32,7 @@ from .events import (
     ADMIN_ID,
     ENGINE_VERSION,
     EVENT_ID_KEY,
+    PROCESS_ID_KEY,
     RESOURCE_KEYS,
     SCHEMA_VERSION,
     SCHEMA_VERSION_KEY,
@@ -181,8 +182,9 @@ class Exporter:
     (https://github.com/open-telemetry/opentelemetry-python/issues/4994).
     """
 
-    def __init__(self, admin_id_hash_key: str = "") -> None:
+    def __init__(self, admin_id_hash_key: str = "", process_id: str = "") -> None:
         self._hash_key = admin_id_hash_key.encode()
+        self._process_id = process_id
         self._resource = resource()
         self._session = _Session()
         self.last_error = ""
@@ -208,6 +210,8 @@ class Exporter:
             EVENT_ID_KEY: str(uuid_utils.uuid7(nanoseconds=time_ns)),
             SCHEMA_VERSION_KEY: SCHEMA_VERSION,
         }
+        if self._process_id:
+            wire[PROCESS_ID_KEY] = self._process_id
         if engine_version:
             wire[ENGINE_VERSION.key] = engine_version
         wire.update(attributes)

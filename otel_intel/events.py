@@ -129,8 +129,11 @@ SCHEMA_VERSION_KEY: Final = "intel.schema.version"
 EVENT_ID_KEY: Final = "log.record.uid"
 
 PROBE_ID_KEY: Final = "intel.probe.id"
+PROCESS_ID_KEY: Final = "intel.pipeline.process.id"
+"""On every record: what a process says it delivered is compared with what arrived from it."""
+
 REPORT_KEYS: Final = (
-    "intel.pipeline.process.id",
+    PROCESS_ID_KEY,
     "intel.pipeline.process.pid",
     "intel.pipeline.process.started_at",
     "intel.pipeline.kind",

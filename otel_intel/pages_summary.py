@@ -26,15 +26,15 @@ def _sums(view: str, *columns: str) -> str:
 
 def _times() -> str:
     # One pass over the decisions: the totals of each day, and in one more row the windows' quantiles by nearest rank.
-    histograms = [f"sumMapIf(histogram, day >= {{first_{days}:Date}})" for days in WINDOWS]
+    time_ms = "assumeNotNull(decision_time_ms)"
     quantiles = ", ".join(
-        f"arrayReduce('quantilesExactWeighted(0.5, 0.9)', mapKeys({histogram}), mapValues({histogram}))"
-        for histogram in histograms
+        f"quantilesExactWeightedIf(0.5, 0.9)({time_ms}, 1, day >= {{first_{days}:Date}})" for days in WINDOWS
     )
     return (
-        "SELECT day, engine_version, grouping(day) AS is_total, toInt64(sum(samples)) AS samples,"
-        f" sum(sum_ms) AS sum_ms, [{quantiles}] AS quantiles FROM metrics.decision_times_daily"
-        " WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY GROUPING SETS ((day, engine_version), ())"
+        "SELECT toDate(timestamp, 'UTC') AS day, engine_version, grouping(day) AS is_total,"
+        f" toInt64(count()) AS samples, toFloat64(sum(toInt128({time_ms}))) AS sum_ms, [{quantiles}] AS quantiles"
+        " FROM metrics.decisions_between(first_day = {first:Date}, last_day = {last:Date})"
+        " WHERE isNotNull(decision_time_ms) GROUP BY GROUPING SETS ((day, engine_version), ())"
     )
 
 

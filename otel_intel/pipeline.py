@@ -316,7 +316,7 @@ class Pipeline:
     def _connected(self) -> Exporter | None:
         if self._exporter is None:
             try:
-                self._exporter = Exporter(self._hash_key)
+                self._exporter = Exporter(self._hash_key, self._process_id)
             except Exception as error:  # noqa: BLE001 (a bad variable must not end the thread; it is said once)
                 self._log_once("failed", "Events cannot be delivered: %s", error)
         return self._exporter
@@ -352,7 +352,6 @@ class Pipeline:
             for kind in sorted({*self._delivered, *queued, *(kind for kind, _ in self._dropped)}):
                 dropped = {reason: self._dropped[kind, reason] for reason in REASONS}
                 attributes: dict[str, AttributeValue] = {
-                    f"{prefix}process.id": self._process_id,
                     f"{prefix}process.pid": self._pid,
                     f"{prefix}process.started_at": self._started_at_ns,
                     f"{prefix}kind": kind,

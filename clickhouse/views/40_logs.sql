@@ -40,6 +40,13 @@ SELECT ingested_at, timestamp, event_id, event_name, reason, attributes, trace_i
 FROM intel.rejected_events FINAL
 COMMENT 'What did not fit the catalogue and why, one row per arrival';
 
+CREATE OR REPLACE VIEW metrics.quarantined_events
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT IngestedAt AS ingested_at, Timestamp AS timestamp, EventName AS event_name, ServiceName AS service_name
+FROM intel.quarantine_logs
+COMMENT 'Log records of other producers, kept aside for 30 days, one row per arrival';
+
 CREATE OR REPLACE VIEW metrics.spans
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS

@@ -1,7 +1,7 @@
 -- One row per decision with its time: the given one, else the milliseconds since the first view of that signal by that
 -- admin after that admin's previous decision on it, at most 7 x 24 hours back. Reads the facts; writes nothing.
 
-CREATE OR REPLACE VIEW intel.decisions_between
+CREATE OR REPLACE VIEW metrics.decisions_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 WITH 7 * 24 * 3600 * 1000 AS horizon_ms
@@ -14,7 +14,7 @@ SELECT
     decision.6 AS action,
     decision.7 AS recommendation_type,
     decision.8 AS confidence,
-    coalesce(decision.9, if(first.6 = 'VIEWED', decision.1 - first.1, NULL)) AS decision_time_ms,
+    coalesce(decision.9, if(first_view_ms <= decision.1, decision.1 - first_view_ms, NULL)) AS decision_time_ms,
     decision.10 AS engine_version,
     decision.11 AS trace_id,
     decision.12 AS span_id,
@@ -25,35 +25,38 @@ FROM
     SELECT
         risk_signal_id,
         admin_id,
-        run[-1] AS decision,
-        -- Finds at least the decision itself: then there was no view to pair it with.
-        arrayFirst(e -> e.1 >= decision.1 - horizon_ms, run) AS first
+        decision,
+        arrayFirstOrNull(view_ms -> view_ms >= greatest(since_ms, decision.1 - horizon_ms), views) AS first_view_ms
     FROM
     (
         SELECT
             risk_signal_id,
             admin_id,
-            -- The tuples sort by their first three elements, of which the id is unique. A run is what one admin did on one signal up to and including a decision.
-            arrayJoin(arrayReverseSplit(e -> e.6 != 'VIEWED', arraySort(groupArray((
+            -- Of views the time is all that counts: one in the millisecond of a decision belongs to that decision, whatever its id.
+            arraySort(groupArrayIf(toUnixTimestamp64Milli(timestamp), action = 'VIEWED')) AS views,
+            -- The tuples sort by their first three elements, of which the id is unique.
+            arraySort(groupArrayIf((
                 toUnixTimestamp64Milli(timestamp),
-                indexOf(['VIEWED', 'ACCEPTED', 'IGNORED', 'OVERRIDDEN'], action),
+                indexOf(['ACCEPTED', 'IGNORED', 'OVERRIDDEN'], action),
                 event_id, timestamp, ingested_at, action, recommendation_type, confidence, decision_time_ms,
                 engine_version, trace_id, span_id, trace_flags, service_name
-            ))))) AS run
+            ), action != 'VIEWED')) AS decisions,
+            -- A decision's views begin after the millisecond of the decision before it.
+            arrayPopBack(arrayPushFront(arrayMap(d -> d.1 + 1, decisions), toInt64(0))) AS begins
         FROM intel.recommendation_events FINAL
         WHERE timestamp >= toDateTime64({first_day:Date}, 9, 'UTC') - INTERVAL 7 DAY
             AND timestamp < toDateTime64({last_day:Date} + 1, 9, 'UTC')
         GROUP BY risk_signal_id, admin_id
         HAVING maxIf(timestamp, action != 'VIEWED') >= toDateTime64({first_day:Date}, 9, 'UTC')
     )
-    WHERE run[-1].6 != 'VIEWED'
+    ARRAY JOIN decisions AS decision, begins AS since_ms
+    WHERE decision.4 >= toDateTime64({first_day:Date}, 9, 'UTC')
 )
-WHERE decision.4 >= toDateTime64({first_day:Date}, 9, 'UTC')
-COMMENT 'Decisions of the days first_day..last_day; the pairing looks back as far as it has to';
+COMMENT 'Decisions of the days first_day..last_day, both included; the pairing looks back as far as it has to';
 
 CREATE OR REPLACE VIEW metrics.decisions
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT *
-FROM intel.decisions_between(first_day = '1970-01-01', last_day = '2149-06-05')
+FROM metrics.decisions_between(first_day = '1970-01-01', last_day = '2149-06-05')
 COMMENT 'One row per decision with its decision_time_ms, given or paired; NULL when neither';

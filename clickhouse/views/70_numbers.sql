@@ -58,7 +58,7 @@ SELECT
     -- By nearest rank: the ceil(q * n)-th smallest.
     if(samples = 0, NULL, quantileExactWeighted(0.5)(decision_time_ms, 1)) AS p50_ms,
     if(samples = 0, NULL, quantileExactWeighted(0.9)(decision_time_ms, 1)) AS p90_ms
-FROM intel.decisions_between(first_day = {first_day:Date}, last_day = {last_day:Date})
+FROM metrics.decisions_between(first_day = {first_day:Date}, last_day = {last_day:Date})
 WHERE ({engine_version:String} = '' OR engine_version = {engine_version:String})
     AND ({recommendation_type:String} = '' OR recommendation_type = {recommendation_type:String})
 COMMENT 'Time to decide in milliseconds: average, p50 and p90 over the decisions that have one';

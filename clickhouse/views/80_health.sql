@@ -29,30 +29,82 @@ FROM copies
 GROUP BY day
 COMMENT 'Per day of arrival: rows, distinct events, repeated deliveries, copies with other content, delay of first copies';
 
+CREATE OR REPLACE VIEW metrics.arrivals
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT *, dateDiff('microsecond', timestamp, ingested_at) / 1000 AS delay_ms
+FROM
+(
+    SELECT event_id, 'recommendation' AS kind, timestamp, ingested_at, service_name FROM intel.recommendation_events FINAL
+    UNION ALL
+    SELECT event_id, 'outcome' AS kind, timestamp, ingested_at, service_name FROM intel.signal_outcomes FINAL
+    UNION ALL
+    SELECT event_id, 'view' AS kind, timestamp, ingested_at, service_name FROM intel.admin_views FINAL
+)
+COMMENT 'Every fact once: when it happened, when its first copy arrived, and the delay between';
+
 CREATE OR REPLACE VIEW metrics.pipeline_health
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
-WITH argMax(attributes, (timestamp, event_id)) AS last
+WITH
+    argMax(attributes, (timestamp, event_id)) AS last,
+    -- Of older processes the landing may have been cleared by its TTL: nothing can be said of what arrived.
+    (SELECT min(IngestedAt) - INTERVAL 1 DAY FROM intel.otel_logs) AS complete_since
 SELECT
-    attributes['intel.pipeline.process.id'] AS process_id,
-    attributes['intel.pipeline.kind'] AS kind,
-    any(service_name) AS service_name,
-    toUInt64OrZero(last['intel.pipeline.process.pid']) AS process_pid,
-    fromUnixTimestamp64Nano(toInt64OrZero(last['intel.pipeline.process.started_at']), 'UTC') AS started_at,
-    max(timestamp) AS reported_at,
-    toUInt64OrZero(last['intel.pipeline.emitted']) AS emitted,
-    toUInt64OrZero(last['intel.pipeline.delivered']) AS delivered,
-    toUInt64OrZero(last['intel.pipeline.queued']) AS queued,
-    toUInt64OrZero(last['intel.pipeline.dropped.invalid']) AS dropped_invalid,
-    toUInt64OrZero(last['intel.pipeline.dropped.no_admin']) AS dropped_no_admin,
-    toUInt64OrZero(last['intel.pipeline.dropped.queue_full']) AS dropped_queue_full,
-    toUInt64OrZero(last['intel.pipeline.dropped.rejected']) AS dropped_rejected,
-    toUInt64OrZero(last['intel.pipeline.dropped.after_shutdown']) AS dropped_after_shutdown,
-    toUInt64OrZero(last['intel.pipeline.dropped.exit_deadline']) AS dropped_exit_deadline
-FROM intel.pipeline_reports FINAL
-WHERE event_name = 'intel.pipeline.reported'
-GROUP BY process_id, kind
-COMMENT 'The latest report of each sending process, by kind of event: counts since the process started';
+    process_id,
+    kind,
+    service_name,
+    process_pid,
+    started_at,
+    reported_at,
+    emitted,
+    delivered,
+    queued,
+    dropped_invalid,
+    dropped_no_admin,
+    dropped_queue_full,
+    dropped_rejected,
+    dropped_after_shutdown,
+    dropped_exit_deadline,
+    if(started_at >= complete_since, landed, NULL) AS arrived,
+    if(isNull(arrived), NULL, toUInt64(greatest(toInt64(delivered) - toInt64(assumeNotNull(arrived)), 0))) AS missing
+FROM
+(
+    SELECT
+        attributes['intel.pipeline.process.id'] AS process_id,
+        attributes['intel.pipeline.kind'] AS kind,
+        any(service_name) AS service_name,
+        toUInt64OrZero(last['intel.pipeline.process.pid']) AS process_pid,
+        fromUnixTimestamp64Nano(toInt64OrZero(last['intel.pipeline.process.started_at']), 'UTC') AS started_at,
+        max(timestamp) AS reported_at,
+        toUInt64OrZero(last['intel.pipeline.emitted']) AS emitted,
+        toUInt64OrZero(last['intel.pipeline.delivered']) AS delivered,
+        toUInt64OrZero(last['intel.pipeline.queued']) AS queued,
+        toUInt64OrZero(last['intel.pipeline.dropped.invalid']) AS dropped_invalid,
+        toUInt64OrZero(last['intel.pipeline.dropped.no_admin']) AS dropped_no_admin,
+        toUInt64OrZero(last['intel.pipeline.dropped.queue_full']) AS dropped_queue_full,
+        toUInt64OrZero(last['intel.pipeline.dropped.rejected']) AS dropped_rejected,
+        toUInt64OrZero(last['intel.pipeline.dropped.after_shutdown']) AS dropped_after_shutdown,
+        toUInt64OrZero(last['intel.pipeline.dropped.exit_deadline']) AS dropped_exit_deadline
+    FROM intel.pipeline_reports FINAL
+    WHERE event_name = 'intel.pipeline.reported'
+    GROUP BY process_id, kind
+) AS reported
+LEFT JOIN
+(
+    SELECT
+        toString(ProcessId) AS process_id,
+        multiIf(
+            startsWith(EventName, 'intel.recommendation.'), 'recommendation',
+            EventName = 'intel.signal.outcome_recorded', 'outcome',
+            'view') AS kind,
+        -- Hashed: exact sets of 10M ids as they are take a gigabyte.
+        uniqExact(cityHash64(EventId)) AS landed
+    FROM intel.otel_logs
+    WHERE ProcessId != '' AND NOT startsWith(EventName, 'intel.pipeline.')
+    GROUP BY process_id, kind
+) AS landing USING (process_id, kind)
+COMMENT 'The latest report of each sending process, by kind of event: counts since the process started, and how many arrived';
 
 CREATE OR REPLACE VIEW metrics.pipeline_probes
 DEFINER = intel_owner SQL SECURITY DEFINER
@@ -61,3 +113,21 @@ SELECT event_id, timestamp, ingested_at, attributes['intel.probe.id'] AS probe_i
 FROM intel.pipeline_reports FINAL
 WHERE event_name = 'intel.pipeline.probed'
 COMMENT 'Probe events of otel-intel doctor that have arrived';
+
+CREATE OR REPLACE VIEW metrics.storage
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    hostName() AS node,
+    table,
+    disk_name AS disk,
+    count() AS parts,
+    sum(rows) AS rows,
+    sum(bytes_on_disk) AS bytes,
+    any(free_space) AS disk_free_bytes,
+    any(total_space) AS disk_total_bytes
+FROM system.parts
+INNER JOIN (SELECT name AS disk_name, free_space, total_space FROM system.disks) AS disks USING (disk_name)
+WHERE active AND database = 'intel'
+GROUP BY table, disk
+COMMENT 'What the tables take on the disks of the node that is asked';

@@ -34,7 +34,7 @@ DESTRUCTIVE = [
 ELSEWHERE = [
     "SELECT * FROM intel.otel_logs",
     "SELECT * FROM intel.recommendation_events",
-    "SELECT * FROM intel.decisions_between(first_day = '2026-01-01', last_day = '2026-01-02')",
+    "SELECT * FROM system.parts",
     "SELECT * FROM file('/etc/hostname', 'LineAsString')",
     "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
     "SELECT * FROM remote('127.0.0.1', 'intel', 'otel_logs')",

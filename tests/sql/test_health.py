@@ -6,7 +6,9 @@ import time
 from dataclasses import replace
 from datetime import datetime
 
-from otel_intel.events import REPORT_KEYS
+import pytest
+
+from otel_intel.events import CATALOGUE, REPORT_KEYS
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 
@@ -72,6 +74,66 @@ def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
     assert {name: rows[0][name.replace("__", "_")] for name in counts} == counts
     assert (rows[0]["process_pid"], rows[0]["service_name"]) == (7, "shop")
     assert rows[0]["started_at"] == datetime(2023, 11, 14, 22, 13, 20)
+
+
+def test_what_was_delivered_and_did_not_arrive_is_missing(clickhouse: ClickHouse) -> None:
+    now = time.time_ns()
+    came = [event("dashboard.opened", **{"intel.pipeline.process.id": "p1"}) for _ in range(3)]
+    send(clickhouse, *came, event("signal.outcome_recorded", **{"intel.pipeline.process.id": "p1"}))
+    send(clickhouse, came[0])  # once more: a copy is no arrival
+    send(clickhouse, event("dashboard.opened", **{"intel.pipeline.process.id": "p2"}))
+    started = {"process__started_at": now - SECOND}
+    for process, kind, delivered in (
+        ("p1", "view", 5),
+        ("p1", "outcome", 1),
+        ("p1", "recommendation", 2),
+        ("p2", "view", 0),
+    ):
+        send(clickhouse, event("pipeline.reported", now, **_report(process, kind, delivered=delivered, **started)))
+    rows = clickhouse.rows("SELECT process_id, kind, arrived, missing FROM metrics.pipeline_health ORDER BY 1, 2")
+    assert [tuple(row.values()) for row in rows] == [
+        ("p1", "outcome", 1, 0),
+        ("p1", "recommendation", 0, 2),
+        ("p1", "view", 3, 2),
+        ("p2", "view", 1, 0),  # it arrived after the report had been written
+    ]
+
+
+def test_nothing_is_missing_of_a_process_that_is_older_than_the_landing(clickhouse: ClickHouse) -> None:
+    report = _report("p1", "view", delivered=5, process__started_at=time.time_ns() - 2 * 86_400 * SECOND)
+    send(clickhouse, event("pipeline.reported", **report))
+    assert clickhouse.rows("SELECT arrived, missing FROM metrics.pipeline_health") == [
+        {"arrived": None, "missing": None}
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name, declared in CATALOGUE.items() if declared.kind != "internal"])
+def test_kinds_are_the_catalogues(clickhouse: ClickHouse, name: str) -> None:
+    kind = CATALOGUE[name].kind
+    sent = event(name.removeprefix("intel."), **{"intel.pipeline.process.id": "p1"})
+    report = _report("p1", kind, delivered=1, process__started_at=time.time_ns())
+    send(clickhouse, sent, event("pipeline.reported", **report))
+    assert clickhouse.rows("SELECT kind, missing FROM metrics.pipeline_health") == [{"kind": kind, "missing": 0}]
+
+
+def test_arrivals_are_facts_with_their_delay(clickhouse: ClickHouse) -> None:
+    late = event("dashboard.opened", time.time_ns() - 5 * SECOND)
+    send(clickhouse, late, late, event("signal.outcome_recorded"), event("recommendation.viewed"), event("unknown"))
+    rows = clickhouse.rows("SELECT kind, delay_ms FROM metrics.arrivals ORDER BY kind")
+    assert [row["kind"] for row in rows] == ["outcome", "recommendation", "view"]
+    assert 5_000 <= rows[2]["delay_ms"] < 60_000
+
+
+def test_records_of_others_are_seen_by_name(clickhouse: ClickHouse) -> None:
+    send(clickhouse, replace(event("dashboard.opened"), name="other.event"))
+    assert clickhouse.value("SELECT event_name FROM metrics.quarantined_events") == "other.event"
+
+
+def test_storage_tells_what_each_table_takes(clickhouse: ClickHouse) -> None:
+    send(clickhouse, event("dashboard.opened"))
+    [row] = clickhouse.rows("SELECT * FROM metrics.storage WHERE table = 'admin_views'")
+    assert (row["parts"], row["rows"]) == (1, 1)
+    assert 0 < row["bytes"] < row["disk_free_bytes"] <= row["disk_total_bytes"]
 
 
 def test_every_count_of_a_report_has_its_column(clickhouse: ClickHouse) -> None:

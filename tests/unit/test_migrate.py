@@ -51,7 +51,9 @@ def test_statements_can_run_again(path: Path) -> None:
     steps = [step for step in read_steps(path.parent) if step.file == path.name]
     assert steps
     for step in steps:
-        assert re.match(r"CREATE OR REPLACE |(CREATE|ALTER) .*\bIF NOT EXISTS\b", step.title), step.title
+        assert re.match(r"CREATE OR REPLACE |(CREATE|ALTER) .*\bIF NOT EXISTS\b|DROP .*\bIF EXISTS\b", step.title), (
+            step.title
+        )
 
 
 def test_every_view_runs_as_the_owner_without_a_log_in() -> None:

@@ -42,6 +42,7 @@ def test_an_event_arrives_typed(production: Telemetry, sink: Sink) -> None:
     assert accepted.event_name == "intel.recommendation.accepted"
     attributes = attributes_of(accepted)
     assert attributes.pop("log.record.uid")
+    assert attributes.pop("intel.pipeline.process.id")
     assert attributes == {
         "intel.schema.version": "1",
         "intel.engine.version": "test-1",
