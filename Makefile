@@ -71,6 +71,10 @@ collector: ## Build the OpenTelemetry Collector and print the binary's path
 collector-config: $(VENV)/demo.stamp ## Write the catalogue's lists into collector/config.yaml
 	@$(VENV)/bin/python collector/generate.py
 
+.PHONY: grafana
+grafana: $(VENV)/test.stamp ## Write the dashboards and alerts of grafana/
+	@$(VENV)/bin/python -m grafana.build
+
 .PHONY: bench-shards
 bench-shards: $(VENV)/test.stamp ## Measure what a metric costs on one server and on two shards
 	@$(VENV)/bin/python -m benchmarks.shards

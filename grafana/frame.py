@@ -1,0 +1,149 @@
+"""The frame of a dashboard: variables, links, marks of new engine versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.cog import builder
+from grafana_foundation_sdk.models import dashboard as models
+
+from grafana import names
+from grafana.panels import SOURCE, Panel, QueryBuilder
+from grafana.queries import common as queries
+
+Variable = builder.Builder[models.VariableModel]
+SITE = "http://127.0.0.1:8000"
+
+
+def window(days: int) -> Variable:
+    """Return the choice of the headline numbers' window."""
+    choices = [models.VariableOption(selected=n == days, text=f"{n} days", value=str(n)) for n in (7, 30, 90)]
+    return (
+        builders.CustomVariable("window")
+        .label("Headline window")
+        .description("Days of the headline numbers: today (UTC) and the days before it. Graphs follow the time picker.")
+        .values(",".join(f"{choice.text} : {choice.value}" for choice in choices))
+        .options(choices)
+        .current(next(choice for choice in choices if choice.selected))
+        .multi(False)
+        .include_all(False)
+        .allow_custom_value(False)
+    )
+
+
+def choice(name: str, label: str, sql: str) -> Variable:
+    """Return a choice of one value out of a query; the value '' is called All."""
+    return _query(name, label, sql).current(models.VariableOption(selected=True, text="All", value=""))
+
+
+def _query(name: str, label: str, sql: str) -> builders.QueryVariable:
+    return (
+        builders.QueryVariable(name)
+        .label(label)
+        .datasource(SOURCE)
+        .query({"refId": name, "queryType": "sql", "rawSql": sql.strip()})
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(models.VariableSort.DISABLED)
+        .multi(False)
+        .include_all(False)
+        .allow_custom_value(False)
+    )
+
+
+def engine_version() -> Variable:
+    """Return the choice of one engine version or all."""
+    return choice("engine_version", "Engine version", queries.ENGINE_VERSIONS)
+
+
+def recommendation_type() -> Variable:
+    """Return the choice of one recommendation type or all."""
+    return choice("recommendation_type", "Recommendation type", queries.RECOMMENDATION_TYPES)
+
+
+def confidence() -> Variable:
+    """Return the choice of one confidence or all."""
+    return choice("confidence", "Confidence", queries.CONFIDENCES)
+
+
+def service() -> Variable:
+    """Return the choice of one sending application or all."""
+    return choice("service", "Service", queries.SERVICES)
+
+
+def version(name: str, label: str, sql: str) -> Variable:
+    """Return the choice of an engine version to compare; the first one that the query names is taken."""
+    return _query(name, label, sql)
+
+
+def _dashboard_links(staff_page: str, path: str) -> list[builders.DashboardLink]:
+    return [
+        builders.DashboardLink("Dashboards")
+        .type(models.DashboardLinkType.DASHBOARDS)
+        .tags([names.TAG])
+        .as_dropdown(True)
+        .keep_time(True)
+        .include_vars(True),
+        builders.DashboardLink(staff_page)
+        .type(models.DashboardLinkType.LINK)
+        .url(f"${{site_url}}{path}")
+        .icon("external link")
+        .tooltip("The same data on the staff pages of the site")
+        .target_blank(True),
+    ]
+
+
+def _marks(sql: str) -> builders.AnnotationQuery:
+    return (
+        builders.AnnotationQuery()
+        .name("New engine versions")
+        .datasource(SOURCE)
+        .enable(True)
+        .hide(False)
+        .icon_color("purple")
+        .target(QueryBuilder(sql, "table", "Anno"))
+    )
+
+
+def dashboard(
+    uid: str,
+    title: str,
+    question: str,
+    panels: Sequence[Panel],
+    *,
+    variables: Sequence[Variable],
+    staff_page: tuple[str, str],
+    days: int,
+    marks: bool = False,
+) -> models.Dashboard:
+    """Return a dashboard of panels from left to right, a new line where they fill one.
+
+    ``staff_page`` is title and path of the page of the site that shows the same; ``days`` the graphs' range at first;
+    ``marks`` adds a mark at the first event of each engine version.
+    """
+    site = builders.ConstantVariable("site_url").label("Staff pages").value(SITE)
+    frame = (
+        builders.Dashboard(title)
+        .uid(uid)
+        .description(" ".join(question.split()))
+        .tags([names.TAG])
+        .readonly()
+        .timezone("utc")
+        .week_start("monday")
+        .time(f"now-{days}d", "now")
+        .refresh("")
+        .tooltip(models.DashboardCursorSync.CROSSHAIR)
+        .links([*_dashboard_links(*staff_page)])
+        .variables([*variables, site])
+    )
+    if marks:
+        frame = frame.annotation(_marks(queries.NEW_VERSIONS))
+    for panel in panels:
+        frame = frame.with_panel(panel)
+    made = frame.build()
+    # The SDK knows one place only, a menu; without one they stand in the row of controls.
+    for link in made.links or []:
+        link.placement = None  # type: ignore[assignment]
+    for mark in made.annotations.list_val or []:
+        mark.placement = None  # type: ignore[assignment]
+    return made

@@ -1,0 +1,118 @@
+"""Colours, units, thresholds and links: what looks the same on all dashboards."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import common as common_builders
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.models import common
+from grafana_foundation_sdk.models import dashboard as models
+
+# What columns are called, and the hues of the staff pages (`--tone-…` in otel_intel/static/otel_intel/pages.css).
+TONES = {
+    "viewed": ("Viewed", "#b3c7e3"),
+    "accepted": ("Accepted", "#1b7f5c"),
+    "ignored": ("Ignored", "#8a97a6"),
+    "overridden": ("Overridden", "#d9822b"),
+    "resolved": ("Resolved", "#1b7f5c"),
+    "escalated": ("Escalated", "#d9822b"),
+    "no_action": ("No action", "#9aa6b3"),
+    "false_positive": ("False positive", "#c2455b"),
+    "dashboard_opened": ("Dashboard opened", "#9bb6dd"),
+    "signal_detail_opened": ("Signal detail opened", "#3c6fc0"),
+    "explanation_expanded": ("Explanation expanded", "#7a5bb5"),
+    "note_created": ("Note created", "#d9822b"),
+}
+TIME_TONE = "#4a5fc1"
+GOOD, BAD, WARNING, NEUTRAL = "#1b7f5c", "#c2455b", "#d9822b", "#4a5fc1"
+
+RATE, MILLISECONDS, COUNT, BYTES, SECONDS = "percentunit", "ms", "short", "bytes", "s"
+
+Properties = dict[str, object]
+
+
+def options(properties: Properties) -> list[models.DynamicConfigValue]:
+    """Return field options as the SDK wants them in an override."""
+    return [models.DynamicConfigValue(id_val=name, value=value) for name, value in properties.items()]
+
+
+def fixed(colour: str) -> Properties:
+    """Return the field option of one colour."""
+    return {"color": {"mode": "fixed", "fixedColor": colour}}
+
+
+def tone(column: str) -> Properties:
+    """Return name and colour of a column that is an action, an outcome or a kind of view."""
+    name, colour = TONES[column]
+    return {"displayName": name, **fixed(colour)}
+
+
+def badges() -> list[models.ValueMapping]:
+    """Return the mapping of ACCEPTED, RESOLVED, … in a cell to their colours."""
+    results = {
+        column.upper(): models.ValueMappingResult(text=name, color=colour, index=index)
+        for index, (column, (name, colour)) in enumerate(TONES.items())
+    }
+    return [models.ValueMap(options=results)]
+
+
+def steps(base: str, *limits: tuple[float, str]) -> builders.ThresholdsConfig:
+    """Return thresholds: the colour below all limits, then each limit with the colour from it on."""
+    listed = [models.Threshold(value=None, color=base), *(models.Threshold(value=at, color=c) for at, c in limits)]
+    return builders.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(listed)
+
+
+def step_options(base: str, *limits: tuple[float, str]) -> Properties:
+    """Return the same thresholds as an override, which also colours by them."""
+    return {"thresholds": steps(base, *limits).build(), "color": {"mode": "thresholds"}}
+
+
+# Columns of decision times.
+TIMES = {
+    "average": {"displayName": "Average", **fixed("#8a97a6")},
+    "p50": {"displayName": "p50", **fixed(TIME_TONE)},
+    "p90": {"displayName": "p90", **fixed("#d9822b")},
+}
+
+
+def legend(*calculations: str) -> common_builders.VizLegendOptions:
+    """Return a table of the series under the graph."""
+    return (
+        common_builders.VizLegendOptions()
+        .show_legend(True)
+        .display_mode(common.LegendDisplayMode.TABLE)
+        .placement(common.LegendPlacement.BOTTOM)
+        .calcs(list(calculations))
+    )
+
+
+def no_legend() -> common_builders.VizLegendOptions:
+    """Return the legend of a graph whose only series is its title."""
+    return (
+        common_builders.VizLegendOptions()
+        .show_legend(False)
+        .display_mode(common.LegendDisplayMode.HIDDEN)
+        .placement(common.LegendPlacement.BOTTOM)
+        .calcs([])
+    )
+
+
+def tooltip() -> common_builders.VizTooltipOptions:
+    """Return a tooltip that names all series."""
+    return common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
+
+
+def cell_link(title: str, url: str, *, new_tab: bool = False) -> Properties:
+    """Return the field option of a link on each cell of a column."""
+    return {"links": [{"title": title, "url": url, "targetBlank": new_tab}]}
+
+
+def version_link(uid: str) -> Properties:
+    """Return the link from a version's cell to the dashboard that compares it with another one."""
+    return cell_link(
+        "Compare this version", f"/d/{uid}?var-version_b=${{__value.raw:percentencode}}&${{__url_time_range}}"
+    )
+
+
+def trace_link() -> Properties:
+    """Return the link from a trace id to the staff page that shows the request."""
+    return cell_link("Open the request", "${site_url}/telemetry/traces/${__value.raw}/", new_tab=True)

@@ -1,0 +1,194 @@
+"""The dashboard that opens first."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana import frame, limits, look, names
+from grafana.panels import About, bars, compared, lines, number, stacked
+from grafana.queries import overview as queries
+
+WINDOW = """Today (UTC) and the days of the headline window before it; the change is against as many days before these.
+Obeys engine version and recommendation type."""
+
+
+def build() -> Dashboard:
+    """Return the dashboard."""
+    low = look.steps(look.BAD, (limits.ACCEPTANCE_SHARE_LOW, look.GOOD))
+    high = look.steps(look.GOOD, (limits.OVERRIDE_RATE_HIGH, look.BAD))
+    false_positives = look.steps(look.GOOD, (limits.FALSE_POSITIVE_RATE_HIGH, look.BAD))
+    acceptance = {**look.fixed(look.TONES["accepted"][1]), "displayName": "Acceptance share"}
+    override = {**look.fixed(look.TONES["overridden"][1]), "displayName": "Override rate"}
+    return frame.dashboard(
+        names.OVERVIEW,
+        "Decision intelligence: overview",
+        """How is the decision-assist engine doing, and is it getting better? Headline numbers are of the headline
+        window and compare with the one before; graphs follow the time picker, in whole UTC days.""",
+        [
+            compared(
+                About(
+                    1,
+                    "Acceptance share",
+                    f"""Accepted decisions / all decisions (accepted, ignored, overridden). More is better. {WINDOW}
+                    Red below {limits.ACCEPTANCE_SHARE_LOW:.0%}. Source: metrics.acceptance_rate_between.""",
+                    width=4,
+                    height=5,
+                    unit=look.RATE,
+                    empty="No decisions",
+                ),
+                queries.ACCEPTANCE_SHARE_NOW,
+                more_is="better",
+                thresholds=low,
+            ),
+            compared(
+                About(
+                    2,
+                    "Acceptance rate",
+                    f"""Accepted decisions / views of recommendations. More is better; above 100 % views were not
+                    tracked. {WINDOW} Source: metrics.acceptance_rate_between.""",
+                    width=4,
+                    height=5,
+                    unit=look.RATE,
+                    empty="No views",
+                ),
+                queries.ACCEPTANCE_RATE_NOW,
+                more_is="better",
+            ),
+            compared(
+                About(
+                    3,
+                    "Override rate",
+                    f"""Overridden decisions / all decisions. Less is better. {WINDOW}
+                    Red from {limits.OVERRIDE_RATE_HIGH:.0%} on, where the alert fires, too.
+                    Source: metrics.override_rate_between.""",
+                    width=4,
+                    height=5,
+                    unit=look.RATE,
+                    empty="No decisions",
+                ),
+                queries.OVERRIDE_RATE_NOW,
+                more_is="worse",
+                thresholds=high,
+            ),
+            compared(
+                About(
+                    4,
+                    "Average decision time",
+                    f"""Average milliseconds from the first view of a recommendation to the decision, over the decisions
+                    that have a time. Shorter is easier, not always better. {WINDOW}
+                    Source: metrics.decision_time_between.""",
+                    width=4,
+                    height=5,
+                    unit=look.MILLISECONDS,
+                    empty="No timed decisions",
+                ),
+                queries.DECISION_TIME_NOW,
+                more_is="neutral",
+            ),
+            compared(
+                About(
+                    5,
+                    "False positive rate",
+                    f"""Outcomes FALSE_POSITIVE / first outcomes of signals. Less is better. Outcomes have no
+                    recommendation type: that choice does not change this number. {WINDOW}
+                    Red from {limits.FALSE_POSITIVE_RATE_HIGH:.0%} on. Source: metrics.false_positive_rate_between.""",
+                    width=4,
+                    height=5,
+                    unit=look.RATE,
+                    empty="No outcomes",
+                ),
+                queries.FALSE_POSITIVE_RATE_NOW,
+                more_is="worse",
+                thresholds=false_positives,
+            ),
+            number(
+                About(
+                    11,
+                    "Age of the last event",
+                    f"""Time since the last event of any kind arrived in ClickHouse, whatever is chosen above. Orange
+                    after {limits.SILENCE_HOURS} hours, which at night and at weekends is no fault; the alert counts
+                    working time. Source: metrics.arrivals.""",
+                    width=4,
+                    height=5,
+                    unit=look.SECONDS,
+                    empty="Nothing in 30 days",
+                ),
+                queries.FRESHNESS,
+                look.steps(look.GOOD, (limits.SILENCE_HOURS * 3600, look.WARNING)),
+            ),
+            lines(
+                About(
+                    7,
+                    "Acceptance share and override rate",
+                    """Accepted and overridden decisions / all decisions, per UTC day; what is missing to 100 % was
+                    ignored. Days without decisions have no point. Dashed: the override rate that is too high.
+                    Obeys engine version and recommendation type. Source: metrics.recommendations_daily.""",
+                    width=12,
+                    unit=look.RATE,
+                    empty="No decisions",
+                ),
+                queries.SHARES,
+                {"acceptance_share": acceptance, "override_rate": override},
+                limit=look.steps("transparent", (limits.OVERRIDE_RATE_HIGH, look.BAD)),
+            ),
+            lines(
+                About(
+                    8,
+                    "Decision time",
+                    """From the first view of a recommendation to the decision: average, p50 and p90 by nearest rank of
+                    each UTC day's decisions that have a time. Obeys engine version and recommendation type.
+                    Source: metrics.decisions_between.""",
+                    width=12,
+                    unit=look.MILLISECONDS,
+                    empty="No timed decisions",
+                ),
+                queries.DECISION_TIMES,
+                look.TIMES,
+            ),
+            stacked(
+                About(
+                    9,
+                    "Recommendation events",
+                    """Views and decisions per UTC day. Obeys engine version and recommendation type.
+                    Source: metrics.recommendations_daily.""",
+                    width=12,
+                    empty="No events",
+                ),
+                queries.VOLUME,
+                {action: look.tone(action) for action in ("viewed", "accepted", "ignored", "overridden")},
+            ),
+            bars(
+                About(
+                    10,
+                    "Signals from view to outcome",
+                    """Signals whose recommendation was viewed in the time range; of these, decided in it; of these
+                    again, with an outcome in it. The latest signals are still on their way. Obeys engine version and
+                    recommendation type. Source: metrics.recommendation_events, metrics.signal_outcomes.""",
+                    width=6,
+                ),
+                queries.FUNNEL,
+                {
+                    "viewed": look.tone("viewed"),
+                    "decided": {"displayName": "Decided", **look.fixed(look.TIME_TONE)},
+                    "outcome": {"displayName": "With outcome", **look.fixed(look.TONES["resolved"][1])},
+                },
+            ),
+            bars(
+                About(
+                    6,
+                    "Outcome distribution",
+                    """Share of each status in the first outcomes of signals, over the headline window. Obeys the engine
+                    version; outcomes have no recommendation type. Source: metrics.outcome_distribution_between.""",
+                    width=6,
+                    unit=look.RATE,
+                    empty="No outcomes",
+                ),
+                queries.OUTCOME_DISTRIBUTION,
+                {status: look.tone(status) for status in ("resolved", "escalated", "no_action", "false_positive")},
+            ),
+        ],
+        variables=[frame.window(7), frame.engine_version(), frame.recommendation_type()],
+        staff_page=("Staff page", "/telemetry/"),
+        days=30,
+        marks=True,
+    )

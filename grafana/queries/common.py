@@ -1,0 +1,81 @@
+"""What queries share: the days that the time picker touches, the filters, the lists of the variables."""
+
+from __future__ import annotations
+
+# Graphs are of whole UTC days, as the metrics are.
+FIRST_DAY = "toDate($__fromTime, 'UTC')"
+LAST_DAY = "toDate($__toTime, 'UTC')"
+DAYS = f"day BETWEEN {FIRST_DAY} AND {LAST_DAY}"
+DAY_AS_TIME = "toDateTime(day, 'UTC') AS time"
+# The same for events; a comparison of the column itself, so that the index is used.
+EVENTS = f"timestamp >= toDateTime64({FIRST_DAY}, 9, 'UTC') AND timestamp < toDateTime64({LAST_DAY} + 1, 9, 'UTC')"
+
+
+def selected(variable: str, column: str) -> str:
+    """Return the condition that a variable selects all or the column's value."""
+    return f"(${{{variable}:singlequote}} = '' OR {column} = ${{{variable}:singlequote}})"
+
+
+VERSION = selected("engine_version", "engine_version")
+TYPE = selected("recommendation_type", "recommendation_type")
+CONFIDENCE = selected("confidence", "confidence")
+SERVICE = selected("service", "service_name")
+
+# The headline numbers: today (UTC) and the days before it, and as many days before these.
+WINDOW = "first_day = toDate(now(), 'UTC') - (${window} - 1), last_day = toDate(now(), 'UTC')"
+PREVIOUS_WINDOW = "first_day = toDate(now(), 'UTC') - (2 * ${window} - 1), last_day = toDate(now(), 'UTC') - ${window}"
+VERSION_ARGUMENT = "engine_version = ${engine_version:singlequote}"
+TYPE_ARGUMENT = "recommendation_type = ${recommendation_type:singlequote}"
+
+
+def values(column: str, source: str, bound: str) -> str:
+    """Return the query of a variable's options: the value '' called All, then the column's values."""
+    return f"""
+SELECT value, text
+FROM
+(
+    SELECT '' AS value, 'All' AS text, 0 AS position
+    UNION ALL
+    SELECT DISTINCT {column} AS value, {column} AS text, 1 AS position
+    FROM {source}
+    WHERE {bound} AND {column} != ''
+)
+ORDER BY position, value
+"""
+
+
+def share(part: str, whole: str) -> str:
+    """Return a fraction that is NULL where there is nothing to divide by."""
+    return f"{part} / nullIf({whole}, 0)"
+
+
+def nearest_rank(level: float, column: str) -> str:
+    """Return a quantile as the metrics define it: one of the values, no interpolation."""
+    return f"quantileExactWeighted({level})({column}, 1)"
+
+
+# The decisions of the days of the time picker, each with its time.
+DECISIONS = f"metrics.decisions_between(first_day = {FIRST_DAY}, last_day = {LAST_DAY})"
+# Sums of metrics.recommendations_daily AS d.
+DECIDED = "sum(d.accepted + d.ignored + d.overridden)"
+ACCEPTANCE_SHARE = share("sum(d.accepted)", DECIDED)
+OVERRIDE_RATE = share("sum(d.overridden)", DECIDED)
+
+ENGINE_VERSIONS = values("toString(engine_version)", "metrics.recommendation_events", EVENTS)
+RECOMMENDATION_TYPES = values("toString(recommendation_type)", "metrics.recommendation_events", EVENTS)
+CONFIDENCES = values("toString(confidence)", "metrics.recommendation_events", EVENTS)
+SERVICES = values("toString(service_name)", "metrics.arrivals", EVENTS)
+
+# A version is new if it was not seen in the 30 days before its first event of the range.
+NEW_VERSIONS = f"""
+SELECT
+    min(timestamp) AS time,
+    concat('First event of engine ', engine_version) AS text,
+    'engine version' AS tags
+FROM metrics.recommendation_events
+WHERE timestamp >= toDateTime64({FIRST_DAY} - 30, 9, 'UTC')
+    AND timestamp < toDateTime64({LAST_DAY} + 1, 9, 'UTC')
+GROUP BY engine_version
+HAVING time >= toDateTime64({FIRST_DAY}, 9, 'UTC')
+ORDER BY time, text
+"""

@@ -1,0 +1,119 @@
+"""The headline numbers against the window before, their trends, the volume, the way from view to outcome."""
+
+from __future__ import annotations
+
+from grafana.queries.common import (
+    ACCEPTANCE_SHARE,
+    DAY_AS_TIME,
+    DAYS,
+    DECISIONS,
+    EVENTS,
+    OVERRIDE_RATE,
+    PREVIOUS_WINDOW,
+    TYPE,
+    TYPE_ARGUMENT,
+    VERSION,
+    VERSION_ARGUMENT,
+    WINDOW,
+    nearest_rank,
+)
+
+
+def _compared(view: str, column: str, arguments: str, change: str) -> str:
+    """Return a query of a number now and its change in words; NULL where one of both windows has none."""
+    return f"""
+SELECT
+    current.{column} AS now,
+    if(isNull(current.{column}) OR isNull(previous.{column}), NULL, concat(
+        multiIf(current.{column} > previous.{column}, '▲ ', current.{column} < previous.{column}, '▼ ', '= '),
+        {change}
+    )) AS change
+FROM (SELECT {column} FROM metrics.{view}({WINDOW}, {arguments})) AS current
+CROSS JOIN (SELECT {column} FROM metrics.{view}({PREVIOUS_WINDOW}, {arguments})) AS previous
+"""
+
+
+def _rate_compared(view: str, column: str, arguments: str) -> str:
+    now, before = f"ifNull(current.{column}, 0)", f"ifNull(previous.{column}, 0)"
+    change = f"printf('%.1f points, from %.1f %%', 100 * abs({now} - {before}), 100 * {before})"
+    return _compared(view, column, arguments, change)
+
+
+def _time_compared(view: str, column: str, arguments: str) -> str:
+    now, before = f"ifNull(current.{column}, 0)", f"ifNull(previous.{column}, 0)"
+    change = f"printf('%.1f s, from %.1f s', abs({now} - {before}) / 1000, {before} / 1000)"
+    return _compared(view, column, arguments, change)
+
+
+_ALL = f"{VERSION_ARGUMENT}, {TYPE_ARGUMENT}"
+
+ACCEPTANCE_SHARE_NOW = _rate_compared("acceptance_rate_between", "acceptance_share", _ALL)
+ACCEPTANCE_RATE_NOW = _rate_compared("acceptance_rate_between", "acceptance_rate", _ALL)
+OVERRIDE_RATE_NOW = _rate_compared("override_rate_between", "override_rate", _ALL)
+DECISION_TIME_NOW = _time_compared("decision_time_between", "average_ms", _ALL)
+FALSE_POSITIVE_RATE_NOW = _rate_compared("false_positive_rate_between", "false_positive_rate", VERSION_ARGUMENT)
+
+OUTCOME_DISTRIBUTION = f"""
+SELECT
+    maxIf(share, outcome_status = 'RESOLVED') AS resolved,
+    maxIf(share, outcome_status = 'ESCALATED') AS escalated,
+    maxIf(share, outcome_status = 'NO_ACTION') AS no_action,
+    maxIf(share, outcome_status = 'FALSE_POSITIVE') AS false_positive
+FROM metrics.outcome_distribution_between({WINDOW}, {VERSION_ARGUMENT})
+"""
+
+SHARES = f"""
+SELECT {DAY_AS_TIME}, {ACCEPTANCE_SHARE} AS acceptance_share, {OVERRIDE_RATE} AS override_rate
+FROM metrics.recommendations_daily AS d
+WHERE {DAYS} AND {VERSION} AND {TYPE}
+GROUP BY day
+ORDER BY time
+"""
+
+DECISION_TIMES = f"""
+SELECT
+    toDateTime(toDate(timestamp, 'UTC'), 'UTC') AS time,
+    avg(decision_time_ms) AS average,
+    {nearest_rank(0.5, "decision_time_ms")} AS p50,
+    {nearest_rank(0.9, "decision_time_ms")} AS p90
+FROM {DECISIONS}
+WHERE isNotNull(decision_time_ms) AND {VERSION} AND {TYPE}
+GROUP BY time
+ORDER BY time
+"""
+
+VOLUME = f"""
+SELECT
+    {DAY_AS_TIME},
+    sum(d.viewed) AS viewed,
+    sum(d.accepted) AS accepted,
+    sum(d.ignored) AS ignored,
+    sum(d.overridden) AS overridden
+FROM metrics.recommendations_daily AS d
+WHERE {DAYS} AND {VERSION} AND {TYPE}
+GROUP BY day
+ORDER BY time
+"""
+
+FUNNEL = f"""
+SELECT
+    countIf(was_viewed) AS viewed,
+    countIf(was_viewed AND was_decided) AS decided,
+    countIf(was_viewed AND was_decided AND has_outcome) AS outcome
+FROM
+(
+    SELECT
+        countIf(action = 'VIEWED') > 0 AS was_viewed,
+        countIf(action != 'VIEWED') > 0 AS was_decided,
+        risk_signal_id IN (SELECT risk_signal_id FROM metrics.signal_outcomes WHERE {EVENTS}) AS has_outcome
+    FROM metrics.recommendation_events
+    WHERE {EVENTS} AND {VERSION} AND {TYPE}
+    GROUP BY risk_signal_id
+)
+"""
+
+FRESHNESS = """
+SELECT if(count() = 0, NULL, dateDiff('second', max(ingested_at), now64(9, 'UTC'))) AS age
+FROM metrics.arrivals
+WHERE ingested_at > now64(9, 'UTC') - INTERVAL 30 DAY
+"""
