@@ -118,6 +118,7 @@ def migrate(
         for statement in on_node(step, cluster):
             for part in _view_statements(statement):
                 _run(client, step, part)
+    _require_grants(client)
 
 
 def require_nodes(clients: Sequence[Client], cluster: Cluster) -> None:
@@ -184,6 +185,18 @@ def _require_owner(client: Client) -> None:
             f"This ClickHouse has no {', no '.join(missing)}."
             f" Run this once as an administrator, then migrate again:\n\n{setup_script()}"
         )
+
+
+def _require_grants(client: Client) -> None:
+    """Stop where the owner lacks a grant that this version needs: a view would only fail when it is read."""
+    try:
+        client.command("SELECT count() FROM metrics.storage")
+    except ClickHouseError as error:
+        raise MigrationError(
+            f"{_first_line(error)}\nThe owner's grants are those of an older version. Start the server with this version's"
+            " clickhouse/access.xml or, where users are managed by SQL, run this once as an administrator:"
+            f"\n\n{setup_script()}"
+        ) from error
 
 
 def on_node(step: Step, cluster: Cluster | None) -> list[str]:

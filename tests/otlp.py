@@ -12,6 +12,7 @@ import requests
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from otel_intel.events import REPORT_KEYS
 from tests.servers import ClickHouse
 
 
@@ -45,6 +46,19 @@ def event(name: str, time_ns: int | None = None, uid: str | None = None, **attri
         del values["intel.risk_signal.id"]
     present = {key: value for key, value in {**values, **attributes}.items() if value is not None}
     return Record(f"intel.{name}", present, time.time_ns() if time_ns is None else time_ns)
+
+
+def report(process: str, kind: str, time_ns: int | None = None, **counts: int) -> Record:
+    """Return the report of a process that started a minute ago; a double underscore in a count's name is a dot."""
+    values = {
+        **dict.fromkeys(REPORT_KEYS, 0),
+        "intel.pipeline.process.id": process,
+        "intel.pipeline.process.pid": 7,
+        "intel.pipeline.process.started_at": time.time_ns() - 60 * 10**9,
+        "intel.pipeline.kind": kind,
+        **{f"intel.pipeline.{name.replace('__', '.')}": count for name, count in counts.items()},
+    }
+    return event("pipeline.reported", time_ns, **values)
 
 
 def key_value(key: str, value: Any) -> KeyValue:

@@ -17,7 +17,7 @@ import pytest
 
 from otel_intel import embedded, migrate
 from tests.collector.process import Collector
-from tests.collector.traffic import IDS, Sender, arrived, assert_counted_once, make_events
+from tests.collector.traffic import IDS, Sender, arrived, assert_counted_once, make_events, told_missing
 from tests.otlp import Record
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
@@ -227,10 +227,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_disk_of_the_queue_is_full(database: Database, collector: Collector, small_disk: Path) -> None:
-    """Senders are refused and nothing counts twice.
+    """Senders are refused, nothing counts twice, and what is lost is counted.
 
-    Not that nothing is lost: now and then the Collector skips batches that it has acknowledged, when it cannot write
-    that it takes them in hand. The runbook says so, and to keep the disk larger than the queue.
+    Now and then the Collector skips batches that it has acknowledged: when it cannot write that it takes them in hand.
+    The runbook says so, and to keep the disk larger than the queue.
     """
     collector.settings["QUEUE_DIR"] = str(small_disk / "queue")
     collector.start()
@@ -243,14 +243,34 @@ def test_disk_of_the_queue_is_full(database: Database, collector: Collector, sma
     assert collector.metric("otelcol_exporter_enqueue_failed_log_records") > 0
     database.start()
     sender.finish(60)
-    poll_until(arrived(database.clickhouse, len(records)), 10, 0.1)
-    stored = [str(event_id) for (event_id,) in database.clickhouse.client("reader").query(IDS).result_rows]
-    assert len(stored) == len(set(stored)) > 0
-    assert set(stored) <= {str(record.attributes["log.record.uid"]) for record in records}
     # It works again: what comes from now on arrives.
     more = make_events(25, seed=2)
     deliver(collector, more)
-    assert poll_until(arrived(database.clickhouse, len(stored) + len(more)), 30)
+    records += more
+    poll_until(arrived(database.clickhouse, len(records)), 10, 0.1)
+    told = told_missing(collector, database.clickhouse, records)
+    stored = [str(event_id) for (event_id,) in database.clickhouse.client("reader").query(IDS).result_rows]
+    assert len(stored) == len(set(stored))
+    assert {str(record.attributes["log.record.uid"]) for record in more} <= set(stored)
+    assert told == len(records) - len(stored)
+
+
+def test_a_queue_smaller_than_its_disk_loses_nothing(
+    database: Database, collector: Collector, small_disk: Path
+) -> None:
+    """The way to keep the disk from filling: the queue refuses first."""
+    collector.settings |= {"QUEUE_DIR": str(small_disk / "queue"), "QUEUE_SIZE": "2000"}
+    collector.start()
+    database.kill()
+    records = make_events(1500)
+    sender = Sender(collector, records)
+    sender.start()
+    assert poll_until(lambda: sender.refusals > 3, 30)
+    database.start()
+    sender.finish()
+    assert_counted_once(database.clickhouse, records)
+    assert "no space left on device" not in collector.logged()
+    assert told_missing(collector, database.clickhouse, records) == 0
 
 
 def test_everything_stops_and_starts_in_order(database: Database, collector: Collector) -> None:

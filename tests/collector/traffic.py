@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from otel_intel.events import CATALOGUE
 from tests.collector.process import Collector
-from tests.otlp import Record, event, logs_request
+from tests.otlp import Record, event, logs_request, report
 from tests.servers import ClickHouse
 from tests.sql.reference import Reference, Window
 from tests.waiting import poll_until
@@ -19,6 +21,8 @@ IDS = (
     " UNION ALL SELECT event_id FROM metrics.admin_views"
 )
 
+PROCESS = "sender"
+
 
 def make_events(signals: int, seed: int = 1) -> list[Record]:
     """Return four events for each signal, shuffled; some decisions have to be paired with their view."""
@@ -27,7 +31,11 @@ def make_events(signals: int, seed: int = 1) -> list[Record]:
     records = []
     for number in range(signals):
         at = now - rng.randrange(3 * 86_400) * 10**9
-        about = {"intel.risk_signal.id": f"s{seed}-{number}", "intel.admin.id": f"a{number % 7}"}
+        about = {
+            "intel.risk_signal.id": f"s{seed}-{number}",
+            "intel.admin.id": f"a{number % 7}",
+            "intel.pipeline.process.id": PROCESS,
+        }
         decision = rng.choice(("accepted", "ignored", "overridden"))
         given = None if number % 25 == 0 else rng.randrange(60_000)
         status = rng.choice(("RESOLVED", "ESCALATED", "NO_ACTION", "FALSE_POSITIVE"))
@@ -73,6 +81,15 @@ class Sender(threading.Thread):
 def arrived(clickhouse: ClickHouse, count: int) -> Callable[[], bool]:
     """Return a condition: that many events are readable."""
     return lambda: clickhouse.value(f"SELECT count() FROM ({IDS})") >= count
+
+
+def told_missing(collector: Collector, clickhouse: ClickHouse, delivered: Sequence[Record]) -> int:
+    """Report what was delivered, as a process does, and return how much of it ClickHouse says is missing."""
+    kinds = Counter(CATALOGUE[record.name].kind for record in delivered)
+    collector.send([report(PROCESS, kind, delivered=count) for kind, count in kinds.items()])
+    missing = "SELECT sum(missing) FROM metrics.pipeline_health HAVING count() = {}"
+    assert poll_until(lambda: clickhouse.rows(missing.format(len(kinds))), 30)
+    return int(clickhouse.value(missing.format(len(kinds))))
 
 
 def assert_counted_once(clickhouse: ClickHouse, records: Sequence[Record], timeout: float = 90) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 
 from otel_intel.events import CATALOGUE, REPORT_KEYS
-from tests.otlp import event, send
+from tests.otlp import event, report, send
 from tests.servers import ClickHouse
 
 SECOND = 10**9
@@ -41,17 +41,6 @@ def test_delay_is_of_first_copies(clickhouse: ClickHouse) -> None:
     assert 5_000 <= row["delay_p50_ms"] < 60_000
 
 
-def _report(process: str, kind: str, **counts: int) -> dict[str, object]:
-    return {
-        **dict.fromkeys(REPORT_KEYS, 0),
-        "intel.pipeline.process.id": process,
-        "intel.pipeline.process.pid": 7,
-        "intel.pipeline.process.started_at": 1_700_000_000 * SECOND,
-        "intel.pipeline.kind": kind,
-        **{f"intel.pipeline.{name.replace('__', '.')}": count for name, count in counts.items()},
-    }
-
-
 def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
     now = time.time_ns()
     counts = {
@@ -64,7 +53,7 @@ def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
         ("p1", "outcome", now - SECOND, {"emitted": 2}),
         ("p2", "view", now - SECOND, {"emitted": 3}),
     ):
-        send(clickhouse, event("pipeline.reported", at, **_report(process, kind, **values)))
+        send(clickhouse, report(process, kind, at, process__started_at=1_700_000_000 * SECOND, **values))
     rows = clickhouse.rows("SELECT * FROM metrics.pipeline_health ORDER BY process_id, kind DESC")
     assert [(r["process_id"], r["kind"], r["emitted"]) for r in rows] == [
         ("p1", "view", 21),
@@ -77,19 +66,17 @@ def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
 
 
 def test_what_was_delivered_and_did_not_arrive_is_missing(clickhouse: ClickHouse) -> None:
-    now = time.time_ns()
     came = [event("dashboard.opened", **{"intel.pipeline.process.id": "p1"}) for _ in range(3)]
     send(clickhouse, *came, event("signal.outcome_recorded", **{"intel.pipeline.process.id": "p1"}))
     send(clickhouse, came[0])  # once more: a copy is no arrival
     send(clickhouse, event("dashboard.opened", **{"intel.pipeline.process.id": "p2"}))
-    started = {"process__started_at": now - SECOND}
     for process, kind, delivered in (
         ("p1", "view", 5),
         ("p1", "outcome", 1),
         ("p1", "recommendation", 2),
         ("p2", "view", 0),
     ):
-        send(clickhouse, event("pipeline.reported", now, **_report(process, kind, delivered=delivered, **started)))
+        send(clickhouse, report(process, kind, delivered=delivered))
     rows = clickhouse.rows("SELECT process_id, kind, arrived, missing FROM metrics.pipeline_health ORDER BY 1, 2")
     assert [tuple(row.values()) for row in rows] == [
         ("p1", "outcome", 1, 0),
@@ -100,8 +87,8 @@ def test_what_was_delivered_and_did_not_arrive_is_missing(clickhouse: ClickHouse
 
 
 def test_nothing_is_missing_of_a_process_that_is_older_than_the_landing(clickhouse: ClickHouse) -> None:
-    report = _report("p1", "view", delivered=5, process__started_at=time.time_ns() - 2 * 86_400 * SECOND)
-    send(clickhouse, event("pipeline.reported", **report))
+    started = time.time_ns() - 2 * 86_400 * SECOND
+    send(clickhouse, report("p1", "view", delivered=5, process__started_at=started))
     assert clickhouse.rows("SELECT arrived, missing FROM metrics.pipeline_health") == [
         {"arrived": None, "missing": None}
     ]
@@ -111,8 +98,7 @@ def test_nothing_is_missing_of_a_process_that_is_older_than_the_landing(clickhou
 def test_kinds_are_the_catalogues(clickhouse: ClickHouse, name: str) -> None:
     kind = CATALOGUE[name].kind
     sent = event(name.removeprefix("intel."), **{"intel.pipeline.process.id": "p1"})
-    report = _report("p1", kind, delivered=1, process__started_at=time.time_ns())
-    send(clickhouse, sent, event("pipeline.reported", **report))
+    send(clickhouse, sent, report("p1", kind, delivered=1))
     assert clickhouse.rows("SELECT kind, missing FROM metrics.pipeline_health") == [{"kind": kind, "missing": 0}]
 
 

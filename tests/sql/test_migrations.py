@@ -148,6 +148,17 @@ def test_server_without_owner_or_role_is_refused_with_the_script(
     assert "CREATE USER IF NOT EXISTS intel_owner" in str(caught.value)
 
 
+def test_owner_with_the_grants_of_an_older_version_is_named_with_the_script(admin: Client, sql: Path) -> None:
+    path = sql / "views" / "80_health.sql"
+    good = path.read_text()
+    path.write_text(good.replace("FROM system.disks", "FROM system.disks, system.mutations"))
+    with pytest.raises(MigrationError, match=r"(?s)intel_owner: Not enough privileges.* older version") as caught:
+        migrate(admin, print, sql)
+    assert "GRANT SELECT ON system.disks TO intel_owner" in str(caught.value)
+    path.write_text(good)
+    migrate(admin, print, sql)
+
+
 def test_user_who_may_not_see_users_is_told_so(clickhouse: ClickHouse) -> None:
     with pytest.raises(MigrationError, match="may not see users and roles"):
         migrate(clickhouse.client("writer"), print)
