@@ -18,6 +18,7 @@ from . import collector as collectors
 from . import doctor as examination
 from . import embedded, health
 from . import export as exports
+from . import grafana as dashboards
 from . import migrate as schema
 from . import rebuild as facts
 from .cluster import Cluster
@@ -266,6 +267,59 @@ def export(view: str, file_format: str, days: int | None, out: Path | None, url:
     """
     with _errors(), schema.connect(url) as client, exports.whole_file(out) as stream:
         exports.export(client, view, file_format, days, stream)
+
+
+@main.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A directory; made where it is not."
+)
+@click.option(
+    "--clickhouse-url",
+    metavar="URL",
+    help="ClickHouse, as Grafana reaches it: tcp://host:9000, tcp://host:9440?secure=true, http:// or https://."
+    " At first tcp://clickhouse:9000, as in docker-compose.yml.",
+)
+@click.option(
+    "--datasource-uid",
+    metavar="UID",
+    help=f"What dashboards and alerts refer to; at first {dashboards.DATASOURCE_UID}."
+    " Without --clickhouse-url: of a ClickHouse data source that is there already, so none is written.",
+)
+@click.option("--site-url", default=dashboards.SITE_URL, show_default=True, help="Where the staff pages are.")
+@click.option("--folder", default=dashboards.FOLDER, show_default=True, help="The folder's title in Grafana.")
+@click.option(
+    "--dashboards-path", metavar="PATH", help="Where Grafana sees DIR/dashboards; its absolute path by default."
+)
+def grafana(
+    out: Path,
+    clickhouse_url: str | None,
+    datasource_uid: str | None,
+    site_url: str,
+    folder: str,
+    dashboards_path: str | None,
+) -> None:
+    """Write dashboards, alerts and the data source for a Grafana of your own, as files that it reads at its start.
+
+    \b
+    otel-intel grafana --out grafana --clickhouse-url tcp://clickhouse:9000
+    otel-intel grafana --out grafana --datasource-uid my-clickhouse --folder Risk --site-url https://intranet.example
+    otel-intel grafana --out grafana --dashboards-path /var/lib/grafana/dashboards      where they are mounted
+    """
+    with _errors():
+        is_there = datasource_uid is not None and clickhouse_url is None
+        source = None if is_there else dashboards.parse_source(clickhouse_url or "tcp://clickhouse:9000")
+        written = dashboards.write(
+            out,
+            source=source,
+            datasource_uid=datasource_uid or dashboards.DATASOURCE_UID,
+            site_url=site_url,
+            folder_title=folder,
+            dashboards_path=dashboards_path or "",
+        )
+    for path in written:
+        click.echo(path)
+    for line in dashboards.next_steps(out, source, dashboards_path or ""):
+        click.echo(line, err=True)
 
 
 def _lines(server: embedded.Server) -> str:

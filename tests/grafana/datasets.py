@@ -15,8 +15,8 @@ from tests.servers import ClickHouse
 
 MILLISECOND = 10**6
 SECOND = 10**9
-TYPES = ("EXPIRING_SOON", "LONG_PENDING", "PRICE_OUTLIER")
-SERVICES = ("shop", "back office")
+TYPES = ("EXPIRING_SOON", "LONG_PENDING", "BUYER'S CHOICE")
+SERVICES = ("shop", "buyer's desk")
 ADMINS = ("north", "south", "east", "west", "night", "o'clock")
 OLD, CURRENT, CANARY = "1.4", "2.0", "2.1-o'clock"
 DECISIONS = ("accepted", "accepted", "accepted", "ignored", "overridden")
