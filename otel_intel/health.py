@@ -57,7 +57,7 @@ _ARRIVED = " UNION ALL ".join(
         ("view", "admin_views"),
     )
 )
-_COUNTERS = ("emitted", "delivered", "queued", *(f"dropped_{reason}" for reason in REASONS))
+_COUNTERS = ("emitted", "delivered", "queued", "missing", *(f"dropped_{reason}" for reason in REASONS))
 
 
 def read() -> Health:
@@ -110,5 +110,7 @@ def describe(health: Health) -> Iterator[str]:
     yield "Processes that reported in 7 days"
     counters = health.pipeline
     yield "  " + ", ".join(f"{name} {counters[name]:,}" for name in ("emitted", "delivered", "queued"))
+    if counters["missing"]:
+        yield f"  {counters['missing']:,} of the delivered are not here: still in the Collector's queue, or lost behind it"
     dropped = [f"{reason} {count:,}" for reason in REASONS if (count := counters[f"dropped_{reason}"])]
     yield f"  dropped: {', '.join(dropped) or 'none'}"

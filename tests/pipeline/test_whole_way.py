@@ -217,8 +217,25 @@ def test_status_shows_what_came_and_what_was_lost(production: Telemetry, sink: S
     }
     assert status["pipeline"]["emitted"] == 13
     assert status["pipeline"]["dropped_invalid"] == 1
+    assert status["pipeline"]["missing"] == 0
     text = run_cli(clickhouse, "status").stdout
     assert "dropped: invalid 1" in text
+
+
+@pytest.mark.usefixtures("reading")
+def test_status_shows_what_was_acknowledged_and_never_came(
+    production: Telemetry, sink: Sink, clickhouse: ClickHouse
+) -> None:
+    sink.answer = lambda request: send(clickhouse, request)
+    production.track_dashboard_open(1)
+    assert production.flush()
+    sink.answer = lambda request: 200  # and it is gone
+    production.track_dashboard_open(1)
+    production.track_dashboard_open(1)
+    assert production.flush()
+    sink.answer = lambda request: send(clickhouse, request)
+    production.shutdown()
+    assert "2 of the delivered are not here" in run_cli(clickhouse, "status").stdout
 
 
 def test_an_event_is_readable_within_three_seconds(production: Telemetry, sink: Sink, clickhouse: ClickHouse) -> None:
