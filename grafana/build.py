@@ -10,12 +10,17 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana import alerts, overview
+from grafana import activity, alerts, outcomes, overview, pipeline, recommendations, versions
 
 FOLDER = Path(__file__).parent
 ALERTS = "provisioning/alerting/otel_intel.yaml"
 DASHBOARDS = {
     "overview": overview,
+    "recommendations": recommendations,
+    "outcomes": outcomes,
+    "admin_activity": activity,
+    "engine_versions": versions,
+    "pipeline_health": pipeline,
 }
 
 

@@ -135,9 +135,8 @@ def dashboard(
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
         .links([*_dashboard_links(*staff_page)])
         .variables([*variables, site])
+        .annotations([_marks(queries.NEW_VERSIONS)] if marks else [])
     )
-    if marks:
-        frame = frame.annotation(_marks(queries.NEW_VERSIONS))
     for panel in panels:
         frame = frame.with_panel(panel)
     made = frame.build()

@@ -25,9 +25,13 @@ TONES = {
 TIME_TONE = "#4a5fc1"
 GOOD, BAD, WARNING, NEUTRAL = "#1b7f5c", "#c2455b", "#d9822b", "#4a5fc1"
 
-RATE, MILLISECONDS, COUNT, BYTES, SECONDS = "percentunit", "ms", "short", "bytes", "s"
+RATE, COUNT, BYTES = "percentunit", "short", "bytes"
+MILLISECONDS, SECONDS, HOURS = "ms", "s", "h"
 
 Properties = dict[str, object]
+
+# A cell without a value in a table that has others.
+MISSING: Properties = {"noValue": "-"}
 
 
 def options(properties: Properties) -> list[models.DynamicConfigValue]:
@@ -46,13 +50,18 @@ def tone(column: str) -> Properties:
     return {"displayName": name, **fixed(colour)}
 
 
-def badges() -> list[models.ValueMapping]:
-    """Return the mapping of ACCEPTED, RESOLVED, … in a cell to their colours."""
-    results = {
-        column.upper(): models.ValueMappingResult(text=name, color=colour, index=index)
-        for index, (column, (name, colour)) in enumerate(TONES.items())
+def _badges() -> Properties:
+    names = enumerate(TONES.items())
+    texts = {column.upper(): {"text": name, "color": hue, "index": at} for at, (column, (name, hue)) in names}
+    return {
+        "mappings": [{"type": "value", "options": texts}],
+        "custom.cellOptions": {"type": "color-background", "mode": "basic"},
+        "custom.width": 120,
     }
-    return [models.ValueMap(options=results)]
+
+
+# A table's column of ACCEPTED, RESOLVED, …
+BADGE = _badges()
 
 
 def steps(base: str, *limits: tuple[float, str]) -> builders.ThresholdsConfig:
@@ -71,6 +80,12 @@ TIMES = {
     "average": {"displayName": "Average", **fixed("#8a97a6")},
     "p50": {"displayName": "p50", **fixed(TIME_TONE)},
     "p90": {"displayName": "p90", **fixed("#d9822b")},
+}
+
+# Columns of shares of decisions.
+SHARES = {
+    "acceptance_share": {"displayName": "Acceptance share", **fixed(TONES["accepted"][1])},
+    "override_rate": {"displayName": "Override rate", **fixed(TONES["overridden"][1])},
 }
 
 

@@ -17,8 +17,6 @@ def build() -> Dashboard:
     low = look.steps(look.BAD, (limits.ACCEPTANCE_SHARE_LOW, look.GOOD))
     high = look.steps(look.GOOD, (limits.OVERRIDE_RATE_HIGH, look.BAD))
     false_positives = look.steps(look.GOOD, (limits.FALSE_POSITIVE_RATE_HIGH, look.BAD))
-    acceptance = {**look.fixed(look.TONES["accepted"][1]), "displayName": "Acceptance share"}
-    override = {**look.fixed(look.TONES["overridden"][1]), "displayName": "Override rate"}
     return frame.dashboard(
         names.OVERVIEW,
         "Decision intelligence: overview",
@@ -29,8 +27,8 @@ def build() -> Dashboard:
                 About(
                     1,
                     "Acceptance share",
-                    f"""Accepted decisions / all decisions (accepted, ignored, overridden). More is better. {WINDOW}
-                    Red below {limits.ACCEPTANCE_SHARE_LOW:.0%}. Source: metrics.acceptance_rate_between.""",
+                    f"""Accepted decisions / all decisions (accepted, ignored, overridden). More is better. {WINDOW} Red
+                    below {limits.ACCEPTANCE_SHARE_LOW:.0%}. Source: metrics.acceptance_rate_between.""",
                     width=4,
                     height=5,
                     unit=look.RATE,
@@ -58,9 +56,9 @@ def build() -> Dashboard:
                 About(
                     3,
                     "Override rate",
-                    f"""Overridden decisions / all decisions. Less is better. {WINDOW}
-                    Red from {limits.OVERRIDE_RATE_HIGH:.0%} on, where the alert fires, too.
-                    Source: metrics.override_rate_between.""",
+                    f"""Overridden decisions / all decisions. Less is better. {WINDOW} Red from
+                    {limits.OVERRIDE_RATE_HIGH:.0%} on, where the alert fires, too. Source:
+                    metrics.override_rate_between.""",
                     width=4,
                     height=5,
                     unit=look.RATE,
@@ -75,8 +73,8 @@ def build() -> Dashboard:
                     4,
                     "Average decision time",
                     f"""Average milliseconds from the first view of a recommendation to the decision, over the decisions
-                    that have a time. Shorter is easier, not always better. {WINDOW}
-                    Source: metrics.decision_time_between.""",
+                    that have a time. Shorter is easier, not always better. {WINDOW} Source:
+                    metrics.decision_time_between.""",
                     width=4,
                     height=5,
                     unit=look.MILLISECONDS,
@@ -90,8 +88,8 @@ def build() -> Dashboard:
                     5,
                     "False positive rate",
                     f"""Outcomes FALSE_POSITIVE / first outcomes of signals. Less is better. Outcomes have no
-                    recommendation type: that choice does not change this number. {WINDOW}
-                    Red from {limits.FALSE_POSITIVE_RATE_HIGH:.0%} on. Source: metrics.false_positive_rate_between.""",
+                    recommendation type: that choice does not change this number. {WINDOW} Red from
+                    {limits.FALSE_POSITIVE_RATE_HIGH:.0%} on. Source: metrics.false_positive_rate_between.""",
                     width=4,
                     height=5,
                     unit=look.RATE,
@@ -121,14 +119,14 @@ def build() -> Dashboard:
                     7,
                     "Acceptance share and override rate",
                     """Accepted and overridden decisions / all decisions, per UTC day; what is missing to 100 % was
-                    ignored. Days without decisions have no point. Dashed: the override rate that is too high.
-                    Obeys engine version and recommendation type. Source: metrics.recommendations_daily.""",
+                    ignored. Days without decisions have no point. Dashed: the override rate that is too high. Obeys
+                    engine version and recommendation type. Source: metrics.recommendations_daily.""",
                     width=12,
                     unit=look.RATE,
                     empty="No decisions",
                 ),
                 queries.SHARES,
-                {"acceptance_share": acceptance, "override_rate": override},
+                look.SHARES,
                 limit=look.steps("transparent", (limits.OVERRIDE_RATE_HIGH, look.BAD)),
             ),
             lines(
@@ -136,8 +134,8 @@ def build() -> Dashboard:
                     8,
                     "Decision time",
                     """From the first view of a recommendation to the decision: average, p50 and p90 by nearest rank of
-                    each UTC day's decisions that have a time. Obeys engine version and recommendation type.
-                    Source: metrics.decisions_between.""",
+                    each UTC day's decisions that have a time. Obeys engine version and recommendation type. Source:
+                    metrics.decisions_between.""",
                     width=12,
                     unit=look.MILLISECONDS,
                     empty="No timed decisions",
@@ -149,8 +147,8 @@ def build() -> Dashboard:
                 About(
                     9,
                     "Recommendation events",
-                    """Views and decisions per UTC day. Obeys engine version and recommendation type.
-                    Source: metrics.recommendations_daily.""",
+                    """Views and decisions per UTC day. Obeys engine version and recommendation type. Source:
+                    metrics.recommendations_daily.""",
                     width=12,
                     empty="No events",
                 ),

@@ -68,6 +68,8 @@ class About:
     height: int = 8
     unit: str = look.COUNT
     empty: str = "No data"
+    # The shortest $__interval.
+    interval: str = ""
 
 
 def _panel(panel: AnyPanel, about: About, sql: str, kind: str, overrides: Overrides | None) -> AnyPanel:
@@ -82,11 +84,13 @@ def _panel(panel: AnyPanel, about: About, sql: str, kind: str, overrides: Overri
         .no_value(about.empty)
         .with_target(QueryBuilder(sql, kind))
     )
+    if about.interval:
+        panel = panel.interval(about.interval)
     if about.unit == look.RATE:
         panel = panel.min(0).max(1).decimals(1)
     elif about.unit == look.COUNT:
         panel = panel.min(0).decimals(0)
-    elif about.unit in (look.MILLISECONDS, look.BYTES):
+    elif about.unit in (look.MILLISECONDS, look.HOURS, look.BYTES):
         panel = panel.min(0).decimals(1)
     for column, properties in (overrides or {}).items():
         panel = panel.override_by_name(column, look.options(properties))
@@ -103,9 +107,11 @@ def number(
     sql: str,
     thresholds: dashboard_builders.ThresholdsConfig | None = None,
     overrides: Overrides | None = None,
+    *,
+    beside: bool = False,
 ) -> Panel:
-    """Return the columns of one row as large figures, each under its name if there are several."""
-    several = common.BigValueTextMode.VALUE_AND_NAME if overrides else common.BigValueTextMode.VALUE
+    """Return the columns of one row as large figures, with names if there are several."""
+    names_too = common.BigValueTextMode.VALUE_AND_NAME if overrides else common.BigValueTextMode.VALUE
     return (
         _panel(stat.Panel(), about, sql, "table", overrides)
         .reduce_options(_first_row())
@@ -113,9 +119,9 @@ def number(
         .color_scheme(dashboard_builders.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
         .graph_mode(common.BigValueGraphMode.NONE)
         .color_mode(common.BigValueColorMode.VALUE)
-        .text_mode(several)
+        .text_mode(names_too)
         .justify_mode(common.BigValueJustifyMode.AUTO)
-        .orientation(common.VizOrientation.HORIZONTAL)
+        .orientation(common.VizOrientation.VERTICAL if beside else common.VizOrientation.HORIZONTAL)
         .wide_layout(False)
     )
 
@@ -133,7 +139,10 @@ def compared(
         models.RegexMap(models.DashboardRegexMapOptions(f"{arrow}.*", models.ValueMappingResult(color=colour)))
         for arrow, colour in (("▲", up), ("▼", down))
     ]
-    overrides: Overrides = {"now": {"displayName": "Now"}, "change": {"displayName": "Change", "mappings": arrows}}
+    overrides: Overrides = {
+        "now": {"displayName": "Now"},
+        "change": {"displayName": "Change", "unit": "string", "noValue": "No window before", "mappings": arrows},
+    }
     return number(about, sql, thresholds, overrides)
 
 
@@ -251,4 +260,4 @@ def density(about: About, sql: str) -> Panel:
 def gauge(unit: str = look.RATE) -> look.Properties:
     """Return the options of a table's column that is drawn as bars in its cells."""
     cell = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
-    return {"unit": unit, "min": 0, "max": 1, "decimals": 1, "custom.cellOptions": cell, "custom.minWidth": 140}
+    return {"unit": unit, "min": 0, "max": 1, "decimals": 1, "custom.cellOptions": cell, **look.MISSING}

@@ -7,6 +7,7 @@ FIRST_DAY = "toDate($__fromTime, 'UTC')"
 LAST_DAY = "toDate($__toTime, 'UTC')"
 DAYS = f"day BETWEEN {FIRST_DAY} AND {LAST_DAY}"
 DAY_AS_TIME = "toDateTime(day, 'UTC') AS time"
+DAY_OF_EVENT = "toDateTime(toDate(timestamp, 'UTC'), 'UTC') AS time"
 # The same for events; a comparison of the column itself, so that the index is used.
 EVENTS = f"timestamp >= toDateTime64({FIRST_DAY}, 9, 'UTC') AND timestamp < toDateTime64({LAST_DAY} + 1, 9, 'UTC')"
 
@@ -60,6 +61,33 @@ DECISIONS = f"metrics.decisions_between(first_day = {FIRST_DAY}, last_day = {LAS
 DECIDED = "sum(d.accepted + d.ignored + d.overridden)"
 ACCEPTANCE_SHARE = share("sum(d.accepted)", DECIDED)
 OVERRIDE_RATE = share("sum(d.overridden)", DECIDED)
+
+
+def shares_by_day(filters: str) -> str:
+    """Return acceptance share and override rate of each day."""
+    return f"""
+SELECT {DAY_AS_TIME}, {ACCEPTANCE_SHARE} AS acceptance_share, {OVERRIDE_RATE} AS override_rate
+FROM metrics.recommendations_daily AS d
+WHERE {DAYS} AND {filters}
+GROUP BY day
+ORDER BY time
+"""
+
+
+def decision_times_by_day(filters: str) -> str:
+    """Return average, p50 and p90 of each day's decisions that have a time."""
+    return f"""
+SELECT
+    {DAY_OF_EVENT},
+    avg(decision_time_ms) AS average,
+    {nearest_rank(0.5, "decision_time_ms")} AS p50,
+    {nearest_rank(0.9, "decision_time_ms")} AS p90
+FROM {DECISIONS}
+WHERE isNotNull(decision_time_ms) AND {filters}
+GROUP BY time
+ORDER BY time
+"""
+
 
 ENGINE_VERSIONS = values("toString(engine_version)", "metrics.recommendation_events", EVENTS)
 RECOMMENDATION_TYPES = values("toString(recommendation_type)", "metrics.recommendation_events", EVENTS)

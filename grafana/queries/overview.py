@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from grafana.queries.common import (
-    ACCEPTANCE_SHARE,
     DAY_AS_TIME,
     DAYS,
-    DECISIONS,
     EVENTS,
-    OVERRIDE_RATE,
     PREVIOUS_WINDOW,
     TYPE,
     TYPE_ARGUMENT,
     VERSION,
     VERSION_ARGUMENT,
     WINDOW,
-    nearest_rank,
+    decision_times_by_day,
+    shares_by_day,
 )
 
 
@@ -62,25 +60,8 @@ SELECT
 FROM metrics.outcome_distribution_between({WINDOW}, {VERSION_ARGUMENT})
 """
 
-SHARES = f"""
-SELECT {DAY_AS_TIME}, {ACCEPTANCE_SHARE} AS acceptance_share, {OVERRIDE_RATE} AS override_rate
-FROM metrics.recommendations_daily AS d
-WHERE {DAYS} AND {VERSION} AND {TYPE}
-GROUP BY day
-ORDER BY time
-"""
-
-DECISION_TIMES = f"""
-SELECT
-    toDateTime(toDate(timestamp, 'UTC'), 'UTC') AS time,
-    avg(decision_time_ms) AS average,
-    {nearest_rank(0.5, "decision_time_ms")} AS p50,
-    {nearest_rank(0.9, "decision_time_ms")} AS p90
-FROM {DECISIONS}
-WHERE isNotNull(decision_time_ms) AND {VERSION} AND {TYPE}
-GROUP BY time
-ORDER BY time
-"""
+SHARES = shares_by_day(f"{VERSION} AND {TYPE}")
+DECISION_TIMES = decision_times_by_day(f"{VERSION} AND {TYPE}")
 
 VOLUME = f"""
 SELECT

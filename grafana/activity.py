@@ -1,0 +1,143 @@
+"""The dashboard about what admins look at."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana import frame, look, names
+from grafana.panels import About, lines, number, rows, stacked
+from grafana.queries import activity as queries
+
+FILTERS = "Obeys engine version and service."
+KINDS = {
+    kind: look.tone(kind)
+    for kind in ("dashboard_opened", "signal_detail_opened", "explanation_expanded", "note_created")
+}
+EXPLANATIONS: look.Properties = {**KINDS["explanation_expanded"], "displayName": "Explanations per opened signal"}
+NOTES: look.Properties = {**KINDS["note_created"], "displayName": "Notes per opened signal"}
+RATIO: look.Properties = {"unit": "none", "decimals": 2, "noValue": "No signal opened"}
+
+
+def _hour_of_the_week() -> look.Properties:
+    return {
+        "color": {"mode": "continuous-blues"},
+        "custom.cellOptions": {"type": "color-background", "mode": "basic"},
+        "custom.minWidth": 36,
+        "custom.align": "center",
+    }
+
+
+def build() -> Dashboard:
+    """Return the dashboard."""
+    hour = _hour_of_the_week()
+    return frame.dashboard(
+        names.ADMIN_ACTIVITY,
+        "Decision intelligence: admin activity",
+        f"""Who works with the signals, when, and do they read the explanations? Events of the four kinds that tell what
+        staff look at; decisions are on Recommendations. {FILTERS}""",
+        [
+            number(
+                About(
+                    1,
+                    "In the time range",
+                    f"""Admins with at least one view event in the days of the time range; openings of a signal's
+                    detail; explanations expanded and notes created / openings. {FILTERS} Source:
+                    metrics.engagement_daily.""",
+                    width=24,
+                    height=4,
+                    empty="No views",
+                ),
+                queries.TOTALS,
+                overrides={
+                    "admins": {"displayName": "Active admins"},
+                    "details": {"displayName": "Signal details opened"},
+                    "explanations": {**EXPLANATIONS, **RATIO},
+                    "notes": {**NOTES, **RATIO},
+                },
+                beside=True,
+            ),
+            stacked(
+                About(
+                    2,
+                    "Engagement by kind",
+                    f"""View events per UTC day and kind. {FILTERS} Source: metrics.engagement_daily.""",
+                    width=12,
+                    empty="No views",
+                ),
+                queries.BY_KIND,
+                KINDS,
+            ),
+            lines(
+                About(
+                    3,
+                    "Explanation and note use",
+                    f"""Explanations expanded and notes created / openings of a signal's detail, per UTC day of the
+                    event. Can exceed 1. Few explanations read may mean that they do not help. {FILTERS} Source:
+                    metrics.engagement_daily.""",
+                    width=12,
+                    unit="none",
+                    empty="No signal opened",
+                ),
+                queries.USE,
+                {
+                    "explanations": {**EXPLANATIONS, "decimals": 2, "min": 0},
+                    "notes": {**NOTES, "decimals": 2, "min": 0},
+                },
+            ),
+            rows(
+                About(
+                    4,
+                    "Views by hour of the week",
+                    f"""View events of all kinds in the days of the time range, by weekday and hour of their time in
+                    UTC. The darker, the more. Weekdays without events are left out. {FILTERS} Source:
+                    metrics.admin_views.""",
+                    width=24,
+                    height=9,
+                    empty="No views",
+                ),
+                queries.HOURS_OF_THE_WEEK,
+                {
+                    "weekday_name": {"displayName": "Weekday", "custom.width": 100},
+                    **{f"{at:02}": hour for at in range(24)},
+                },
+            ),
+            rows(
+                About(
+                    5,
+                    "Most active admins",
+                    f"""The 20 admins with the most view events in the days of the time range, by kind. A count of
+                    events, not of merit. {FILTERS} Source: metrics.engagement_daily.""",
+                    width=16,
+                    height=10,
+                    empty="No views",
+                ),
+                queries.TOP_ADMINS,
+                {
+                    "admin": {"displayName": "Admin"},
+                    "total": {"displayName": "All views"},
+                    "dashboard_opened": {"displayName": "Dashboard"},
+                    "signal_detail_opened": {"displayName": "Signal details"},
+                    "explanation_expanded": {"displayName": "Explanations"},
+                    "note_created": {"displayName": "Notes"},
+                    "last_day": {"displayName": "Last day", "unit": "time:YYYY-MM-DD"},
+                },
+            ),
+            lines(
+                About(
+                    6,
+                    "Active admins",
+                    f"""Admins with at least one view event, per UTC day. {FILTERS} Source:
+                    metrics.engagement_daily.""",
+                    width=8,
+                    height=10,
+                    empty="No views",
+                ),
+                queries.ADMINS,
+                {"admins": {"displayName": "Active admins", **look.fixed(look.TIME_TONE)}},
+                calculations=("mean", "max"),
+            ),
+        ],
+        variables=[frame.engine_version(), frame.service()],
+        staff_page=("Staff page: activity", "/telemetry/activity/"),
+        days=30,
+    )

@@ -1,0 +1,152 @@
+"""The dashboard about what became of the signals."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana import frame, limits, look, names
+from grafana.panels import About, bars, gauge, lines, number, rows, stacked
+from grafana.queries import outcomes as queries
+
+FILTERS = "Obeys engine version and service."
+STATUSES = {status: look.tone(status) for status in ("resolved", "escalated", "no_action", "false_positive")}
+HOURS: look.Properties = {"unit": look.HOURS, "decimals": 1, "noValue": "Not given"}
+
+
+def build() -> Dashboard:
+    """Return the dashboard."""
+    too_high = look.step_options(look.GOOD, (limits.FALSE_POSITIVE_RATE_HIGH, look.BAD))
+    rate: look.Properties = {"displayName": "False positive rate", "unit": look.RATE, "decimals": 1, **too_high}
+    return frame.dashboard(
+        names.OUTCOMES,
+        "Decision intelligence: outcomes",
+        f"""What became of the signals, how often were they false alarms, and how long did it take? Of each signal the
+        first outcome counts. {FILTERS}""",
+        [
+            number(
+                About(
+                    1,
+                    "Outcomes",
+                    f"""First outcomes of signals in the days of the time range; FALSE_POSITIVE / these (less is better,
+                    red from {limits.FALSE_POSITIVE_RATE_HIGH:.0%} on); average hours to resolution over those that
+                    carry one. {FILTERS} Source: metrics.outcomes_daily.""",
+                    width=10,
+                    height=5,
+                    empty="No outcomes",
+                ),
+                queries.TOTALS,
+                overrides={
+                    "outcomes": {"displayName": "First outcomes"},
+                    "false_positive_rate": rate,
+                    "average_hours": {"displayName": "Average time to resolution", **HOURS},
+                },
+                beside=True,
+            ),
+            bars(
+                About(
+                    2,
+                    "Outcome distribution",
+                    f"""Share of each status in the first outcomes of signals, over the days of the time range.
+                    {FILTERS} Source: metrics.outcomes_daily.""",
+                    width=10,
+                    height=5,
+                    unit=look.RATE,
+                    empty="No outcomes",
+                ),
+                queries.SHARES,
+                STATUSES,
+            ),
+            number(
+                About(
+                    3,
+                    "Later outcomes",
+                    f"""Outcomes of signals that had one already, in the days of the time range. They are kept and do
+                    not count anywhere else. {FILTERS} Source: metrics.signal_outcomes, is_first = 0.""",
+                    width=4,
+                    height=5,
+                ),
+                queries.LATER,
+            ),
+            stacked(
+                About(
+                    4,
+                    "Outcomes by status",
+                    f"""First outcomes of signals per UTC day. {FILTERS} Source: metrics.outcomes_daily.""",
+                    width=12,
+                    empty="No outcomes",
+                ),
+                queries.DISTRIBUTION,
+                STATUSES,
+            ),
+            lines(
+                About(
+                    5,
+                    "False positive rate",
+                    f"""FALSE_POSITIVE / first outcomes, per UTC day of the outcome. Less is better. Days without
+                    outcomes have no point. Dashed: too high. {FILTERS} Source: metrics.outcomes_daily.""",
+                    width=12,
+                    unit=look.RATE,
+                    empty="No outcomes",
+                ),
+                queries.FALSE_POSITIVE_RATE,
+                {"false_positive_rate": {"displayName": "False positive rate", **look.fixed(look.BAD)}},
+                limit=look.steps("transparent", (limits.FALSE_POSITIVE_RATE_HIGH, look.BAD)),
+            ),
+            rows(
+                About(
+                    6,
+                    "Outcomes by engine version",
+                    f"""Per engine version, over the days of the time range: first outcomes, FALSE_POSITIVE / these
+                    (less is better), average hours to resolution over those that carry one. The version is the one that
+                    made the recommendation. {FILTERS} Source: metrics.outcomes_daily.""",
+                    width=12,
+                    empty="No outcomes",
+                ),
+                queries.BY_VERSION,
+                {
+                    "name": {"displayName": "Engine version", **look.version_link(names.ENGINE_VERSIONS)},
+                    "outcomes": {"displayName": "First outcomes", "custom.width": 110},
+                    "false_positive_rate": {"displayName": "False positive rate", **gauge(), **too_high},
+                    "average_hours": {"displayName": "Average time to resolution", **HOURS},
+                },
+            ),
+            lines(
+                About(
+                    7,
+                    "Time to resolution",
+                    f"""Hours to resolution as the application gave them, over the first outcomes of each UTC day that
+                    carry them: average, p50 and p90 by nearest rank. Shorter is better. {FILTERS} Source:
+                    metrics.signal_outcomes.""",
+                    width=12,
+                    unit=look.HOURS,
+                    empty="No times given",
+                ),
+                queries.RESOLUTION,
+                look.TIMES,
+            ),
+            rows(
+                About(
+                    8,
+                    "Later outcomes that did not count",
+                    f"""The last 100 outcomes of signals that had one already, newest first, with the status that
+                    counts. {FILTERS} Source: metrics.signal_outcomes, is_first = 0.""",
+                    width=24,
+                    empty="None",
+                ),
+                queries.LATER_EVENTS,
+                {
+                    "happened": {"displayName": "Time (UTC)", "custom.width": 180},
+                    "signal": {"displayName": "Signal"},
+                    "status": {"displayName": "Later status", **look.BADGE},
+                    "counted_status": {"displayName": "Status that counts", **look.BADGE, "custom.width": 150},
+                    "admin": {"displayName": "Admin", **look.MISSING},
+                    "version_name": {"displayName": "Engine version"},
+                    "trace": {"displayName": "Trace", **look.MISSING, **look.trace_link()},
+                },
+            ),
+        ],
+        variables=[frame.engine_version(), frame.service()],
+        staff_page=("Staff page: outcomes", "/telemetry/outcomes/"),
+        days=30,
+        marks=True,
+    )

@@ -1,0 +1,223 @@
+"""The dashboard for those who run it."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana import frame, limits, look, names
+from grafana.panels import About, bars, lines, number, rows, stacked
+from grafana.queries import pipeline as queries
+
+FILTERS = "Obeys service."
+NONE_IS_GOOD = look.step_options(look.GOOD, (1, look.BAD))
+REASONS = {
+    "invalid": "Invalid call",
+    "no_admin": "No admin",
+    "queue_full": "Queue full",
+    "rejected": "Refused by the receiver",
+    "after_shutdown": "After shutdown",
+    "exit_deadline": "Exit deadline",
+}
+
+
+def build() -> Dashboard:
+    """Return the dashboard."""
+    return frame.dashboard(
+        names.PIPELINE_HEALTH,
+        "Decision intelligence: pipeline health",
+        """Does every event arrive, once, in time and as it should be; and if not, where is it lost? All times are of
+        arrival; all but duplicates and storage obey the service.""",
+        [
+            number(
+                About(
+                    1,
+                    "What the senders count",
+                    f"""Sums of the last report of each process that reported in the time range, since its start.
+                    Emitted = delivered + dropped + queued. Missing: delivered, but not in ClickHouse; on its way for up
+                    to {limits.MISSING_MINUTES} minutes, then lost behind the acknowledgement. Dropped and missing have
+                    to be 0. {FILTERS} Source: metrics.pipeline_health.""",
+                    width=24,
+                    height=4,
+                    empty="No reports",
+                ),
+                queries.SENDERS,
+                overrides={
+                    "emitted": {"displayName": "Emitted"},
+                    "delivered": {"displayName": "Delivered"},
+                    "queued": {"displayName": "Queued"},
+                    "dropped": {"displayName": "Dropped", **NONE_IS_GOOD},
+                    "missing": {"displayName": "Missing", "noValue": "Not known", **NONE_IS_GOOD},
+                },
+                beside=True,
+            ),
+            stacked(
+                About(
+                    2,
+                    "Arrivals",
+                    f"""Events by the time of arrival of their first copy in ClickHouse, each once. {FILTERS} Source:
+                    metrics.arrivals.""",
+                    width=12,
+                    empty="No arrivals",
+                    interval="10m",
+                ),
+                queries.ARRIVALS,
+                {
+                    "recommendations": {"displayName": "Recommendations", **look.fixed(look.TONES["accepted"][1])},
+                    "outcomes": {"displayName": "Outcomes", **look.fixed(look.TONES["overridden"][1])},
+                    "views": {"displayName": "Views", **look.fixed(look.TONES["viewed"][1])},
+                },
+            ),
+            lines(
+                About(
+                    3,
+                    "Delay from call to landing",
+                    f"""From the call in the application to the arrival in ClickHouse, p50 and p99 of the events that
+                    arrived; what is a day late or more is imported history and left out. Dashed: the alert's limit for
+                    the p99. {FILTERS} Source: metrics.arrivals.""",
+                    width=12,
+                    unit=look.MILLISECONDS,
+                    empty="No arrivals",
+                    interval="10m",
+                ),
+                queries.DELAY,
+                {"p50": look.TIMES["p50"], "p99": {"displayName": "p99", **look.fixed(look.WARNING)}},
+                calculations=("mean", "max"),
+                limit=look.steps("transparent", (limits.LANDING_DELAY_MS, look.BAD)),
+            ),
+            number(
+                About(
+                    4,
+                    "Not counted",
+                    f"""Records that arrived in the time range and are no facts: rejected (named intel.*, but not as the
+                    catalogue wants them) and quarantined (of other producers, kept for 30 days). Both have to be 0.
+                    {FILTERS} Source: metrics.rejected_events, metrics.quarantined_events.""",
+                    width=6,
+                ),
+                queries.NOT_COUNTED,
+                overrides={
+                    "rejected": {"displayName": "Rejected", **NONE_IS_GOOD},
+                    "quarantined": {"displayName": "Quarantined", **NONE_IS_GOOD},
+                },
+            ),
+            bars(
+                About(
+                    5,
+                    "Dropped by reason",
+                    f"""What processes that reported in the time range did not deliver, since their start, by reason.
+                    Invalid and no admin are calls to correct; the others are load, outages or exits. All have to be 0.
+                    {FILTERS} Source: metrics.pipeline_health.""",
+                    width=9,
+                    empty="No reports",
+                ),
+                queries.DROPS,
+                {reason: {"displayName": name, **NONE_IS_GOOD} for reason, name in REASONS.items()},
+            ),
+            stacked(
+                About(
+                    6,
+                    "Repeated deliveries",
+                    """Per UTC day of arrival: copies of events that were there already. Duplicates are harmless retries
+                    and change no number; conflicting ones have other content under the same id, which is a fault of the
+                    sender: the first stays. Of all services. Source: metrics.ingest_health.""",
+                    width=9,
+                    empty="No arrivals",
+                ),
+                queries.COPIES,
+                {
+                    "duplicates": {"displayName": "Duplicates", **look.fixed(look.TONES["ignored"][1])},
+                    "conflicting": {"displayName": "Conflicting", **look.fixed(look.BAD)},
+                },
+            ),
+            rows(
+                About(
+                    7,
+                    "Why events were not counted",
+                    f"""Rejected and quarantined records that arrived in the time range, by name, reason and service;
+                    the 100 most frequent. {FILTERS} Source: metrics.rejected_events, metrics.quarantined_events.""",
+                    width=24,
+                    height=7,
+                    empty="None",
+                ),
+                queries.REASONS_NOT_COUNTED,
+                {
+                    "last": {"displayName": "Last arrival (UTC)", "custom.width": 180},
+                    "where_kept": {"displayName": "Kept as", "custom.width": 110},
+                    "name": {"displayName": "Event name"},
+                    "why": {"displayName": "Reason", "custom.minWidth": 260},
+                    "service_of": {"displayName": "Service"},
+                    "records": {"displayName": "Records", "custom.width": 90},
+                },
+            ),
+            rows(
+                About(
+                    8,
+                    "Sending processes",
+                    f"""The last report of the 100 processes that reported last in the time range, newest first; counts
+                    since the start of the process. {FILTERS} Source: metrics.pipeline_health.""",
+                    width=24,
+                    empty="No reports",
+                ),
+                queries.PROCESSES,
+                {
+                    "reported": {"displayName": "Last report (UTC)", "custom.width": 180},
+                    "service_of": {"displayName": "Service"},
+                    "pid": {"displayName": "Process"},
+                    "emitted": {"displayName": "Emitted"},
+                    "delivered": {"displayName": "Delivered"},
+                    "queued": {"displayName": "Queued"},
+                    "dropped": {"displayName": "Dropped", "custom.cellOptions": {"type": "color-text"}, **NONE_IS_GOOD},
+                    "missing": {
+                        "displayName": "Missing",
+                        "custom.cellOptions": {"type": "color-text"},
+                        "noValue": "Not known",
+                        **NONE_IS_GOOD,
+                    },
+                },
+            ),
+            number(
+                About(
+                    9,
+                    "Disk and parts",
+                    f"""Free share and bytes of the fullest disk of the node that answers, red below
+                    {limits.DISK_FREE_LOW:.0%}; active parts of all tables, red from {limits.PARTS_HIGH} on: more
+                    inserts than merges. Now, whatever the time range and service. Source: metrics.storage.""",
+                    width=8,
+                    height=9,
+                ),
+                queries.DISK,
+                overrides={
+                    "free_share": {
+                        "displayName": "Disk free",
+                        "unit": look.RATE,
+                        "decimals": 1,
+                        **look.step_options(look.BAD, (limits.DISK_FREE_LOW, look.GOOD)),
+                    },
+                    "free": {"displayName": "Bytes free", "unit": look.BYTES, "decimals": 1},
+                    "part_count": {
+                        "displayName": "Parts",
+                        **look.step_options(look.GOOD, (limits.PARTS_HIGH, look.BAD)),
+                    },
+                },
+            ),
+            rows(
+                About(
+                    10,
+                    "Tables",
+                    """Rows, active parts and bytes on disk of each table, on the node that answers. Now, whatever the
+                    time range and service. Source: metrics.storage.""",
+                    width=16,
+                    height=9,
+                ),
+                queries.STORAGE,
+                {
+                    "name": {"displayName": "Table"},
+                    "stored": {"displayName": "Rows"},
+                    "part_count": {"displayName": "Parts"},
+                    "size": {"displayName": "Size", "unit": look.BYTES, "decimals": 1},
+                },
+            ),
+        ],
+        variables=[frame.service()],
+        staff_page=("Staff page", "/telemetry/"),
+        days=7,
+    )

@@ -1,0 +1,77 @@
+"""What admins look at: by kind, by admin, by hour of the week; explanations and notes per opened signal."""
+
+from __future__ import annotations
+
+from grafana.queries.common import DAY_AS_TIME, DAYS, EVENTS, SERVICE, VERSION, share
+
+FILTERS = f"{VERSION} AND {SERVICE}"
+_TOTAL = "sum(d.dashboard_opened + d.signal_detail_opened + d.explanation_expanded + d.note_created)"
+_KINDS = """sum(d.dashboard_opened) AS dashboard_opened,
+    sum(d.signal_detail_opened) AS signal_detail_opened,
+    sum(d.explanation_expanded) AS explanation_expanded,
+    sum(d.note_created) AS note_created"""
+_USE = f"""{share("sum(d.explanation_expanded)", "sum(d.signal_detail_opened)")} AS explanations,
+    {share("sum(d.note_created)", "sum(d.signal_detail_opened)")} AS notes"""
+
+TOTALS = f"""
+SELECT uniqExact(d.admin_id) AS admins, sum(d.signal_detail_opened) AS details, {_USE}
+FROM metrics.engagement_daily AS d
+WHERE {DAYS} AND {FILTERS}
+"""
+
+BY_KIND = f"""
+SELECT
+    {DAY_AS_TIME},
+    {_KINDS}
+FROM metrics.engagement_daily AS d
+WHERE {DAYS} AND {FILTERS}
+GROUP BY day
+ORDER BY time
+"""
+
+ADMINS = f"""
+SELECT {DAY_AS_TIME}, uniqExact(d.admin_id) AS admins
+FROM metrics.engagement_daily AS d
+WHERE {DAYS} AND {FILTERS}
+GROUP BY day
+ORDER BY time
+"""
+
+USE = f"""
+SELECT
+    {DAY_AS_TIME},
+    {_USE}
+FROM metrics.engagement_daily AS d
+WHERE {DAYS} AND {FILTERS}
+GROUP BY day
+ORDER BY time
+"""
+
+TOP_ADMINS = f"""
+SELECT
+    admin_id AS admin,
+    {_TOTAL} AS total,
+    {_KINDS},
+    max(d.day) AS last_day
+FROM metrics.engagement_daily AS d
+WHERE {DAYS} AND {FILTERS}
+GROUP BY admin
+ORDER BY total DESC, admin
+LIMIT 20
+"""
+
+_HOURS = ",\n    ".join(f"countIf(toHour(timestamp, 'UTC') = {hour}) AS \"{hour:02}\"" for hour in range(24))
+
+HOURS_OF_THE_WEEK = f"""
+SELECT
+    ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'][weekday] AS weekday_name,
+    {_HOURS}
+FROM
+(
+    SELECT toDayOfWeek(timestamp, 0, 'UTC') AS weekday, timestamp
+    FROM metrics.admin_views
+    WHERE {EVENTS} AND {FILTERS}
+)
+GROUP BY weekday
+ORDER BY weekday
+"""

@@ -1,0 +1,106 @@
+"""What became of the signals: the first outcome of each, how long it took, and later ones that do not count."""
+
+from __future__ import annotations
+
+from grafana.queries.common import DAY_AS_TIME, DAY_OF_EVENT, DAYS, EVENTS, SERVICE, VERSION, nearest_rank, share
+
+FILTERS = f"{VERSION} AND {SERVICE}"
+# Sums of metrics.outcomes_daily AS d.
+_OUTCOMES = "sum(d.resolved + d.escalated + d.no_action + d.false_positive)"
+_FALSE_POSITIVE_RATE = share("sum(d.false_positive)", _OUTCOMES)
+_FIRST = f"is_first = 1 AND {EVENTS} AND {FILTERS}"
+_LATER = f"is_first = 0 AND {EVENTS} AND {FILTERS}"
+_HOURS = "assumeNotNull(resolution_time_hours)"
+
+TOTALS = f"""
+SELECT
+    {_OUTCOMES} AS outcomes,
+    {_FALSE_POSITIVE_RATE} AS false_positive_rate,
+    {share("sum(d.sum_hours)", "sum(d.hours_samples)")} AS average_hours
+FROM metrics.outcomes_daily AS d
+WHERE {DAYS} AND {FILTERS}
+"""
+
+DISTRIBUTION = f"""
+SELECT
+    {DAY_AS_TIME},
+    sum(d.resolved) AS resolved,
+    sum(d.escalated) AS escalated,
+    sum(d.no_action) AS no_action,
+    sum(d.false_positive) AS false_positive
+FROM metrics.outcomes_daily AS d
+WHERE {DAYS} AND {FILTERS}
+GROUP BY day
+ORDER BY time
+"""
+
+SHARES = f"""
+SELECT
+    {share("sum(d.resolved)", _OUTCOMES)} AS resolved,
+    {share("sum(d.escalated)", _OUTCOMES)} AS escalated,
+    {share("sum(d.no_action)", _OUTCOMES)} AS no_action,
+    {share("sum(d.false_positive)", _OUTCOMES)} AS false_positive
+FROM metrics.outcomes_daily AS d
+WHERE {DAYS} AND {FILTERS}
+"""
+
+FALSE_POSITIVE_RATE = f"""
+SELECT {DAY_AS_TIME}, {_FALSE_POSITIVE_RATE} AS false_positive_rate
+FROM metrics.outcomes_daily AS d
+WHERE {DAYS} AND {FILTERS}
+GROUP BY day
+ORDER BY time
+"""
+
+BY_VERSION = f"""
+SELECT
+    toString(engine_version) AS name,
+    {_OUTCOMES} AS outcomes,
+    {_FALSE_POSITIVE_RATE} AS false_positive_rate,
+    {share("sum(d.sum_hours)", "sum(d.hours_samples)")} AS average_hours
+FROM metrics.outcomes_daily AS d
+WHERE {DAYS} AND {FILTERS}
+GROUP BY engine_version
+ORDER BY max(d.day) DESC, name DESC
+LIMIT 100
+"""
+
+RESOLUTION = f"""
+SELECT
+    {DAY_OF_EVENT},
+    avg({_HOURS}) AS average,
+    {nearest_rank(0.5, _HOURS)} AS p50,
+    {nearest_rank(0.9, _HOURS)} AS p90
+FROM metrics.signal_outcomes
+WHERE isNotNull(resolution_time_hours) AND {_FIRST}
+GROUP BY time
+ORDER BY time
+"""
+
+LATER = f"""
+SELECT count() AS later
+FROM metrics.signal_outcomes
+WHERE {_LATER}
+"""
+
+LATER_EVENTS = f"""
+SELECT
+    timestamp AS happened,
+    risk_signal_id AS signal,
+    toString(outcome_status) AS status,
+    toString(counted.status) AS counted_status,
+    admin_id AS admin,
+    toString(engine_version) AS version_name,
+    nullIf(trace_id, '') AS trace
+FROM
+(
+    SELECT event_id, timestamp, risk_signal_id, outcome_status, admin_id, engine_version, trace_id
+    FROM metrics.signal_outcomes
+    WHERE {_LATER}
+    ORDER BY timestamp DESC, event_id DESC
+    LIMIT 100
+) AS late
+LEFT JOIN (SELECT risk_signal_id, outcome_status AS status FROM metrics.signal_outcomes WHERE is_first = 1) AS counted
+    USING (risk_signal_id)
+ORDER BY happened DESC, event_id DESC
+"""

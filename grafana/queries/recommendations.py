@@ -1,0 +1,101 @@
+"""What is accepted and overridden, by type, confidence and version; how long decisions take; the last events."""
+
+from __future__ import annotations
+
+from grafana.queries.common import (
+    ACCEPTANCE_SHARE,
+    CONFIDENCE,
+    DAY_OF_EVENT,
+    DAYS,
+    DECIDED,
+    DECISIONS,
+    EVENTS,
+    OVERRIDE_RATE,
+    SERVICE,
+    TYPE,
+    VERSION,
+    decision_times_by_day,
+    shares_by_day,
+)
+
+FILTERS = f"{VERSION} AND {TYPE} AND {CONFIDENCE} AND {SERVICE}"
+
+
+def _by(column: str, order: str) -> str:
+    return f"""
+SELECT
+    toString({column}) AS name,
+    sum(d.viewed) AS views,
+    {DECIDED} AS decisions,
+    {ACCEPTANCE_SHARE} AS acceptance_share,
+    {OVERRIDE_RATE} AS override_rate
+FROM metrics.recommendations_daily AS d
+WHERE {DAYS} AND {FILTERS}
+GROUP BY {column}
+ORDER BY {order}
+LIMIT 100
+"""
+
+
+BY_TYPE = _by("recommendation_type", "decisions DESC, name")
+BY_CONFIDENCE = _by("confidence", "indexOf(['HIGH', 'MEDIUM', 'LOW'], confidence)")
+BY_VERSION = _by("engine_version", "max(d.day) DESC, name DESC")
+
+SHARES = shares_by_day(FILTERS)
+DECISION_TIMES = decision_times_by_day(FILTERS)
+
+# Upper limits in seconds, and what the rows of the heat map are called.
+BUCKETS = {
+    5: "to 5 s",
+    15: "to 15 s",
+    30: "to 30 s",
+    60: "to 1 min",
+    120: "to 2 min",
+    300: "to 5 min",
+    900: "to 15 min",
+    3600: "to 1 h",
+    86400: "to 1 d",
+}
+
+
+def _buckets() -> str:
+    columns, above = [], ""
+    for seconds, name in BUCKETS.items():
+        columns.append(f'countIf({above}decision_time_ms <= {seconds * 1000}) AS "{name}"')
+        above = f"decision_time_ms > {seconds * 1000} AND "
+    return ",\n    ".join([*columns, f'countIf(decision_time_ms > {seconds * 1000}) AS "more"'])
+
+
+DECISION_TIME_BUCKETS = f"""
+SELECT
+    {DAY_OF_EVENT},
+    {_buckets()}
+FROM {DECISIONS}
+WHERE isNotNull(decision_time_ms) AND {FILTERS}
+GROUP BY time
+ORDER BY time
+"""
+
+RECENT = f"""
+SELECT
+    timestamp AS happened,
+    toString(recent.action) AS action_name,
+    recent.risk_signal_id AS signal,
+    recent.admin_id AS admin,
+    toString(recent.recommendation_type) AS type_name,
+    toString(recent.confidence) AS confidence_name,
+    toString(recent.engine_version) AS version_name,
+    decided.decision_time_ms AS took,
+    nullIf(recent.trace_id, '') AS trace
+FROM
+(
+    SELECT
+        event_id, timestamp, action, risk_signal_id, admin_id, recommendation_type, confidence, engine_version, trace_id
+    FROM metrics.recommendation_events
+    WHERE {EVENTS} AND {FILTERS}
+    ORDER BY timestamp DESC, event_id DESC
+    LIMIT 200
+) AS recent
+LEFT JOIN (SELECT event_id, decision_time_ms FROM {DECISIONS} WHERE {FILTERS}) AS decided USING (event_id)
+ORDER BY happened DESC, event_id DESC
+"""

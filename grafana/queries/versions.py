@@ -1,0 +1,123 @@
+"""Engine version A against B: what can be said, the numbers of both, their trends."""
+
+from __future__ import annotations
+
+from grafana import limits
+from grafana.queries.common import DAY_AS_TIME, DAY_OF_EVENT, DAYS, DECISIONS, WINDOW, nearest_rank
+
+A, B = "${version_a:singlequote}", "${version_b:singlequote}"
+# A p below this is called a difference.
+SIGNIFICANCE = 0.05
+
+_SEEN = """
+    SELECT
+        toString(engine_version) AS value,
+        row_number() OVER (ORDER BY min(timestamp) DESC, engine_version) AS position
+    FROM metrics.recommendation_events
+    WHERE timestamp >= now64(9, 'UTC') - INTERVAL 90 DAY AND engine_version != ''
+    GROUP BY engine_version
+"""
+# Grafana takes the first one: as B the version that was seen first most lately, as A the one before it.
+VERSIONS_A = f"SELECT value, value AS text FROM ({_SEEN}) ORDER BY position != 2, position"
+VERSIONS_B = f"SELECT value, value AS text FROM ({_SEEN}) ORDER BY position"
+
+_COMPARISON = f"metrics.engine_comparison(version_a = {A}, version_b = {B}, days = ${{window}})"
+_FEWEST = "least(decisions_a, decisions_b)"
+
+
+def _points(column: str) -> str:
+    return f"100 * ifNull({column}, 0)"
+
+
+VERDICT = f"""
+SELECT multiIf(
+    version_a = version_b, 'Choose two different versions.',
+    {_FEWEST} = 0, concat('No comparison: nothing was decided with ', if(decisions_a = 0, version_a, version_b), '.'),
+    concat(
+        multiIf(
+            isNull(p_value) OR p_value >= {SIGNIFICANCE}, concat(version_b, ' is not distinguishable from ', version_a),
+            difference > 0, concat(version_b, ' is better than ', version_a),
+            concat(version_b, ' is worse than ', version_a)),
+        printf(': acceptance share %+.1f points', {_points("difference")}),
+        if(isNull(difference_low), '', printf(
+            ', 95 %% interval %+.1f to %+.1f', {_points("difference_low")}, {_points("difference_high")})),
+        if(isNull(p_value), '', printf(', p = %.3f', ifNull(p_value, 1))),
+        if({_FEWEST} < {limits.MINIMUM_DECISIONS}, '; few decisions, a hint at most', ''),
+        '. Unit = decision.')) AS verdict
+FROM {_COMPARISON}
+"""
+
+DIFFERENCE = f"""
+SELECT difference, difference_low, difference_high, p_value
+FROM {_COMPARISON}
+"""
+
+
+def _numbers(role: str, version: str) -> str:
+    arguments = f"{WINDOW}, engine_version = {version}"
+    every_type = f"{arguments}, recommendation_type = ''"
+    return f"""
+    SELECT
+        '{role}' AS role, {version} AS name,
+        accepted.decisions AS decisions, accepted.acceptance_share AS acceptance_share,
+        overrides.override_rate AS override_rate,
+        times.average_ms AS average_ms, times.p50_ms AS p50_ms, times.p90_ms AS p90_ms,
+        closed.outcomes AS outcomes, closed.false_positive_rate AS false_positive_rate
+    FROM (SELECT decisions, acceptance_share FROM metrics.acceptance_rate_between({every_type})) AS accepted
+    CROSS JOIN (SELECT override_rate FROM metrics.override_rate_between({every_type})) AS overrides
+    CROSS JOIN (SELECT average_ms, p50_ms, p90_ms FROM metrics.decision_time_between({every_type})) AS times
+    CROSS JOIN (SELECT outcomes, false_positive_rate FROM metrics.false_positive_rate_between({arguments})) AS closed"""
+
+
+NUMBERS = f"""
+SELECT *
+FROM
+({_numbers("A", A)}
+    UNION ALL{_numbers("B", B)}
+)
+ORDER BY role
+"""
+
+
+def _both(expression: str) -> str:
+    """Return an expression for A and for B, where {{v}} is the version."""
+    return ",\n    ".join(expression.format(v=version) + f" AS {name}" for name, version in (("a", A), ("b", B)))
+
+
+_PAIR = f"engine_version IN ({A}, {B})"
+
+
+def _daily(expression: str, source: str) -> str:
+    return f"""
+SELECT
+    {DAY_AS_TIME},
+    {_both(expression)}
+FROM metrics.{source} AS d
+WHERE {DAYS} AND {_PAIR}
+GROUP BY day
+ORDER BY time
+"""
+
+
+_DECIDED = "sumIf(d.accepted + d.ignored + d.overridden, engine_version = {v})"
+_OUTCOMES = "sumIf(d.resolved + d.escalated + d.no_action + d.false_positive, engine_version = {v})"
+
+ACCEPTANCE_SHARES = _daily(
+    f"sumIf(d.accepted, engine_version = {{v}}) / nullIf({_DECIDED}, 0)", "recommendations_daily"
+)
+DECISION_COUNTS = _daily(_DECIDED, "recommendations_daily")
+FALSE_POSITIVE_RATES = _daily(
+    f"sumIf(d.false_positive, engine_version = {{v}}) / nullIf({_OUTCOMES}, 0)", "outcomes_daily"
+)
+
+# NULLs are not counted; a day without decisions of a version has none but NULLs.
+_TIMES_OF = "if(engine_version = {v}, decision_time_ms, NULL)"
+DECISION_TIMES = f"""
+SELECT
+    {DAY_OF_EVENT},
+    {_both(nearest_rank(0.5, _TIMES_OF))}
+FROM {DECISIONS}
+WHERE isNotNull(decision_time_ms) AND {_PAIR}
+GROUP BY time
+ORDER BY time
+"""

@@ -1,0 +1,120 @@
+"""The dashboard about what staff do with recommendations."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana import frame, limits, look, names
+from grafana.panels import About, Panel, density, gauge, lines, rows
+from grafana.queries import recommendations as queries
+
+FILTERS = "Obeys engine version, recommendation type, confidence and service."
+
+
+def _by(id: int, dimension: str, sql: str, first_column: look.Properties) -> Panel:
+    about = About(
+        id,
+        f"Decisions by {dimension}",
+        f"""Per {dimension}, over the days of the time range: views, decisions, accepted / decisions (more is better)
+        and overridden / decisions (less is better). With few decisions a share says little. {FILTERS} Source:
+        metrics.recommendations_daily.""",
+        width=8,
+        height=9,
+        empty="No events",
+    )
+    low = look.step_options(look.BAD, (limits.ACCEPTANCE_SHARE_LOW, look.GOOD))
+    high = look.step_options(look.GOOD, (limits.OVERRIDE_RATE_HIGH, look.BAD))
+    return rows(
+        about,
+        sql,
+        {
+            "name": {"displayName": dimension.capitalize(), "custom.minWidth": 110, **first_column},
+            "views": {"displayName": "Views", "custom.width": 62},
+            "decisions": {"displayName": "Decisions", "custom.width": 76},
+            "acceptance_share": {"displayName": "Acceptance share", **gauge(), **low},
+            "override_rate": {"displayName": "Override rate", **gauge(), **high},
+        },
+    )
+
+
+def build() -> Dashboard:
+    """Return the dashboard."""
+    return frame.dashboard(
+        names.RECOMMENDATIONS,
+        "Decision intelligence: recommendations",
+        f"""Which recommendations do staff accept, which do they override, and how long do they think about them?
+        {FILTERS}""",
+        [
+            _by(1, "type", queries.BY_TYPE, {}),
+            _by(2, "confidence", queries.BY_CONFIDENCE, {}),
+            _by(3, "engine version", queries.BY_VERSION, look.version_link(names.ENGINE_VERSIONS)),
+            lines(
+                About(
+                    4,
+                    "Acceptance share and override rate",
+                    f"""Accepted and overridden decisions / all decisions, per UTC day; what is missing to 100 % was
+                    ignored. Days without decisions have no point. Dashed: the override rate that is too high. {FILTERS}
+                    Source: metrics.recommendations_daily.""",
+                    width=12,
+                    unit=look.RATE,
+                    empty="No decisions",
+                ),
+                queries.SHARES,
+                look.SHARES,
+                limit=look.steps("transparent", (limits.OVERRIDE_RATE_HIGH, look.BAD)),
+            ),
+            lines(
+                About(
+                    5,
+                    "Decision time",
+                    f"""From the first view of a recommendation to the decision: average, p50 and p90 by nearest rank of
+                    each UTC day's decisions that have a time. {FILTERS} Source: metrics.decisions_between.""",
+                    width=12,
+                    unit=look.MILLISECONDS,
+                    empty="No timed decisions",
+                ),
+                queries.DECISION_TIMES,
+                look.TIMES,
+            ),
+            density(
+                About(
+                    6,
+                    "Distribution of decision times",
+                    f"""Decisions per UTC day and time taken; decisions without a time are left out. A band that moves
+                    up means that staff think longer. {FILTERS} Source: metrics.decisions_between.""",
+                    width=24,
+                    height=9,
+                    empty="No timed decisions",
+                ),
+                queries.DECISION_TIME_BUCKETS,
+            ),
+            rows(
+                About(
+                    7,
+                    "Recent events",
+                    f"""The last 200 views and decisions of the days of the time range, newest first. The decision time
+                    is the one given, else from the first view; views have none. A trace opens the request that sent the
+                    event. {FILTERS} Source: metrics.recommendation_events, metrics.decisions_between.""",
+                    width=24,
+                    height=12,
+                    empty="No events",
+                ),
+                queries.RECENT,
+                {
+                    "happened": {"displayName": "Time (UTC)", "custom.width": 180},
+                    "action_name": {"displayName": "Action", **look.BADGE},
+                    "signal": {"displayName": "Signal"},
+                    "admin": {"displayName": "Admin"},
+                    "type_name": {"displayName": "Type", "custom.minWidth": 160},
+                    "confidence_name": {"displayName": "Confidence", "custom.width": 100},
+                    "version_name": {"displayName": "Engine version", **look.version_link(names.ENGINE_VERSIONS)},
+                    "took": {"displayName": "Decision time", "unit": look.MILLISECONDS, "decimals": 1, **look.MISSING},
+                    "trace": {"displayName": "Trace", **look.MISSING, **look.trace_link()},
+                },
+            ),
+        ],
+        variables=[frame.engine_version(), frame.recommendation_type(), frame.confidence(), frame.service()],
+        staff_page=("Staff page: events", "/telemetry/events/"),
+        days=30,
+        marks=True,
+    )

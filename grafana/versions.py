@@ -1,0 +1,150 @@
+"""The dashboard that compares two engine versions."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana import frame, limits, look, names
+from grafana.panels import About, gauge, lines, number, rows, stacked
+from grafana.queries import versions as queries
+
+# Neither is good or bad: the versions have colours of their own.
+BOTH: dict[str, look.Properties] = {
+    "a": {"displayName": "A: ${version_a}", **look.fixed("#8a97a6")},
+    "b": {"displayName": "B: ${version_b}", **look.fixed("#7a5bb5")},
+}
+TIME: look.Properties = {"unit": look.MILLISECONDS, "decimals": 1, "custom.width": 120, **look.MISSING}
+
+
+def build() -> Dashboard:
+    """Return the dashboard."""
+    low = look.step_options(look.BAD, (limits.ACCEPTANCE_SHARE_LOW, look.GOOD))
+    high = look.step_options(look.GOOD, (limits.OVERRIDE_RATE_HIGH, look.BAD))
+    false_positives = look.step_options(look.GOOD, (limits.FALSE_POSITIVE_RATE_HIGH, look.BAD))
+    points: look.Properties = {"unit": look.RATE, "decimals": 1, "noValue": "Undefined"}
+    return frame.dashboard(
+        names.ENGINE_VERSIONS,
+        "Decision intelligence: engine versions",
+        """Is engine version B better than version A? Better means a higher acceptance share. The comparison and the
+        table are of the headline window, the graphs follow the time picker; all obey the two versions.""",
+        [
+            number(
+                About(
+                    1,
+                    "Verdict",
+                    f"""In one sentence: two-sided z-test of two shares of accepted decisions, over the headline window;
+                    called better or worse below p = {queries.SIGNIFICANCE}. The unit is the decision, as if decisions
+                    were independent: if few admins decide much, or the versions ran at different times, other things
+                    may be the cause. Source: metrics.engine_comparison.""",
+                    width=24,
+                    height=3,
+                    unit="string",
+                ),
+                queries.VERDICT,
+            ),
+            number(
+                About(
+                    2,
+                    "Difference of acceptance shares, B - A",
+                    """Accepted / all decisions of B less the same of A (positive is better for B), the ends of its 95 %
+                    interval, and p of the pooled z-test: how often chance alone makes such a difference. Over the
+                    headline window. Source: metrics.engine_comparison.""",
+                    width=24,
+                    height=4,
+                    unit="none",
+                ),
+                queries.DIFFERENCE,
+                overrides={
+                    "difference": {"displayName": "Difference", **points},
+                    "difference_low": {"displayName": "95 % interval from", **points},
+                    "difference_high": {"displayName": "95 % interval to", **points},
+                    "p_value": {"displayName": "p", "decimals": 4, "noValue": "Undefined"},
+                },
+                beside=True,
+            ),
+            rows(
+                About(
+                    3,
+                    "Both versions in numbers",
+                    """Over the headline window: decisions; accepted / decisions (more is better); overridden /
+                    decisions (less is better); time from the first view to the decision; first outcomes of signals;
+                    FALSE_POSITIVE / these (less is better). Source: metrics.acceptance_rate_between,
+                    override_rate_between, decision_time_between, false_positive_rate_between.""",
+                    width=24,
+                    height=5,
+                ),
+                queries.NUMBERS,
+                {
+                    "role": {"displayName": " ", "custom.width": 40},
+                    "name": {"displayName": "Engine version"},
+                    "decisions": {"displayName": "Decisions", "custom.width": 90},
+                    "acceptance_share": {"displayName": "Acceptance share", **gauge(), **low},
+                    "override_rate": {"displayName": "Override rate", **gauge(), **high},
+                    "average_ms": {"displayName": "Average time", **TIME},
+                    "p50_ms": {"displayName": "p50", **TIME},
+                    "p90_ms": {"displayName": "p90", **TIME},
+                    "outcomes": {"displayName": "Outcomes", "custom.width": 90},
+                    "false_positive_rate": {"displayName": "False positive rate", **gauge(), **false_positives},
+                },
+            ),
+            lines(
+                About(
+                    4,
+                    "Acceptance share",
+                    """Accepted / all decisions of each version, per UTC day of the decision; days without decisions
+                    have no point. More is better. Source: metrics.recommendations_daily.""",
+                    width=12,
+                    unit=look.RATE,
+                    empty="No decisions",
+                ),
+                queries.ACCEPTANCE_SHARES,
+                BOTH,
+            ),
+            stacked(
+                About(
+                    5,
+                    "Decisions",
+                    """Decisions about recommendations of each version, per UTC day: how much there is to compare.
+                    Source: metrics.recommendations_daily.""",
+                    width=12,
+                    empty="No decisions",
+                ),
+                queries.DECISION_COUNTS,
+                BOTH,
+            ),
+            lines(
+                About(
+                    6,
+                    "Median decision time",
+                    """From the first view of a recommendation to the decision, p50 by nearest rank of each UTC day's
+                    decisions that have a time. Shorter is easier, not always better. Source:
+                    metrics.decisions_between.""",
+                    width=12,
+                    unit=look.MILLISECONDS,
+                    empty="No timed decisions",
+                ),
+                queries.DECISION_TIMES,
+                BOTH,
+            ),
+            lines(
+                About(
+                    7,
+                    "False positive rate",
+                    """FALSE_POSITIVE / first outcomes of signals, per UTC day of the outcome and version that made the
+                    recommendation. Less is better. Source: metrics.outcomes_daily.""",
+                    width=12,
+                    unit=look.RATE,
+                    empty="No outcomes",
+                ),
+                queries.FALSE_POSITIVE_RATES,
+                BOTH,
+            ),
+        ],
+        variables=[
+            frame.version("version_a", "Version A", queries.VERSIONS_A),
+            frame.version("version_b", "Version B", queries.VERSIONS_B),
+            frame.window(30),
+        ],
+        staff_page=("Staff page", "/telemetry/"),
+        days=30,
+    )
