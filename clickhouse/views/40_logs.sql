@@ -16,9 +16,10 @@ SELECT
     event_id, timestamp, ingested_at, risk_signal_id, admin_id, outcome_status,
     -- GLOBAL: on a cluster the list is made once, of all shards, not of each.
     event_id GLOBAL IN (
-        SELECT argMin(event_id, (timestamp, event_id))
+        SELECT event_id
         FROM intel.signal_outcomes FINAL
-        GROUP BY risk_signal_id
+        ORDER BY timestamp, event_id
+        LIMIT 1 BY risk_signal_id
     ) AS is_first,
     resolution_time_hours, note_id, engine_version, trace_id, span_id, trace_flags, service_name
 FROM intel.signal_outcomes FINAL

@@ -48,8 +48,14 @@ SELECT
     countIf(outcome_status = 'FALSE_POSITIVE') AS false_positive,
     count(resolution_time_hours) AS hours_samples,
     ifNull(sum(resolution_time_hours), 0) AS sum_hours
-FROM metrics.signal_outcomes
-WHERE is_first
+FROM
+(
+    -- As is_first of metrics.signal_outcomes, chosen over all time, but in one pass.
+    SELECT timestamp, service_name, engine_version, outcome_status, resolution_time_hours
+    FROM intel.signal_outcomes FINAL
+    ORDER BY timestamp, event_id
+    LIMIT 1 BY risk_signal_id
+)
 GROUP BY day, service_name, engine_version
 COMMENT 'First outcomes of signals per day; sum_hours is over hours_samples outcomes that carry a resolution time';
 
