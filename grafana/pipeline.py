@@ -10,13 +10,13 @@ from grafana.queries import pipeline as queries
 
 FILTERS = "Obeys service."
 NONE_IS_GOOD = look.step_options(look.GOOD, (1, look.BAD))
-REASONS = {
-    "invalid": "Invalid call",
-    "no_admin": "No admin",
-    "queue_full": "Queue full",
-    "rejected": "Refused by the receiver",
-    "after_shutdown": "After shutdown",
-    "exit_deadline": "Exit deadline",
+REASONS: dict[str, look.Properties] = {
+    "invalid": {"displayName": "Invalid call", **NONE_IS_GOOD},
+    "no_admin": {"displayName": "No admin", **look.fixed(look.TONES["ignored"][1])},
+    "queue_full": {"displayName": "Queue full", **NONE_IS_GOOD},
+    "rejected": {"displayName": "Refused by the receiver", **NONE_IS_GOOD},
+    "after_shutdown": {"displayName": "After shutdown", **NONE_IS_GOOD},
+    "exit_deadline": {"displayName": "Exit deadline", **NONE_IS_GOOD},
 }
 
 
@@ -33,9 +33,10 @@ def build() -> Dashboard:
                     1,
                     "What the senders count",
                     f"""Sums of the last report of each process that reported in the time range, since its start.
-                    Emitted = delivered + dropped + queued. Missing: delivered, but not in ClickHouse; on its way for up
-                    to {limits.MISSING_MINUTES} minutes, then lost behind the acknowledgement. Dropped and missing have
-                    to be 0. {FILTERS} Source: metrics.pipeline_health.""",
+                    Emitted = delivered + queued + lost + without admin (nobody was logged in: nothing to tell).
+                    Missing: delivered, but not in ClickHouse; on its way for up to {limits.MISSING_MINUTES} minutes,
+                    then lost behind the acknowledgement. Lost and missing have to be 0. {FILTERS} Source:
+                    metrics.pipeline_health.""",
                     width=24,
                     height=4,
                     empty="No reports",
@@ -45,7 +46,8 @@ def build() -> Dashboard:
                     "emitted": {"displayName": "Emitted"},
                     "delivered": {"displayName": "Delivered"},
                     "queued": {"displayName": "Queued"},
-                    "dropped": {"displayName": "Dropped", **NONE_IS_GOOD},
+                    "lost": {"displayName": "Lost", **NONE_IS_GOOD},
+                    "no_admin": {"displayName": "Without admin"},
                     "missing": {"displayName": "Missing", "noValue": "Not known", **NONE_IS_GOOD},
                 },
                 beside=True,
@@ -104,13 +106,14 @@ def build() -> Dashboard:
                     5,
                     "Dropped by reason",
                     f"""What processes that reported in the time range did not deliver, since their start, by reason.
-                    Invalid and no admin are calls to correct; the others are load, outages or exits. All have to be 0.
-                    {FILTERS} Source: metrics.pipeline_health.""",
+                    Invalid calls are to be corrected; no admin means that nobody was logged in, which is no loss; the
+                    others are load, outages or exits. All but no admin have to be 0. {FILTERS} Source:
+                    metrics.pipeline_health.""",
                     width=9,
                     empty="No reports",
                 ),
                 queries.DROPS,
-                {reason: {"displayName": name, **NONE_IS_GOOD} for reason, name in REASONS.items()},
+                REASONS,
             ),
             stacked(
                 About(
@@ -165,7 +168,8 @@ def build() -> Dashboard:
                     "emitted": {"displayName": "Emitted"},
                     "delivered": {"displayName": "Delivered"},
                     "queued": {"displayName": "Queued"},
-                    "dropped": {"displayName": "Dropped", "custom.cellOptions": {"type": "color-text"}, **NONE_IS_GOOD},
+                    "lost": {"displayName": "Lost", "custom.cellOptions": {"type": "color-text"}, **NONE_IS_GOOD},
+                    "no_admin": {"displayName": "Without admin"},
                     "missing": {
                         "displayName": "Missing",
                         "custom.cellOptions": {"type": "color-text"},

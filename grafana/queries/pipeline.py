@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from grafana import limits
 from grafana.queries.common import DAYS, SERVICE
+from otel_intel.pipeline import REASONS
 
-REASONS = ("invalid", "no_admin", "queue_full", "rejected", "after_shutdown", "exit_deadline")
-_DROPPED = " + ".join(f"dropped_{reason}" for reason in REASONS)
+# Who is not logged in has nothing to lose: dropped, but not lost.
+_LOST = " + ".join(f"dropped_{reason}" for reason in REASONS if reason != "no_admin")
 _REPORTED = f"$__timeFilter(reported_at) AND {SERVICE}"
 _ARRIVED = f"$__timeFilter(ingested_at) AND {SERVICE}"
 
@@ -15,7 +16,8 @@ SELECT
     sum(h.emitted) AS emitted,
     sum(h.delivered) AS delivered,
     sum(h.queued) AS queued,
-    sum({_DROPPED}) AS dropped,
+    sum({_LOST}) AS lost,
+    sum(h.dropped_no_admin) AS no_admin,
     sum(h.missing) AS missing
 FROM metrics.pipeline_health AS h
 WHERE {_REPORTED}
@@ -36,7 +38,8 @@ SELECT
     sum(h.emitted) AS emitted,
     sum(h.delivered) AS delivered,
     sum(h.queued) AS queued,
-    sum({_DROPPED}) AS dropped,
+    sum({_LOST}) AS lost,
+    sum(h.dropped_no_admin) AS no_admin,
     sum(h.missing) AS missing
 FROM metrics.pipeline_health AS h
 WHERE {_REPORTED}
