@@ -128,7 +128,7 @@ DECISIONS = (
             f"Overridden per decision of the last {limits.RECENT_DAYS} days, judged from"
             f" {limits.MINIMUM_DECISIONS} decisions on."
         ),
-        panel=(names.OVERVIEW, 1),
+        panel=(names.OVERVIEW, 3),
         # As above.
         no_data="OK",
     ),
@@ -149,7 +149,7 @@ PIPELINE = (
             f" the last event arrived, of services that sent on {limits.SILENCE_REGULAR_DAYS} of the last"
             f" {limits.SILENCE_LOOKBACK_DAYS} days."
         ),
-        panel=(names.PIPELINE_HEALTH, 1),
+        panel=(names.PIPELINE_HEALTH, 2),
         # Nobody has sent yet: stays quiet. Everybody has been silent for long: goes on firing.
         no_data="KeepLast",
         # The one rule that says so when ClickHouse cannot be asked.
@@ -165,7 +165,7 @@ PIPELINE = (
         pending="0s",
         summary="{{ $labels.service_name }}: {{ $values.A.Value }} records in the last hour, {{ $labels.problem }}",
         description="Records that do not fit the catalogue of events, or are none of its. No metric counts them.",
-        panel=(names.PIPELINE_HEALTH, 1),
+        panel=(names.PIPELINE_HEALTH, 7),
         # None is how it should be.
         no_data="OK",
     ),
@@ -182,7 +182,7 @@ PIPELINE = (
             "Counted by the sending processes since each of them started, of those that reported in the last hour:"
             " fires until they are started again."
         ),
-        panel=(names.PIPELINE_HEALTH, 1),
+        panel=(names.PIPELINE_HEALTH, 5),
         # None is how it should be.
         no_data="OK",
     ),
@@ -199,7 +199,7 @@ PIPELINE = (
             "Delivered by the sending processes' own count, less those that arrived. For less than"
             f" {limits.MISSING_MINUTES} minutes they may be on their way."
         ),
-        panel=(names.PIPELINE_HEALTH, 1),
+        panel=(names.PIPELINE_HEALTH, 8),
         # No process has reported: silence speaks about that.
         no_data="OK",
     ),
@@ -216,7 +216,7 @@ PIPELINE = (
             "99th percentile of the time between an event and its arrival, of the last hour's arrivals, judged from"
             f" {limits.MINIMUM_ARRIVALS} on. Events of more than a day ago are taken for imported history."
         ),
-        panel=(names.PIPELINE_HEALTH, 1),
+        panel=(names.PIPELINE_HEALTH, 3),
         # Too few arrivals say nothing.
         no_data="OK",
     ),

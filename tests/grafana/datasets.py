@@ -7,11 +7,13 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from otel_intel.events import CATALOGUE, CONFIDENCES, OUTCOME_STATUSES, PROCESS_ID_KEY, REPORT_KEYS
 from tests.otlp import Record, event
 from tests.servers import ClickHouse
+from tests.sql.reference import Reference
 
 MILLISECOND = 10**6
 SECOND = 10**9
@@ -44,6 +46,11 @@ class Dataset:
         """Valid events in the order of their arrival, for the reference."""
         by_arrival = sorted(self.landed, key=lambda landed: landed.ingested_ns)
         return [landed.record for landed in by_arrival if valid(landed.record)]
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The slow count of it, made once."""
+        return Reference(self.deliveries)
 
 
 def valid(record: Record) -> bool:
@@ -144,9 +151,9 @@ def _history(name: str, now: datetime, days: int) -> Dataset:
             delivered = len(_ids(dataset.landed, service, kind)) + number  # the second one misses an event of each kind
             sent = report(process(service), kind, end, service, delivered=delivered, **counts)
             dataset.landed.append(Landed(sent, end + 50 * MILLISECOND))
-    malformed = [event("recommendation.viewed", end, **{"intel.risk_signal.id": None}) for _ in range(3)]
-    foreign = Record("checkout.done", {"cart": "1"}, end)
-    dataset.landed += [Landed(record, end) for record in (*malformed, foreign)]
+    malformed = [event("recommendation.viewed", end, **{"intel.risk_signal.id": None}) for _ in range(4)]
+    for number, record in enumerate((*malformed, Record("checkout.done", {"cart": "1"}, end))):
+        dataset.landed.append(Landed(replace(record, resource={"service.name": SERVICES[number % 2]}), end))
     return dataset
 
 

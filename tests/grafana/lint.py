@@ -205,7 +205,7 @@ def bounds(dashboards: Dashboards) -> Iterator[str]:
     always_small = {"metrics.storage", "metrics.pipeline_health"}
     for name, dashboard in dashboards.items():
         for target in targets(name, dashboard):
-            bounded = re.search(r"\$__(fromTime|timeFilter)|\$\{window\}|> now64\(9, 'UTC'\) - INTERVAL", target.sql)
+            bounded = re.search(r"\$__(fromTime|timeFilter)|\$\{window\}|>=? now64\(9, 'UTC'\) - INTERVAL", target.sql)
             if not bounded and not set(re.findall(r"metrics\.\w+", target.sql)) <= always_small:
                 yield f"{name}: {target.place} reads all there is"
             if re.search(r"metrics\.(decisions|decision_times_daily)\b(?!_)", target.sql):

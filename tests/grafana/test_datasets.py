@@ -6,11 +6,11 @@ from datetime import date
 
 from tests.grafana.datasets import ADMINS, CANARY, CURRENT, OLD, SERVICES, TYPES, Dataset
 from tests.servers import ClickHouse
-from tests.sql.reference import ACTIONS, Reference, Window
+from tests.sql.reference import ACTIONS, Window
 
 
 def test_dataset_becomes_the_facts_that_the_reference_counts(dataset: Dataset, grafana_server: ClickHouse) -> None:
-    reference = Reference(dataset.deliveries)
+    reference = dataset.reference
     assert grafana_server.value("SELECT count() FROM metrics.recommendation_events") == len(reference.recommendations)
     assert grafana_server.value("SELECT countIf(is_first) FROM metrics.signal_outcomes") == len(
         reference.first_outcomes
@@ -44,4 +44,4 @@ def test_history_holds_everything_that_a_filter_can_ask_for(dataset: Dataset, gr
             "SELECT sum(duplicates) AS duplicates, sum(conflicting) AS conflicting FROM metrics.ingest_health"
         )
         assert health["duplicates"] == 2 * health["conflicting"] > 0
-        assert grafana_server.value("SELECT count() FROM metrics.rejected_events") == 3
+        assert grafana_server.value("SELECT count() FROM metrics.rejected_events") == 4
