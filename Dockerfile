@@ -6,6 +6,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY otel_intel otel_intel
 COPY clickhouse clickhouse
 COPY collector collector
+COPY grafana grafana
 RUN pip install . && rm -rf /src/*
 USER 10001:10001
 WORKDIR /tmp

@@ -37,7 +37,7 @@ def test_a_missing_secret_stops_compose_and_names_the_file_to_look_into() -> Non
     found = VARIABLE.findall(TEXT)
     for name, how, message in found:
         assert (how, message) in {(":?", "is missing, see .env.example"), (":-", "")}, name
-    assert {how for name, how, _ in found if re.search("PASSWORD|TOKEN", name)} == {":?"}
+    assert {how for name, how, _ in found if re.search("PASSWORD|TOKEN|SECRET", name)} == {":?"}
 
 
 def test_example_names_every_variable_and_no_other() -> None:
@@ -61,10 +61,11 @@ def test_mounted_files_exist_and_may_be_read_by_the_image(service: str) -> None:
         source, target, *mode = volume.split(":")
         if source.startswith("."):
             path = ROOT / source
-            assert path.is_file()
-            assert path.stat().st_mode & 0o004
+            files = [path] if path.is_file() else list(path.iterdir())
+            assert files
+            assert all(file.is_file() and file.stat().st_mode & 0o004 for file in files)
             assert mode == ["ro"]
-            assert target.startswith("/etc/")
+            assert target.startswith(("/etc/", "/var/lib/grafana/dashboards"))
         else:
             assert source in yaml.safe_load(TEXT)["volumes"]
 
@@ -123,6 +124,41 @@ def test_each_service_logs_in_with_its_own_password() -> None:
     demo = environment("demo")
     assert demo["OTEL_INTEL_CLICKHOUSE_URL"] == "http://intel_reader:the-INTEL_READER_PASSWORD@clickhouse:8123"
     assert demo["OTEL_EXPORTER_OTLP_HEADERS"] == "authorization=Bearer%20the-OTLP_INGEST_TOKEN"
+
+
+def provisioning(kind: str) -> Any:
+    """Return a provisioning file of Grafana's."""
+    return yaml.safe_load(folder("grafana").joinpath("provisioning", kind, "otel_intel.yaml").read_text())
+
+
+def test_grafana_gets_every_variable_of_its_provisioning() -> None:
+    needed = set()
+    for kind in ("datasources", "dashboards"):
+        text = folder("grafana").joinpath("provisioning", kind, "otel_intel.yaml").read_text()
+        lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+        needed |= {name for line in lines for name in re.findall(r"\$\{?(\w+)", line)}
+    assert needed
+    assert needed <= environment("grafana").keys()
+
+
+def test_grafana_has_the_plugin_that_its_queries_are_written_for() -> None:
+    plugin = environment("grafana")["GF_PLUGINS_PREINSTALL_SYNC"]
+    dashboards = folder("grafana").glob("dashboards/*.json")
+    versions = set(re.findall(r'"pluginVersion": "([\d.]+)"', "".join(path.read_text() for path in dashboards)))
+    assert {f"grafana-clickhouse-datasource@{version}" for version in versions} == {plugin}
+
+
+def test_grafana_finds_its_dashboards_and_clickhouse() -> None:
+    mounted = dict(volume.split(":")[:2] for volume in SERVICES["grafana"]["volumes"])
+    [provider] = provisioning("dashboards")["providers"]
+    assert mounted["./grafana/dashboards"] == provider["options"]["path"]
+    home = Path(environment("grafana")["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert str(home.parent) == provider["options"]["path"]
+    assert folder("grafana").joinpath("dashboards", home.name).is_file()
+    [source] = provisioning("datasources")["datasources"]
+    assert source["jsonData"]["host"] in SERVICES
+    ports = (port.rpartition(":")[2] for port in SERVICES[source["jsonData"]["host"]]["ports"])
+    assert str(source["jsonData"]["port"]) in ports
 
 
 def test_image_is_built_from_what_the_context_holds() -> None:
