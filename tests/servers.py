@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from otel_intel import embedded, migrate
+from otel_intel.resources import folder
 
 
 class ClickHouse:
@@ -79,6 +81,43 @@ def run_clickhouse(directory: Path) -> Iterator[ClickHouse]:
         # Not asked to stop: it would wait seconds for idle connections, and the data is thrown away.
         process.kill()
         process.communicate()
+
+
+@contextlib.contextmanager
+def run_as_in_production(directory: Path) -> Iterator[ClickHouse]:
+    """Run a server that has the files of clickhouse/server in its config.d and users.d, without a schema."""
+    write_configuration = embedded._write_configuration
+    # The patch ends with the start: other fixtures start servers of theirs meanwhile.
+    with pytest.MonkeyPatch.context() as patch:
+
+        def as_in_production(server: embedded.Server) -> None:
+            write_configuration(server)
+            _mount(server.directory)
+            for role in embedded.ROLES:
+                patch.setenv(f"INTEL_{role.upper()}_PASSWORD", server.passwords[role])
+
+        patch.setattr(embedded, "_write_configuration", as_in_production)
+        server, process = embedded.start(directory, http_port=0, native_port=0)
+    try:
+        clickhouse = ClickHouse(server)
+        yield clickhouse
+        clickhouse.close()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _mount(directory: Path) -> None:
+    """Lay the files where the official image has them, as far as this server can take them."""
+    files = folder("clickhouse") / "server"
+    (directory / "config.d").mkdir()
+    # This server is on loopback, and needs the user default to start itself.
+    config = (files / "config.xml").read_text().replace(">0.0.0.0<", ">127.0.0.1<")
+    (directory / "config.d" / "otel_intel.xml").write_text(config)
+    users = directory / "users.xml"
+    users.write_text(re.sub(r"\n *<intel_\w+>.*?</intel_\w+>", "", users.read_text(), flags=re.DOTALL))
+    logins = (files / "users.xml").read_text().replace('<default remove="remove"/>', "")
+    (directory / "users.d" / "otel_intel_users.xml").write_text(logins)
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from pathlib import Path
 
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from otel_intel import embedded, migrate
+from otel_intel import migrate
 from otel_intel.resources import folder
 from tests.otlp import event
-from tests.servers import ClickHouse
+from tests.servers import ClickHouse, run_as_in_production
 
 SQL = folder("clickhouse")
 ROLES = ("admin", "writer", "reader", "dashboard")
@@ -22,40 +20,10 @@ ROLES = ("admin", "writer", "reader", "dashboard")
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
-    """A server that has the files of clickhouse/server in its config.d and users.d, and nothing of ours else."""
-    directory = tmp_path_factory.mktemp("production")
-    write_configuration = embedded._write_configuration
-    with pytest.MonkeyPatch.context() as patch:
-
-        def as_in_production(server: embedded.Server) -> None:
-            write_configuration(server)
-            mount(server.directory)
-            for role in ROLES:
-                patch.setenv(f"INTEL_{role.upper()}_PASSWORD", server.passwords[role])
-
-        patch.setattr(embedded, "_write_configuration", as_in_production)
-        server, process = embedded.start(directory, http_port=0, native_port=0)
-    try:
-        clickhouse = ClickHouse(server)
+    """A server with the production configuration and the schema in place."""
+    with run_as_in_production(tmp_path_factory.mktemp("production")) as clickhouse:
         migrate.migrate(clickhouse.client("admin"), lambda line: None)
         yield clickhouse
-        clickhouse.close()
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def mount(directory: Path) -> None:
-    """Lay the files where the official image has them, as far as this server can take them."""
-    (directory / "config.d").mkdir()
-    config = SQL.joinpath("server", "config.xml").read_text()
-    # This server is on loopback, and needs the user default to start itself.
-    config = config.replace(">0.0.0.0<", ">127.0.0.1<")
-    (directory / "config.d" / "otel_intel.xml").write_text(config)
-    users = directory / "users.xml"
-    users.write_text(re.sub(r"\n *<intel_\w+>.*?</intel_\w+>", "", users.read_text(), flags=re.DOTALL))
-    logins = SQL.joinpath("server", "users.xml").read_text().replace('<default remove="remove"/>', "")
-    (directory / "users.d" / "otel_intel_users.xml").write_text(logins)
 
 
 @pytest.mark.parametrize("role", ROLES)
