@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -62,6 +62,10 @@ bench: $(VENV)/test.stamp ## Measure what the README states
 .PHONY: bench-collector
 bench-collector: $(VENV)/test.stamp collector ## Measure the way through the Collector
 	@$(VENV)/bin/python -m benchmarks.collector
+
+.PHONY: bench-dashboards
+bench-dashboards: $(VENV)/test.stamp ## Measure the dashboards' queries on 10 million events
+	@$(VENV)/bin/python -m benchmarks.dashboards
 
 .PHONY: collector
 collector: ## Build the OpenTelemetry Collector and print the binary's path
