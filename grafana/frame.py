@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog import builder
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana import names
+from grafana import look, names
 from grafana.panels import SOURCE, Panel, QueryBuilder
 from grafana.queries import common as queries
 
@@ -76,15 +76,15 @@ def version(name: str, label: str, sql: str) -> Variable:
     return _query(name, label, sql)
 
 
-def _dashboard_links(staff_page: str, path: str) -> list[builders.DashboardLink]:
+def _dashboard_links(staff_page: str, path: str) -> list[look.Link]:
     return [
-        builders.DashboardLink("Dashboards")
+        look.Link("Dashboards")
         .type(models.DashboardLinkType.DASHBOARDS)
         .tags([names.TAG])
         .as_dropdown(True)
         .keep_time(True)
         .include_vars(True),
-        builders.DashboardLink(staff_page)
+        look.Link(staff_page)
         .type(models.DashboardLinkType.LINK)
         .url(f"${{site_url}}{path}")
         .icon("external link")
@@ -93,9 +93,16 @@ def _dashboard_links(staff_page: str, path: str) -> list[builders.DashboardLink]
     ]
 
 
+class _Marks(builders.AnnotationQuery):
+    def build(self) -> models.AnnotationQuery:
+        made = super().build()
+        made.placement = None  # type: ignore[assignment] # as look.Link
+        return made
+
+
 def _marks(sql: str) -> builders.AnnotationQuery:
     return (
-        builders.AnnotationQuery()
+        _Marks()
         .name("New engine versions")
         .datasource(SOURCE)
         .enable(True)
@@ -139,10 +146,4 @@ def dashboard(
     )
     for panel in panels:
         frame = frame.with_panel(panel)
-    made = frame.build()
-    # The SDK knows one place only, a menu; without one they stand in the row of controls.
-    for link in made.links or []:
-        link.placement = None  # type: ignore[assignment]
-    for mark in made.annotations.list_val or []:
-        mark.placement = None  # type: ignore[assignment]
-    return made
+    return frame.build()

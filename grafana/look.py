@@ -64,6 +64,14 @@ def _badges() -> Properties:
 BADGE = _badges()
 
 
+def sentences(colours: dict[str, str]) -> list[models.ValueMapping]:
+    """Return the mapping of texts to colours by what they hold."""
+    return [
+        models.RegexMap(models.DashboardRegexMapOptions(f".*{part}.*", models.ValueMappingResult(color=colour)))
+        for part, colour in colours.items()
+    ]
+
+
 def steps(base: str, *limits: tuple[float, str]) -> builders.ThresholdsConfig:
     """Return thresholds: the colour below all limits, then each limit with the colour from it on."""
     listed = [models.Threshold(value=None, color=base), *(models.Threshold(value=at, color=c) for at, c in limits)]
@@ -119,6 +127,22 @@ def tooltip() -> common_builders.VizTooltipOptions:
 def cell_link(title: str, url: str, *, new_tab: bool = False) -> Properties:
     """Return the field option of a link on each cell of a column."""
     return {"links": [{"title": title, "url": url, "targetBlank": new_tab}]}
+
+
+class Link(builders.DashboardLink):
+    """A link in the row of controls: the only place that the SDK can name is a menu."""
+
+    def build(self) -> models.DashboardLink:
+        """Return the link."""
+        made = super().build()
+        made.placement = None  # type: ignore[assignment]
+        return made
+
+
+def next_link(title: str, uid: str) -> Link:
+    """Return a panel's link to another dashboard, with the time range and the variables."""
+    url = f"/d/{uid}?${{__url_time_range}}&${{__all_variables}}"
+    return Link(title).type(models.DashboardLinkType.LINK).url(url)
 
 
 def version_link(uid: str) -> Properties:

@@ -70,6 +70,8 @@ class About:
     empty: str = "No data"
     # The shortest $__interval.
     interval: str = ""
+    # Title and uid of the dashboard where the next question is answered.
+    next: tuple[str, str] | None = None
 
 
 def _panel(panel: AnyPanel, about: About, sql: str, kind: str, overrides: Overrides | None) -> AnyPanel:
@@ -86,10 +88,13 @@ def _panel(panel: AnyPanel, about: About, sql: str, kind: str, overrides: Overri
     )
     if about.interval:
         panel = panel.interval(about.interval)
+    if about.next:
+        panel = panel.links([look.next_link(*about.next)])
     if about.unit == look.RATE:
         panel = panel.min(0).max(1).decimals(1)
     elif about.unit == look.COUNT:
-        panel = panel.min(0).decimals(0)
+        # An axis may round; a figure that is to be compared with another one may not.
+        panel = panel.min(0) if kind == "timeseries" else panel.min(0).unit("none").decimals(0)
     elif about.unit in (look.MILLISECONDS, look.HOURS, look.BYTES):
         panel = panel.min(0).decimals(1)
     for column, properties in (overrides or {}).items():
@@ -109,12 +114,14 @@ def number(
     overrides: Overrides | None = None,
     *,
     beside: bool = False,
+    mappings: Sequence[models.ValueMapping] = (),
 ) -> Panel:
     """Return the columns of one row as large figures, with names if there are several."""
     names_too = common.BigValueTextMode.VALUE_AND_NAME if overrides else common.BigValueTextMode.VALUE
     return (
         _panel(stat.Panel(), about, sql, "table", overrides)
         .reduce_options(_first_row())
+        .mappings([*mappings])
         .thresholds(thresholds or look.steps(look.NEUTRAL))
         .color_scheme(dashboard_builders.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
         .graph_mode(common.BigValueGraphMode.NONE)
@@ -135,13 +142,14 @@ def compared(
         "worse": (look.BAD, look.GOOD),
         "neutral": (look.NEUTRAL, look.NEUTRAL),
     }[more_is]
-    arrows = [
-        models.RegexMap(models.DashboardRegexMapOptions(f"{arrow}.*", models.ValueMappingResult(color=colour)))
-        for arrow, colour in (("▲", up), ("▼", down))
-    ]
     overrides: Overrides = {
         "now": {"displayName": "Now"},
-        "change": {"displayName": "Change", "unit": "string", "noValue": "No window before", "mappings": arrows},
+        "change": {
+            "displayName": "Change",
+            "unit": "string",
+            "noValue": "No window before",
+            "mappings": look.sentences({"▲": up, "▼": down}),
+        },
     }
     return number(about, sql, thresholds, overrides)
 

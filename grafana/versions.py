@@ -41,6 +41,7 @@ def build() -> Dashboard:
                     unit="string",
                 ),
                 queries.VERDICT,
+                mappings=look.sentences({" is better than ": look.GOOD, " is worse than ": look.BAD}),
             ),
             number(
                 About(

@@ -88,6 +88,11 @@ def _mismatches(value: Any, hint: Any, place: str) -> Iterator[str]:
         if not isinstance(value, kinds) or (isinstance(value, bool) and hint is not bool):
             yield f"{place}: {value!r} is no {hint.__name__}"
     elif isinstance(hint, type):
+        if isinstance(value, dict) and hasattr(hint, "from_json"):
+            # The SDK leaves the links of a panel as they are.
+            read = hint.from_json(copy.deepcopy(value))
+            yield from _lost(value, json.loads(json.dumps(read, cls=JSONEncoder)), place)
+            value = read
         if not isinstance(value, hint):
             yield f"{place}: {type(value).__name__} is no {hint.__name__}"
             return
