@@ -32,7 +32,7 @@ def build() -> Dashboard:
     hour = _hour_of_the_week()
     return frame.dashboard(
         names.ADMIN_ACTIVITY,
-        "Decision intelligence: admin activity",
+        "Admin activity",
         f"""Who works with the signals, when, and do they read the explanations? Events of the four kinds that tell what
         staff look at; decisions are on Recommendations. {FILTERS}""",
         [

@@ -73,7 +73,7 @@ def service() -> Variable:
 
 def version(name: str, label: str, sql: str) -> Variable:
     """Return the choice of an engine version to compare; the first one that the query names is taken."""
-    return _query(name, label, sql)
+    return _query(name, label, sql).current(models.VariableOption(text="", value=""))
 
 
 def _dashboard_links(staff_page: str, path: str) -> list[look.Link]:

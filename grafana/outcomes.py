@@ -19,7 +19,7 @@ def build() -> Dashboard:
     rate: look.Properties = {"displayName": "False positive rate", "unit": look.RATE, "decimals": 1, **too_high}
     return frame.dashboard(
         names.OUTCOMES,
-        "Decision intelligence: outcomes",
+        "Outcomes",
         f"""What became of the signals, how often were they false alarms, and how long did it take? Of each signal the
         first outcome counts. {FILTERS}""",
         [

@@ -19,7 +19,7 @@ def build() -> Dashboard:
     false_positives = look.steps(look.GOOD, (limits.FALSE_POSITIVE_RATE_HIGH, look.BAD))
     return frame.dashboard(
         names.OVERVIEW,
-        "Decision intelligence: overview",
+        "Overview",
         """How is the decision-assist engine doing, and is it getting better? Headline numbers are of the headline
         window and compare with the one before; graphs follow the time picker, in whole UTC days.""",
         [

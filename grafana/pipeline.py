@@ -24,7 +24,7 @@ def build() -> Dashboard:
     """Return the dashboard."""
     return frame.dashboard(
         names.PIPELINE_HEALTH,
-        "Decision intelligence: pipeline health",
+        "Pipeline health",
         """Does every event arrive, once, in time and as it should be; and if not, where is it lost? All times are of
         arrival; all but duplicates and storage obey the service.""",
         [

@@ -41,7 +41,7 @@ def build() -> Dashboard:
     """Return the dashboard."""
     return frame.dashboard(
         names.RECOMMENDATIONS,
-        "Decision intelligence: recommendations",
+        "Recommendations",
         f"""Which recommendations do staff accept, which do they override, and how long do they think about them?
         {FILTERS}""",
         [

@@ -24,7 +24,7 @@ def build() -> Dashboard:
     points: look.Properties = {"unit": look.RATE, "decimals": 1, "noValue": "Undefined"}
     return frame.dashboard(
         names.ENGINE_VERSIONS,
-        "Decision intelligence: engine versions",
+        "Engine versions",
         """Is engine version B better than version A? Better means a higher acceptance share. The comparison and the
         table are of the headline window, the graphs follow the time picker; all obey the two versions.""",
         [
