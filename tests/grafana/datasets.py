@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from otel_intel.events import CATALOGUE, CONFIDENCES, OUTCOME_STATUSES, PROCESS_ID_KEY, REPORT_KEYS
+from otel_intel.pipeline import REASONS
 from tests.otlp import Record, event
 from tests.servers import ClickHouse
 from tests.sql.reference import Reference
@@ -22,7 +23,6 @@ SERVICES = ("shop", "buyer's desk")
 ADMINS = ("north", "south", "east", "west", "night", "o'clock")
 OLD, CURRENT, CANARY = "1.4", "2.0", "2.1-o'clock"
 DECISIONS = ("accepted", "accepted", "accepted", "ignored", "overridden")
-REASONS = [key.rpartition(".")[2] for key in REPORT_KEYS if ".dropped." in key]
 
 
 @dataclass(frozen=True)

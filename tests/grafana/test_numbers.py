@@ -13,8 +13,9 @@ from pytest_django import Settings
 from otel_intel import get_telemetry
 from otel_intel.metrics import today
 from otel_intel.pages_summary import Summary
+from otel_intel.pipeline import REASONS
 from otel_intel.reader import Reader
-from tests.grafana.datasets import CANARY, CURRENT, TYPES, Dataset
+from tests.grafana.datasets import CANARY, CURRENT, SECOND, TYPES, Dataset, valid
 from tests.grafana.files import dashboards, panels
 from tests.grafana.macros import Context, expand
 from tests.grafana.queries import run
@@ -205,3 +206,37 @@ def test_decisions_by(asking: Asking, title: str, key: str) -> None:
         assert (rows[name]["views"], rows[name]["decisions"]) == (n["VIEWED"], decided)
         assert rows[name]["acceptance_share"] == (n["ACCEPTED"] / decided if decided else None)
         assert rows[name]["override_rate"] == (n["OVERRIDDEN"] / decided if decided else None)
+
+
+@pytest.mark.parametrize("days", [7, 30, 90])
+def test_versions_in_numbers_are_the_python_api_s(asking: Asking, days: int) -> None:
+    variables = {"window": str(days), "version_a": CURRENT, "version_b": CANARY}
+    rows = asking.rows("engine_versions", "Both versions in numbers", variables)
+    assert [(row["role"], row["name"]) for row in rows] == [("A", CURRENT), ("B", CANARY)]
+    for row in rows:
+        expected = python_api(days, {"engine_version": row["name"]})
+        names = ("acceptance_share", "override_rate", "average_ms", "false_positive_rate")
+        assert {name: row[name] for name in names} == {name: expected[name] for name in names}
+
+
+def test_pipeline(asking: Asking, dataset: Dataset) -> None:
+    facts = len(asking.reference.recommendations) + len(asking.reference.outcomes) + len(asking.reference.views)
+    senders = asking.row("pipeline_health", "What the senders count")
+    if dataset.name == "empty":
+        assert set(senders.values()) <= {0, None}
+        return
+    # The second process says that it delivered one event of each of three kinds more, and drops 1, 2, … of each.
+    assert (senders["delivered"], senders["missing"]) == (facts + 3, 3)
+    dropped = asking.row("pipeline_health", "Dropped by reason")
+    assert dropped == {reason: 3 * number for number, reason in enumerate(REASONS, 1)}
+    assert senders["lost"] + senders["no_admin"] == sum(dropped.values())
+    assert asking.row("pipeline_health", "Not counted") == {"rejected": 4, "quarantined": 1}
+    arrivals = asking.rows("pipeline_health", "Arrivals")
+    of_uid = [(one.record.attributes["log.record.uid"], one) for one in dataset.landed if valid(one.record)]
+    first = dict(reversed(of_uid))
+    since, until = int(asking.context_start.timestamp()), int(asking.end.timestamp())
+    arrived = sum(since * SECOND <= landed.ingested_ns <= until * SECOND for landed in first.values())
+    assert sum(row["recommendations"] + row["outcomes"] + row["views"] for row in arrivals) == arrived
+    uids = [landed.record.attributes.get("log.record.uid") for landed in dataset.landed]
+    copies = asking.by_day("pipeline_health", "Repeated deliveries").values()
+    assert sum(row["duplicates"] for row in copies) == len(uids) - len(set(uids))
