@@ -7,6 +7,8 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
 
+from grafana import limits
+
 # What columns are called, and the hues of the staff pages (`--tone-…` in otel_intel/static/otel_intel/pages.css).
 TONES = {
     "viewed": ("Viewed", "#b3c7e3"),
@@ -24,6 +26,11 @@ TONES = {
 }
 TIME_TONE = "#4a5fc1"
 GOOD, BAD, WARNING, NEUTRAL = "#1b7f5c", "#c2455b", "#d9822b", "#4a5fc1"
+
+# The colour below, then the limit and the colour from it on.
+ACCEPTANCE_LIMIT = (BAD, (limits.ACCEPTANCE_SHARE_LOW, GOOD))
+OVERRIDE_LIMIT = (GOOD, (limits.OVERRIDE_RATE_HIGH, BAD))
+FALSE_POSITIVE_LIMIT = (GOOD, (limits.FALSE_POSITIVE_RATE_HIGH, BAD))
 
 RATE, COUNT, BYTES = "percentunit", "short", "bytes"
 MILLISECONDS, SECONDS, HOURS = "ms", "s", "h"
@@ -76,6 +83,11 @@ def steps(base: str, *limits: tuple[float, str]) -> builders.ThresholdsConfig:
     """Return thresholds: the colour below all limits, then each limit with the colour from it on."""
     listed = [models.Threshold(value=None, color=base), *(models.Threshold(value=at, color=c) for at, c in limits)]
     return builders.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(listed)
+
+
+def limit_line(limit: float) -> builders.ThresholdsConfig:
+    """Return the threshold that a graph draws as a line."""
+    return steps("transparent", (limit, BAD))
 
 
 def step_options(base: str, *limits: tuple[float, str]) -> Properties:

@@ -15,7 +15,7 @@ HOURS: look.Properties = {"unit": look.HOURS, "decimals": 1, "noValue": "Not giv
 
 def build() -> Dashboard:
     """Return the dashboard."""
-    too_high = look.step_options(look.GOOD, (limits.FALSE_POSITIVE_RATE_HIGH, look.BAD))
+    too_high = look.step_options(*look.FALSE_POSITIVE_LIMIT)
     rate: look.Properties = {"displayName": "False positive rate", "unit": look.RATE, "decimals": 1, **too_high}
     return frame.dashboard(
         names.OUTCOMES,
@@ -90,7 +90,7 @@ def build() -> Dashboard:
                 ),
                 queries.FALSE_POSITIVE_RATE,
                 {"false_positive_rate": {"displayName": "False positive rate", **look.fixed(look.BAD)}},
-                limit=look.steps("transparent", (limits.FALSE_POSITIVE_RATE_HIGH, look.BAD)),
+                limit=look.limit_line(limits.FALSE_POSITIVE_RATE_HIGH),
             ),
             rows(
                 About(

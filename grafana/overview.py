@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana import frame, limits, look, names
-from grafana.panels import About, bars, compared, lines, number, stacked
+from grafana import frame, limits, look, names, trends
+from grafana.panels import About, bars, compared, number, stacked
 from grafana.queries import overview as queries
 
-WINDOW = """Today (UTC) and the days of the headline window before it; the change is against as many days before these.
-Obeys engine version and recommendation type."""
+OBEYS = "Obeys engine version and recommendation type."
+WINDOW = f"""Today (UTC) and the days of the headline window before it; the change is against as many days before these.
+{OBEYS}"""
+RECOMMENDATIONS = ("Which recommendations", names.RECOMMENDATIONS)
+OUTCOMES = ("Which outcomes", names.OUTCOMES)
 
 
 def build() -> Dashboard:
     """Return the dashboard."""
-    low = look.steps(look.BAD, (limits.ACCEPTANCE_SHARE_LOW, look.GOOD))
-    high = look.steps(look.GOOD, (limits.OVERRIDE_RATE_HIGH, look.BAD))
-    false_positives = look.steps(look.GOOD, (limits.FALSE_POSITIVE_RATE_HIGH, look.BAD))
     return frame.dashboard(
         names.OVERVIEW,
         "Overview",
@@ -33,11 +33,11 @@ def build() -> Dashboard:
                     height=5,
                     unit=look.RATE,
                     empty="No decisions",
-                    next=("Which recommendations", names.RECOMMENDATIONS),
+                    next=RECOMMENDATIONS,
                 ),
                 queries.ACCEPTANCE_SHARE_NOW,
                 more_is="better",
-                thresholds=low,
+                thresholds=look.steps(*look.ACCEPTANCE_LIMIT),
             ),
             compared(
                 About(
@@ -49,7 +49,7 @@ def build() -> Dashboard:
                     height=5,
                     unit=look.RATE,
                     empty="No views",
-                    next=("Which recommendations", names.RECOMMENDATIONS),
+                    next=RECOMMENDATIONS,
                 ),
                 queries.ACCEPTANCE_RATE_NOW,
                 more_is="better",
@@ -65,11 +65,11 @@ def build() -> Dashboard:
                     height=5,
                     unit=look.RATE,
                     empty="No decisions",
-                    next=("Which recommendations", names.RECOMMENDATIONS),
+                    next=RECOMMENDATIONS,
                 ),
                 queries.OVERRIDE_RATE_NOW,
                 more_is="worse",
-                thresholds=high,
+                thresholds=look.steps(*look.OVERRIDE_LIMIT),
             ),
             compared(
                 About(
@@ -82,7 +82,7 @@ def build() -> Dashboard:
                     height=5,
                     unit=look.MILLISECONDS,
                     empty="No timed decisions",
-                    next=("Which recommendations", names.RECOMMENDATIONS),
+                    next=RECOMMENDATIONS,
                 ),
                 queries.DECISION_TIME_NOW,
                 more_is="neutral",
@@ -98,11 +98,11 @@ def build() -> Dashboard:
                     height=5,
                     unit=look.RATE,
                     empty="No outcomes",
-                    next=("Which outcomes", names.OUTCOMES),
+                    next=OUTCOMES,
                 ),
                 queries.FALSE_POSITIVE_RATE_NOW,
                 more_is="worse",
-                thresholds=false_positives,
+                thresholds=look.steps(*look.FALSE_POSITIVE_LIMIT),
             ),
             number(
                 About(
@@ -120,37 +120,8 @@ def build() -> Dashboard:
                 queries.FRESHNESS,
                 look.steps(look.GOOD, (limits.SILENCE_HOURS * 3600, look.WARNING)),
             ),
-            lines(
-                About(
-                    7,
-                    "Acceptance share and override rate",
-                    """Accepted and overridden decisions / all decisions, per UTC day; what is missing to 100 % was
-                    ignored. Days without decisions have no point. Dashed: the override rate that is too high. Obeys
-                    engine version and recommendation type. Source: metrics.recommendations_daily.""",
-                    width=12,
-                    unit=look.RATE,
-                    empty="No decisions",
-                    next=("Which recommendations", names.RECOMMENDATIONS),
-                ),
-                queries.SHARES,
-                look.SHARES,
-                limit=look.steps("transparent", (limits.OVERRIDE_RATE_HIGH, look.BAD)),
-            ),
-            lines(
-                About(
-                    8,
-                    "Decision time",
-                    """From the first view of a recommendation to the decision: average, p50 and p90 by nearest rank of
-                    each UTC day's decisions that have a time. Obeys engine version and recommendation type. Source:
-                    metrics.decisions_between.""",
-                    width=12,
-                    unit=look.MILLISECONDS,
-                    empty="No timed decisions",
-                    next=("Which recommendations", names.RECOMMENDATIONS),
-                ),
-                queries.DECISION_TIMES,
-                look.TIMES,
-            ),
+            trends.shares(7, queries.SHARES, OBEYS, RECOMMENDATIONS),
+            trends.decision_times(8, queries.DECISION_TIMES, OBEYS, RECOMMENDATIONS),
             stacked(
                 About(
                     9,
@@ -159,7 +130,7 @@ def build() -> Dashboard:
                     metrics.recommendations_daily.""",
                     width=12,
                     empty="No events",
-                    next=("Which recommendations", names.RECOMMENDATIONS),
+                    next=RECOMMENDATIONS,
                 ),
                 queries.VOLUME,
                 {action: look.tone(action) for action in ("viewed", "accepted", "ignored", "overridden")},
@@ -189,7 +160,7 @@ def build() -> Dashboard:
                     width=6,
                     unit=look.RATE,
                     empty="No outcomes",
-                    next=("Which outcomes", names.OUTCOMES),
+                    next=OUTCOMES,
                 ),
                 queries.OUTCOME_DISTRIBUTION,
                 {status: look.tone(status) for status in ("resolved", "escalated", "no_action", "false_positive")},

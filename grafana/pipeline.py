@@ -84,7 +84,7 @@ def build() -> Dashboard:
                 queries.DELAY,
                 {"p50": look.TIMES["p50"], "p99": {"displayName": "p99", **look.fixed(look.WARNING)}},
                 calculations=("mean", "max"),
-                limit=look.steps("transparent", (limits.LANDING_DELAY_MS, look.BAD)),
+                limit=look.limit_line(limits.LANDING_DELAY_MS),
             ),
             number(
                 About(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana import frame, limits, look, names
-from grafana.panels import About, Panel, density, gauge, lines, rows
+from grafana import frame, look, names, trends
+from grafana.panels import About, Panel, density, gauge, rows
 from grafana.queries import recommendations as queries
 
 FILTERS = "Obeys engine version, recommendation type, confidence and service."
@@ -22,8 +22,6 @@ def _by(id: int, dimension: str, sql: str, first_column: look.Properties) -> Pan
         height=9,
         empty="No events",
     )
-    low = look.step_options(look.BAD, (limits.ACCEPTANCE_SHARE_LOW, look.GOOD))
-    high = look.step_options(look.GOOD, (limits.OVERRIDE_RATE_HIGH, look.BAD))
     return rows(
         about,
         sql,
@@ -31,8 +29,12 @@ def _by(id: int, dimension: str, sql: str, first_column: look.Properties) -> Pan
             "name": {"displayName": dimension.capitalize(), "custom.minWidth": 110, **first_column},
             "views": {"displayName": "Views", "custom.width": 62},
             "decisions": {"displayName": "Decisions", "custom.width": 76},
-            "acceptance_share": {"displayName": "Acceptance share", **gauge(), **low},
-            "override_rate": {"displayName": "Override rate", **gauge(), **high},
+            "acceptance_share": {
+                "displayName": "Acceptance share",
+                **gauge(),
+                **look.step_options(*look.ACCEPTANCE_LIMIT),
+            },
+            "override_rate": {"displayName": "Override rate", **gauge(), **look.step_options(*look.OVERRIDE_LIMIT)},
         },
     )
 
@@ -48,34 +50,8 @@ def build() -> Dashboard:
             _by(1, "type", queries.BY_TYPE, {}),
             _by(2, "confidence", queries.BY_CONFIDENCE, {}),
             _by(3, "engine version", queries.BY_VERSION, look.version_link(names.ENGINE_VERSIONS)),
-            lines(
-                About(
-                    4,
-                    "Acceptance share and override rate",
-                    f"""Accepted and overridden decisions / all decisions, per UTC day; what is missing to 100 % was
-                    ignored. Days without decisions have no point. Dashed: the override rate that is too high. {FILTERS}
-                    Source: metrics.recommendations_daily.""",
-                    width=12,
-                    unit=look.RATE,
-                    empty="No decisions",
-                ),
-                queries.SHARES,
-                look.SHARES,
-                limit=look.steps("transparent", (limits.OVERRIDE_RATE_HIGH, look.BAD)),
-            ),
-            lines(
-                About(
-                    5,
-                    "Decision time",
-                    f"""From the first view of a recommendation to the decision: average, p50 and p90 by nearest rank of
-                    each UTC day's decisions that have a time. {FILTERS} Source: metrics.decisions_between.""",
-                    width=12,
-                    unit=look.MILLISECONDS,
-                    empty="No timed decisions",
-                ),
-                queries.DECISION_TIMES,
-                look.TIMES,
-            ),
+            trends.shares(4, queries.SHARES, FILTERS),
+            trends.decision_times(5, queries.DECISION_TIMES, FILTERS),
             density(
                 About(
                     6,

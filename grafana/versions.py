@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana import frame, limits, look, names
+from grafana import frame, look, names
 from grafana.panels import About, gauge, lines, number, rows, stacked
 from grafana.queries import versions as queries
 
@@ -18,9 +18,6 @@ TIME: look.Properties = {"unit": look.MILLISECONDS, "decimals": 1, "custom.width
 
 def build() -> Dashboard:
     """Return the dashboard."""
-    low = look.step_options(look.BAD, (limits.ACCEPTANCE_SHARE_LOW, look.GOOD))
-    high = look.step_options(look.GOOD, (limits.OVERRIDE_RATE_HIGH, look.BAD))
-    false_positives = look.step_options(look.GOOD, (limits.FALSE_POSITIVE_RATE_HIGH, look.BAD))
     points: look.Properties = {"unit": look.RATE, "decimals": 1, "noValue": "Undefined"}
     return frame.dashboard(
         names.ENGINE_VERSIONS,
@@ -79,13 +76,25 @@ def build() -> Dashboard:
                     "role": {"displayName": " ", "custom.width": 40},
                     "name": {"displayName": "Engine version"},
                     "decisions": {"displayName": "Decisions", "custom.width": 90},
-                    "acceptance_share": {"displayName": "Acceptance share", **gauge(), **low},
-                    "override_rate": {"displayName": "Override rate", **gauge(), **high},
+                    "acceptance_share": {
+                        "displayName": "Acceptance share",
+                        **gauge(),
+                        **look.step_options(*look.ACCEPTANCE_LIMIT),
+                    },
+                    "override_rate": {
+                        "displayName": "Override rate",
+                        **gauge(),
+                        **look.step_options(*look.OVERRIDE_LIMIT),
+                    },
                     "average_ms": {"displayName": "Average time", **TIME},
                     "p50_ms": {"displayName": "p50", **TIME},
                     "p90_ms": {"displayName": "p90", **TIME},
                     "outcomes": {"displayName": "Outcomes", "custom.width": 90},
-                    "false_positive_rate": {"displayName": "False positive rate", **gauge(), **false_positives},
+                    "false_positive_rate": {
+                        "displayName": "False positive rate",
+                        **gauge(),
+                        **look.step_options(*look.FALSE_POSITIVE_LIMIT),
+                    },
                 },
             ),
             lines(
