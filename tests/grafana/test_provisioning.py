@@ -223,6 +223,19 @@ def test_runbook_is_about_these_rules() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["uid"])
+def test_runbook_says_when_it_fires(rule: dict[str, Any]) -> None:
+    text = folder("grafana").joinpath("RUNBOOK.md").read_text("utf-8")
+    uid = rule["uid"].removeprefix("otel-intel-")
+    [(fires, quiet)] = re.findall(rf"^\| \[{uid}\]\(#{uid}\) \| (.*) \| (.*)\|$", text, re.MULTILINE)
+    numbers = re.findall(r"[\d.]+", fires)
+    [limit] = rule["data"][1]["model"]["conditions"][0]["evaluator"]["params"]
+    assert f"{limit:g}" in numbers or (limit == 0 and fires.startswith("any "))
+    assert rule["for"] == "0s" or f"for {rule['for']}" in fires
+    sql = rule["data"][0]["model"]["rawSql"]
+    assert re.findall(r">= (\d+)", sql) == re.findall(r"^\d+|(?<=, )\d+", quiet)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["uid"])
 def test_rule_is_bounded_and_needs_no_front_end(rule: dict[str, Any]) -> None:
     sql = rule["data"][0]["model"]["rawSql"]
     assert "$__timeFilter(" in sql
