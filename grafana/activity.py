@@ -113,7 +113,7 @@ def build() -> Dashboard:
                 ),
                 queries.TOP_ADMINS,
                 {
-                    "admin": {"displayName": "Admin"},
+                    "admin": {"displayName": "Admin", **look.staff_link("What this admin did", "activity/?admin=")},
                     "total": {"displayName": "All views"},
                     "dashboard_opened": {"displayName": "Dashboard"},
                     "signal_detail_opened": {"displayName": "Signal details"},

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana import limits
+from grafana import limits, names
 
 # What columns are called, and the hues of the staff pages (`--tone-…` in otel_intel/static/otel_intel/pages.css).
 TONES = {
@@ -157,11 +157,19 @@ def next_link(title: str, uid: str) -> Link:
     return Link(title).type(models.DashboardLinkType.LINK).url(url)
 
 
-def version_link(uid: str) -> Properties:
+def filter_link(title: str, uid: str, variable: str) -> Properties:
+    """Return the link from a cell to a dashboard where a variable has its value."""
+    return cell_link(title, f"/d/{uid}?var-{variable}=${{__value.raw:percentencode}}&${{__url_time_range}}")
+
+
+def version_link() -> Properties:
     """Return the link from a version's cell to the dashboard that compares it with another one."""
-    return cell_link(
-        "Compare this version", f"/d/{uid}?var-version_b=${{__value.raw:percentencode}}&${{__url_time_range}}"
-    )
+    return filter_link("Compare this version", names.ENGINE_VERSIONS, "version_b")
+
+
+def staff_link(title: str, page: str) -> Properties:
+    """Return the link from a cell to a staff page; ``page`` ends where the cell's value goes."""
+    return cell_link(title, f"${{site_url}}/telemetry/{page}${{__value.raw:percentencode}}", new_tab=True)
 
 
 def trace_link() -> Properties:

@@ -104,7 +104,7 @@ def build() -> Dashboard:
                 ),
                 queries.BY_VERSION,
                 {
-                    "name": {"displayName": "Engine version", **look.version_link(names.ENGINE_VERSIONS)},
+                    "name": {"displayName": "Engine version", **look.version_link()},
                     "outcomes": {"displayName": "First outcomes", "custom.width": 110},
                     "false_positive_rate": {"displayName": "False positive rate", **gauge(), **too_high},
                     "average_hours": {"displayName": "Average time to resolution", **HOURS},
@@ -136,7 +136,7 @@ def build() -> Dashboard:
                 queries.LATER_EVENTS,
                 {
                     "happened": {"displayName": "Time (UTC)", "custom.width": 180},
-                    "signal": {"displayName": "Signal"},
+                    "signal": {"displayName": "Signal", **look.staff_link("Its outcomes", "outcomes/?signal=")},
                     "status": {"displayName": "Later status", **look.BADGE},
                     "counted_status": {"displayName": "Status that counts", **look.BADGE, "custom.width": 150},
                     "admin": {"displayName": "Admin", **look.MISSING},

@@ -39,6 +39,10 @@ def _by(id: int, dimension: str, sql: str, first_column: look.Properties) -> Pan
     )
 
 
+def _only(variable: str) -> look.Properties:
+    return look.filter_link("Show only these", names.RECOMMENDATIONS, variable)
+
+
 def build() -> Dashboard:
     """Return the dashboard."""
     return frame.dashboard(
@@ -47,9 +51,9 @@ def build() -> Dashboard:
         f"""Which recommendations do staff accept, which do they override, and how long do they think about them?
         {FILTERS}""",
         [
-            _by(1, "type", queries.BY_TYPE, {}),
-            _by(2, "confidence", queries.BY_CONFIDENCE, {}),
-            _by(3, "engine version", queries.BY_VERSION, look.version_link(names.ENGINE_VERSIONS)),
+            _by(1, "type", queries.BY_TYPE, _only("recommendation_type")),
+            _by(2, "confidence", queries.BY_CONFIDENCE, _only("confidence")),
+            _by(3, "engine version", queries.BY_VERSION, look.version_link()),
             trends.shares(4, queries.SHARES, FILTERS),
             trends.decision_times(5, queries.DECISION_TIMES, FILTERS),
             density(
@@ -79,11 +83,11 @@ def build() -> Dashboard:
                 {
                     "happened": {"displayName": "Time (UTC)", "custom.width": 180},
                     "action_name": {"displayName": "Action", **look.BADGE},
-                    "signal": {"displayName": "Signal"},
+                    "signal": {"displayName": "Signal", **look.staff_link("Its events", "events/?signal=")},
                     "admin": {"displayName": "Admin"},
                     "type_name": {"displayName": "Type", "custom.minWidth": 160},
                     "confidence_name": {"displayName": "Confidence", "custom.width": 100},
-                    "version_name": {"displayName": "Engine version", **look.version_link(names.ENGINE_VERSIONS)},
+                    "version_name": {"displayName": "Engine version", **look.version_link()},
                     "took": {"displayName": "Decision time", "unit": look.MILLISECONDS, "decimals": 1, **look.MISSING},
                     "trace": {"displayName": "Trace", **look.MISSING, **look.trace_link()},
                 },

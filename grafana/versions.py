@@ -74,7 +74,10 @@ def build() -> Dashboard:
                 queries.NUMBERS,
                 {
                     "role": {"displayName": " ", "custom.width": 40},
-                    "name": {"displayName": "Engine version"},
+                    "name": {
+                        "displayName": "Engine version",
+                        **look.filter_link("Its recommendations", names.RECOMMENDATIONS, "engine_version"),
+                    },
                     "decisions": {"displayName": "Decisions", "custom.width": 90},
                     "acceptance_share": {
                         "displayName": "Acceptance share",
