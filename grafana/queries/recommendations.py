@@ -5,7 +5,6 @@ from __future__ import annotations
 from grafana.queries.common import (
     ACCEPTANCE_SHARE,
     CONFIDENCE,
-    DAY_OF_EVENT,
     DAYS,
     DECIDED,
     DECISIONS,
@@ -66,9 +65,10 @@ def _buckets() -> str:
     return ",\n    ".join([*columns, f'countIf(decision_time_ms > {seconds * 1000}) AS "more"'])
 
 
+# Grafana draws a heat map's cell to the left of its time: a day's is where it ends.
 DECISION_TIME_BUCKETS = f"""
 SELECT
-    {DAY_OF_EVENT},
+    toDateTime(toDate(timestamp, 'UTC') + 1, 'UTC') AS time,
     {_buckets()}
 FROM {DECISIONS}
 WHERE isNotNull(decision_time_ms) AND {FILTERS}
