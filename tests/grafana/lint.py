@@ -216,6 +216,18 @@ def bounds(dashboards: Dashboards) -> Iterator[str]:
                 yield f"{name}: {target.place} is in no order"
 
 
+def aliases(dashboards: Dashboards) -> Iterator[str]:
+    """No alias takes the name of a column that WHERE filters by: ClickHouse would filter by the alias."""
+    readme = folder("clickhouse").joinpath("README.md").read_text("utf-8")
+    columns = set(re.findall(r"^\| `(\w+)` \|", readme, re.MULTILINE))
+    for name, dashboard in dashboards.items():
+        for target in targets(name, dashboard):
+            filters = re.findall(r"\bWHERE\b(.*?)(?:GROUP BY|ORDER BY|LIMIT|$)", target.sql, re.DOTALL)
+            filtered = set(re.findall(r"\w+", re.sub(r"'[^']*'", "", " ".join(filters))))
+            for alias in set(re.findall(r"\bAS (\w+)", target.sql)) & columns & filtered:
+                yield f"{name}: {target.place} gives the name {alias} to something else"
+
+
 def _outermost(sql: str) -> str:
     while (inner := re.sub(r"\([^()]*\)", " ", sql)) != sql:
         sql = inner
@@ -270,5 +282,6 @@ def _wrong_link(url: str, by_uid: dict[str, Dashboard]) -> Iterator[str]:
 
 
 CHECKS: tuple[Callable[[Dashboards], Iterator[str]], ...] = (
-    strict_types, settings, unique, layout, words, sources, query_models, used_variables, tables, bounds, links,
+    strict_types, settings, unique, layout, words, sources, query_models, used_variables, tables, bounds, aliases,
+    links,
 )  # fmt: skip

@@ -139,6 +139,7 @@ BREAKS: list[tuple[Callable[..., Any], Callable[[Dashboard], None]]] = [
     (lint.bounds, sql("", "ORDER BY time")),
     (lint.bounds, sql("SELECT decision_time_ms FROM metrics.decisions WHERE $__timeFilter(timestamp) ORDER BY time")),
     (lint.bounds, sql("SELECT a FROM metrics.admin_views WHERE $__timeFilter(timestamp) GROUP BY a", kind="stat")),
+    (lint.aliases, sql("SELECT upper(engine_version) AS engine_version,", "SELECT")),
     (lint.links, put([], "links")),
     (lint.links, put(False, "links", 0, "keepTime")),
     (lint.links, put("${site_url}/telemtry/", "links", 1, "url")),
