@@ -40,6 +40,8 @@ def interpolate(text: str, variables: Mapping[str, str]) -> str:
                 return variables[name]
             case "singlequote":
                 return "'" + variables[name].replace("'", "\\'") + "'"
+            case "sqlstring":
+                return "'" + variables[name].replace("'", "''").replace('"', '\\"') + "'"
             case _:
                 raise MacroError(f"{match[0]}: no panel uses the format {how}")
 

@@ -71,6 +71,7 @@ def test_strings_end_at_an_escaped_apostrophe_for_the_engine() -> None:
     ("text", "interpolated"),
     [
         ("${version:singlequote}", r"'v2\'0'"),
+        ("${version:sqlstring}", "'v2''0'"),
         ("${empty:singlequote}", "''"),
         ("$version_a ${version_a} ${version_a:raw}", "v1 v1 v1"),
         ("$other ${other:singlequote} $__from", "$other ${other:singlequote} $__from"),
@@ -81,13 +82,22 @@ def test_variables(text: str, interpolated: str) -> None:
 
 
 def test_a_format_that_is_not_known_is_refused() -> None:
-    with pytest.raises(MacroError, match="sqlstring"):
-        interpolate("${version:sqlstring}", CONTEXT.variables)
+    with pytest.raises(MacroError, match="lucene"):
+        interpolate("${version:lucene}", CONTEXT.variables)
 
 
 def test_alerts_have_no_variables() -> None:
     assert expand_macros("$version_a ${version_a} $__toTime", CONTEXT) == f"$version_a ${{version_a}} toDateTime({T})"
 
 
-def test_clickhouse_reads_an_apostrophe_as_it_was(clickhouse_server: ClickHouse) -> None:
-    assert clickhouse_server.value(expand("SELECT ${version:singlequote} AS v", CONTEXT)) == "v2'0"
+@pytest.mark.parametrize("value", ["v2'0", 'v2"0', "v -- 2", "$__fromTimes"])
+@pytest.mark.parametrize("how", ["singlequote", "sqlstring"])
+def test_clickhouse_reads_a_value_as_it_was(clickhouse_server: ClickHouse, how: str, value: str) -> None:
+    context = Context(START, END, variables={"v": value})
+    assert clickhouse_server.value(expand(f"SELECT ${{v:{how}}} AS v", context)) == value
+
+
+def test_single_quotes_let_the_engine_take_a_value_for_a_comment() -> None:
+    context = Context(START, END, variables={"v": "v'--2"})
+    assert expand("[${v:singlequote}]", context).rstrip() == r"['v\'"
+    assert expand("[${v:sqlstring}]", context) == "['v''--2']"
