@@ -30,7 +30,7 @@ def build() -> Dashboard:
                     f"""Accepted decisions / all decisions (accepted, ignored, overridden). More is better. {WINDOW} Red
                     below {limits.ACCEPTANCE_SHARE_LOW:.0%}. Source: metrics.acceptance_rate_between.""",
                     width=4,
-                    height=5,
+                    height=6,
                     unit=look.RATE,
                     empty="No decisions",
                     next=RECOMMENDATIONS,
@@ -46,7 +46,7 @@ def build() -> Dashboard:
                     f"""Accepted decisions / views of recommendations. More is better; above 100 % views were not
                     tracked. {WINDOW} Source: metrics.acceptance_rate_between.""",
                     width=4,
-                    height=5,
+                    height=6,
                     unit=look.RATE,
                     empty="No views",
                     next=RECOMMENDATIONS,
@@ -62,7 +62,7 @@ def build() -> Dashboard:
                     {limits.OVERRIDE_RATE_HIGH:.0%} on, where the alert fires, too. Source:
                     metrics.override_rate_between.""",
                     width=4,
-                    height=5,
+                    height=6,
                     unit=look.RATE,
                     empty="No decisions",
                     next=RECOMMENDATIONS,
@@ -79,7 +79,7 @@ def build() -> Dashboard:
                     that have a time. Shorter is easier, not always better. {WINDOW} Source:
                     metrics.decision_time_between.""",
                     width=4,
-                    height=5,
+                    height=6,
                     unit=look.MILLISECONDS,
                     empty="No timed decisions",
                     next=RECOMMENDATIONS,
@@ -95,7 +95,7 @@ def build() -> Dashboard:
                     recommendation type: that choice does not change this number. {WINDOW} Red from
                     {limits.FALSE_POSITIVE_RATE_HIGH:.0%} on. Source: metrics.false_positive_rate_between.""",
                     width=4,
-                    height=5,
+                    height=6,
                     unit=look.RATE,
                     empty="No outcomes",
                     next=OUTCOMES,
@@ -112,7 +112,7 @@ def build() -> Dashboard:
                     after {limits.SILENCE_HOURS} hours, which at night and at weekends is no fault; the alert counts
                     working time. Source: metrics.arrivals.""",
                     width=4,
-                    height=5,
+                    height=6,
                     unit=look.SECONDS,
                     empty="Nothing in 30 days",
                     next=("Where events are lost", names.PIPELINE_HEALTH),

@@ -136,7 +136,7 @@ def number(
 def compared(
     about: About, sql: str, *, more_is: str, thresholds: dashboard_builders.ThresholdsConfig | None = None
 ) -> Panel:
-    """Return a number and its change since the window before; more of it is ``better``, ``worse`` or ``neutral``."""
+    """Return a number, the one before and the change; more of it is ``better``, ``worse`` or ``neutral``."""
     up, down = {
         "better": (look.GOOD, look.BAD),
         "worse": (look.BAD, look.GOOD),
@@ -144,10 +144,11 @@ def compared(
     }[more_is]
     overrides: Overrides = {
         "now": {"displayName": "Now"},
+        "before": {"displayName": "Before", "noValue": "-", "thresholds": look.steps(look.NEUTRAL).build()},
         "change": {
             "displayName": "Change",
             "unit": "string",
-            "noValue": "No window before",
+            "noValue": "-",
             "mappings": look.sentences({"▲": up, "▼": down}),
         },
     }

@@ -17,14 +17,15 @@ from grafana.queries.common import (
 )
 
 
-def _compared(view: str, column: str, arguments: str, change: str) -> str:
-    """Return a query of a number now and its change in words; NULL where one of both windows has none."""
+def _compared(view: str, column: str, arguments: str, unit: str, scale: str) -> str:
+    """Return a query of a number now, before, and its change in words; NULL where one of both windows has none."""
     return f"""
 SELECT
     current.{column} AS now,
-    if(isNull(current.{column}) OR isNull(previous.{column}), NULL, concat(
-        multiIf(current.{column} > previous.{column}, '▲ ', current.{column} < previous.{column}, '▼ ', '= '),
-        {change}
+    previous.{column} AS before,
+    if(isNull(now) OR isNull(before), NULL, concat(
+        multiIf(now > before, '▲ ', now < before, '▼ ', '= '),
+        printf('%.1f {unit}', abs(ifNull(now - before, 0)) {scale})
     )) AS change
 FROM (SELECT {column} FROM metrics.{view}({WINDOW}, {arguments})) AS current
 CROSS JOIN (SELECT {column} FROM metrics.{view}({PREVIOUS_WINDOW}, {arguments})) AS previous
@@ -32,15 +33,11 @@ CROSS JOIN (SELECT {column} FROM metrics.{view}({PREVIOUS_WINDOW}, {arguments}))
 
 
 def _rate_compared(view: str, column: str, arguments: str) -> str:
-    now, before = f"ifNull(current.{column}, 0)", f"ifNull(previous.{column}, 0)"
-    change = f"printf('%.1f points, from %.1f %%', 100 * abs({now} - {before}), 100 * {before})"
-    return _compared(view, column, arguments, change)
+    return _compared(view, column, arguments, "points", "* 100")
 
 
 def _time_compared(view: str, column: str, arguments: str) -> str:
-    now, before = f"ifNull(current.{column}, 0)", f"ifNull(previous.{column}, 0)"
-    change = f"printf('%.1f s, from %.1f s', abs({now} - {before}) / 1000, {before} / 1000)"
-    return _compared(view, column, arguments, change)
+    return _compared(view, column, arguments, "s", "/ 1000")
 
 
 _ALL = f"{VERSION_ARGUMENT}, {TYPE_ARGUMENT}"

@@ -18,10 +18,10 @@ DASHBOARDS = dashboards()
 TARGETS = [target for name, dashboard in DASHBOARDS.items() for target in targets(name, dashboard)]
 ALL = dict.fromkeys(("engine_version", "recommendation_type", "confidence", "service"), "")
 SELECTIONS = {
-    "all": {**ALL, "version_a": OLD, "version_b": CURRENT, "window": "90"},
+    "all": {**ALL, "version_a": OLD, "version_b": CURRENT, "window": "30"},
     "one value": {
         "engine_version": CURRENT, "recommendation_type": TYPES[0], "confidence": "HIGH", "service": SERVICES[0],
-        "version_a": CURRENT, "version_b": CURRENT, "window": "30",
+        "version_a": CURRENT, "version_b": CURRENT, "window": "90",
     },
     "apostrophe": {
         **ALL, "engine_version": CANARY, "recommendation_type": TYPES[-1], "service": SERVICES[-1],
