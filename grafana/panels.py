@@ -234,6 +234,8 @@ def rows(about: About, sql: str, overrides: Overrides | None = None) -> Panel:
         _panel(table.Panel(), about, sql, "table", overrides)
         .show_header(True)
         .cell_height(common.TableCellHeight.SM)
+        # At Grafana's 150 a table of a third of 1280 pixels would have to be scrolled.
+        .min_width(70)
         .filterable(False)
         .align(common.FieldTextAlignment.AUTO)
     )

@@ -11,14 +11,14 @@ from grafana.queries import recommendations as queries
 FILTERS = "Obeys engine version, recommendation type, confidence and service."
 
 
-def _by(id: int, dimension: str, sql: str, first_column: look.Properties) -> Panel:
+def _by(id: int, dimension: str, sql: str, link: look.Properties, width: int, name_width: int = 70) -> Panel:
     about = About(
         id,
         f"Decisions by {dimension}",
         f"""Per {dimension}, over the days of the time range: views, decisions, accepted / decisions (more is better)
         and overridden / decisions (less is better). With few decisions a share says little. {FILTERS} Source:
         metrics.recommendations_daily.""",
-        width=8,
+        width=width,
         height=9,
         empty="No events",
     )
@@ -26,7 +26,7 @@ def _by(id: int, dimension: str, sql: str, first_column: look.Properties) -> Pan
         about,
         sql,
         {
-            "name": {"displayName": dimension.capitalize(), "custom.minWidth": 110, **first_column},
+            "name": {"displayName": dimension.capitalize(), "custom.minWidth": name_width, **link},
             "views": {"displayName": "Views", "custom.width": 62},
             "decisions": {"displayName": "Decisions", "custom.width": 76},
             "acceptance_share": {
@@ -51,9 +51,9 @@ def build() -> Dashboard:
         f"""Which recommendations do staff accept, which do they override, and how long do they think about them?
         {FILTERS}""",
         [
-            _by(1, "type", queries.BY_TYPE, _only("recommendation_type")),
-            _by(2, "confidence", queries.BY_CONFIDENCE, _only("confidence")),
-            _by(3, "engine version", queries.BY_VERSION, look.version_link()),
+            _by(1, "type", queries.BY_TYPE, _only("recommendation_type"), width=10, name_width=180),
+            _by(2, "confidence", queries.BY_CONFIDENCE, _only("confidence"), width=7),
+            _by(3, "engine version", queries.BY_VERSION, look.version_link(), width=7),
             trends.shares(4, queries.SHARES, FILTERS),
             trends.decision_times(5, queries.DECISION_TIMES, FILTERS),
             density(
