@@ -111,6 +111,6 @@ def describe(health: Health) -> Iterator[str]:
     counters = health.pipeline
     yield "  " + ", ".join(f"{name} {counters[name]:,}" for name in ("emitted", "delivered", "queued"))
     if counters["missing"]:
-        yield f"  {counters['missing']:,} of the delivered are not here: still in the Collector's queue, or lost behind it"
+        yield f"  {counters['missing']:,} of the delivered are not here: in the Collector's queue, or lost behind it"
     dropped = [f"{reason} {count:,}" for reason in REASONS if (count := counters[f"dropped_{reason}"])]
     yield f"  dropped: {', '.join(dropped) or 'none'}"

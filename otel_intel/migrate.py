@@ -193,8 +193,8 @@ def _require_grants(client: Client) -> None:
         client.command("SELECT count() FROM metrics.storage")
     except ClickHouseError as error:
         raise MigrationError(
-            f"{_first_line(error)}\nThe owner's grants are those of an older version. Start the server with this version's"
-            " clickhouse/access.xml or, where users are managed by SQL, run this once as an administrator:"
+            f"{_first_line(error)}\nThe owner's grants are those of an older version. Start the server with this"
+            " version's clickhouse/access.xml or, where users are managed by SQL, run this once as an administrator:"
             f"\n\n{setup_script()}"
         ) from error
 
