@@ -174,13 +174,12 @@ PIPELINE = (
         title="Events are dropped before they are sent",
         severity="warning",
         sql=queries.DROPPED,
-        seconds=HOUR,
+        seconds=DAY,
         limit=0,
         pending="0s",
         summary="{{ $labels.service_name }}: {{ $values.A.Value }} events dropped, {{ $labels.reason }}",
         description=(
-            "Counted by the sending processes since each of them started, of those that reported in the last hour:"
-            " fires until they are started again."
+            "By the sending processes' own count, less what they had counted an hour ago."
         ),
         panel=(names.PIPELINE_HEALTH, 5),
         # None is how it should be.

@@ -32,6 +32,9 @@ MINIMUM_ARRIVALS = 20
 # Who is later by more than a day imports history.
 IMPORTED_DELAY_MS = 24 * 3600 * 1000
 
+# What was dropped in this time.
+DROPPED_HOURS = 1
+
 # What has been acknowledged has this long to be stored before it is missing.
 MISSING_MINUTES = 15
 

@@ -43,11 +43,34 @@ FROM
 )
 COMMENT 'Every fact once: when it happened, when its first copy arrived, and the delay between';
 
+CREATE OR REPLACE VIEW metrics.pipeline_reports
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    event_id,
+    attributes['intel.pipeline.process.id'] AS process_id,
+    attributes['intel.pipeline.kind'] AS kind,
+    service_name,
+    toUInt64OrZero(attributes['intel.pipeline.process.pid']) AS process_pid,
+    fromUnixTimestamp64Nano(toInt64OrZero(attributes['intel.pipeline.process.started_at']), 'UTC') AS started_at,
+    timestamp AS reported_at,
+    toUInt64OrZero(attributes['intel.pipeline.emitted']) AS emitted,
+    toUInt64OrZero(attributes['intel.pipeline.delivered']) AS delivered,
+    toUInt64OrZero(attributes['intel.pipeline.queued']) AS queued,
+    toUInt64OrZero(attributes['intel.pipeline.dropped.invalid']) AS dropped_invalid,
+    toUInt64OrZero(attributes['intel.pipeline.dropped.no_admin']) AS dropped_no_admin,
+    toUInt64OrZero(attributes['intel.pipeline.dropped.queue_full']) AS dropped_queue_full,
+    toUInt64OrZero(attributes['intel.pipeline.dropped.rejected']) AS dropped_rejected,
+    toUInt64OrZero(attributes['intel.pipeline.dropped.after_shutdown']) AS dropped_after_shutdown,
+    toUInt64OrZero(attributes['intel.pipeline.dropped.exit_deadline']) AS dropped_exit_deadline
+FROM intel.pipeline_reports FINAL
+WHERE event_name = 'intel.pipeline.reported'
+COMMENT 'What the sending processes reported, by kind of event: each count is of all since the process started';
+
 CREATE OR REPLACE VIEW metrics.pipeline_health
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 WITH
-    argMax(attributes, (timestamp, event_id)) AS last,
     -- Of older processes the landing may have been cleared by its TTL: nothing can be said of what arrived.
     (SELECT min(IngestedAt) - INTERVAL 1 DAY FROM intel.otel_logs) AS complete_since
 SELECT
@@ -56,7 +79,7 @@ SELECT
     service_name,
     process_pid,
     started_at,
-    reported_at,
+    at.1 AS reported_at,
     emitted,
     delivered,
     queued,
@@ -71,25 +94,24 @@ SELECT
 FROM
 (
     SELECT
-        attributes['intel.pipeline.process.id'] AS process_id,
-        attributes['intel.pipeline.kind'] AS kind,
-        any(service_name) AS service_name,
-        toUInt64OrZero(last['intel.pipeline.process.pid']) AS process_pid,
-        fromUnixTimestamp64Nano(toInt64OrZero(last['intel.pipeline.process.started_at']), 'UTC') AS started_at,
-        max(timestamp) AS reported_at,
-        toUInt64OrZero(last['intel.pipeline.emitted']) AS emitted,
-        toUInt64OrZero(last['intel.pipeline.delivered']) AS delivered,
-        toUInt64OrZero(last['intel.pipeline.queued']) AS queued,
-        toUInt64OrZero(last['intel.pipeline.dropped.invalid']) AS dropped_invalid,
-        toUInt64OrZero(last['intel.pipeline.dropped.no_admin']) AS dropped_no_admin,
-        toUInt64OrZero(last['intel.pipeline.dropped.queue_full']) AS dropped_queue_full,
-        toUInt64OrZero(last['intel.pipeline.dropped.rejected']) AS dropped_rejected,
-        toUInt64OrZero(last['intel.pipeline.dropped.after_shutdown']) AS dropped_after_shutdown,
-        toUInt64OrZero(last['intel.pipeline.dropped.exit_deadline']) AS dropped_exit_deadline
-    FROM intel.pipeline_reports FINAL
-    WHERE event_name = 'intel.pipeline.reported'
+        process_id,
+        kind,
+        max((reported_at, event_id)) AS at,
+        argMax(service_name, (reported_at, event_id)) AS service_name,
+        argMax(process_pid, (reported_at, event_id)) AS process_pid,
+        argMax(started_at, (reported_at, event_id)) AS started_at,
+        argMax(emitted, (reported_at, event_id)) AS emitted,
+        argMax(delivered, (reported_at, event_id)) AS delivered,
+        argMax(queued, (reported_at, event_id)) AS queued,
+        argMax(dropped_invalid, (reported_at, event_id)) AS dropped_invalid,
+        argMax(dropped_no_admin, (reported_at, event_id)) AS dropped_no_admin,
+        argMax(dropped_queue_full, (reported_at, event_id)) AS dropped_queue_full,
+        argMax(dropped_rejected, (reported_at, event_id)) AS dropped_rejected,
+        argMax(dropped_after_shutdown, (reported_at, event_id)) AS dropped_after_shutdown,
+        argMax(dropped_exit_deadline, (reported_at, event_id)) AS dropped_exit_deadline
+    FROM metrics.pipeline_reports
     GROUP BY process_id, kind
-) AS reported
+) AS last
 LEFT JOIN
 (
     SELECT

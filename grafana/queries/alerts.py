@@ -76,13 +76,22 @@ GROUP BY service_name, problem
 # Who is not logged in has nothing to lose: not a loss of the pipeline.
 _LOSSES = [reason for reason in REASONS if reason != "no_admin"]
 
+# The counts are of all since a process started: what is new is what the last report before the hour did not have.
+_BEFORE = f"reported_at <= $__toTime - INTERVAL {limits.DROPPED_HOURS} HOUR"
+
 DROPPED = f"""
-SELECT service_name, reason, sum(lost) AS events
-FROM metrics.pipeline_health
-ARRAY JOIN [{", ".join(f"'{reason}'" for reason in _LOSSES)}] AS reason,
-    [{", ".join(f"dropped_{reason}" for reason in _LOSSES)}] AS lost
-WHERE $__timeFilter(reported_at) AND lost > 0
+SELECT service_name, reason, sum(fresh) AS events
+FROM
+(
+    SELECT service_name, reason, max(lost) - maxIf(lost, {_BEFORE}) AS fresh
+    FROM metrics.pipeline_reports
+    ARRAY JOIN [{", ".join(f"'{reason}'" for reason in _LOSSES)}] AS reason,
+        [{", ".join(f"dropped_{reason}" for reason in _LOSSES)}] AS lost
+    WHERE $__timeFilter(reported_at)
+    GROUP BY service_name, process_id, kind, reason
+)
 GROUP BY service_name, reason
+HAVING events > 0
 ORDER BY service_name, reason
 """
 

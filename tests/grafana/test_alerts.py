@@ -235,9 +235,15 @@ class TestDropped:
         assert numbers == {("shop", "queue_full"): 3, ("shop", "invalid"): 1}
         assert firing("dropped", numbers) == numbers.keys()
 
-    def test_processes_that_are_gone_are_quiet(self, clickhouse: ClickHouse) -> None:
-        self.report(clickhouse, NOW - HOUR - SECOND, dropped__queue_full=1)
+    def test_an_hour_later_it_is_quiet(self, clickhouse: ClickHouse) -> None:
+        self.report(clickhouse, NOW - HOUR, dropped__queue_full=1)
+        self.report(clickhouse, NOW - MINUTE, dropped__queue_full=1)
         assert evaluate(clickhouse, "dropped") == {}
+
+    def test_only_what_is_new_counts(self, clickhouse: ClickHouse) -> None:
+        self.report(clickhouse, NOW - HOUR, dropped__queue_full=5)
+        self.report(clickhouse, NOW - MINUTE, dropped__queue_full=7)
+        assert evaluate(clickhouse, "dropped") == {("shop", "queue_full"): 2}
 
 
 class TestMissing:

@@ -54,6 +54,7 @@ def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
         ("p2", "view", now - SECOND, {"emitted": 3}),
     ):
         send(clickhouse, report(process, kind, at, process__started_at=1_700_000_000 * SECOND, **values))
+    assert clickhouse.value("SELECT count() FROM metrics.pipeline_reports") == 4
     rows = clickhouse.rows("SELECT * FROM metrics.pipeline_health ORDER BY process_id, kind DESC")
     assert [(r["process_id"], r["kind"], r["emitted"]) for r in rows] == [
         ("p1", "view", 21),
@@ -123,7 +124,7 @@ def test_storage_tells_what_each_table_takes(clickhouse: ClickHouse) -> None:
 
 
 def test_every_count_of_a_report_has_its_column(clickhouse: ClickHouse) -> None:
-    columns = {row["name"] for row in clickhouse.rows("DESCRIBE metrics.pipeline_health")}
+    columns = {row["name"] for row in clickhouse.rows("DESCRIBE metrics.pipeline_reports")}
     counts = {key.removeprefix("intel.pipeline.").replace(".", "_") for key in REPORT_KEYS}
     assert counts <= columns | {"process_started_at"}
 
