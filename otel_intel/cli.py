@@ -286,6 +286,7 @@ def export(view: str, file_format: str, days: int | None, out: Path | None, url:
     " Without --clickhouse-url: of a ClickHouse data source that is there already, so none is written.",
 )
 @click.option("--site-url", default=dashboards.SITE_URL, show_default=True, help="Where the staff pages are.")
+@click.option("--runbook-url", default=dashboards.RUNBOOK, metavar="URL", help="Where you publish DIR/RUNBOOK.md.")
 @click.option("--folder", default=dashboards.FOLDER, show_default=True, help="The folder's title in Grafana.")
 @click.option(
     "--dashboards-path", metavar="PATH", help="Where Grafana sees DIR/dashboards; its absolute path by default."
@@ -295,6 +296,7 @@ def grafana(
     clickhouse_url: str | None,
     datasource_uid: str | None,
     site_url: str,
+    runbook_url: str,
     folder: str,
     dashboards_path: str | None,
 ) -> None:
@@ -303,6 +305,7 @@ def grafana(
     \b
     otel-intel grafana --out grafana --clickhouse-url tcp://clickhouse:9000
     otel-intel grafana --out grafana --datasource-uid my-clickhouse --folder Risk --site-url https://intranet.example
+    otel-intel grafana --out grafana --runbook-url https://wiki.example/otel-intel
     otel-intel grafana --out grafana --dashboards-path /var/lib/grafana/dashboards      where they are mounted
     """
     with _errors():
@@ -313,6 +316,7 @@ def grafana(
             source=source,
             datasource_uid=datasource_uid or dashboards.DATASOURCE_UID,
             site_url=site_url,
+            runbook_url=runbook_url,
             folder_title=folder,
             dashboards_path=dashboards_path or "",
         )

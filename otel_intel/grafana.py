@@ -17,6 +17,7 @@ DATASOURCE_UID: Final = "otel-intel-clickhouse"
 PLUGIN: Final = "grafana-clickhouse-datasource 4.20.0"
 FOLDER: Final = "Decision intelligence"
 SITE_URL: Final = "http://127.0.0.1:8000"
+RUNBOOK: Final = "grafana/RUNBOOK.md"
 PASSWORD_VARIABLE: Final = "INTEL_DASHBOARD_PASSWORD"  # noqa: S105
 
 _PORTS: Final = {"tcp": (9000, 9440), "http": (8123, 8123), "https": (8443, 8443)}
@@ -62,6 +63,7 @@ def write(
     source: Source | None,
     datasource_uid: str = DATASOURCE_UID,
     site_url: str = SITE_URL,
+    runbook_url: str = RUNBOOK,
     folder_title: str = FOLDER,
     dashboards_path: str = "",
 ) -> list[Path]:
@@ -72,6 +74,7 @@ def write(
         source: None writes no data source: there is one of that uid already.
         datasource_uid: What dashboards and alerts refer to.
         site_url: Where the staff pages are, for links to them.
+        runbook_url: Where the runbook can be read, for the alerts' links; as it is, a path and no link.
         folder_title: The folder in Grafana.
         dashboards_path: Where Grafana sees ``dashboards/``; by default its absolute path.
     """
@@ -81,6 +84,8 @@ def write(
         raise GrafanaError("--folder: a title must not be empty or hold a slash")
     if urllib.parse.urlsplit(site_url).scheme not in ("http", "https"):
         raise GrafanaError("--site-url: must begin with http:// or https://")
+    if runbook_url != RUNBOOK and not re.fullmatch(r"https?://[^\s$#'\"]+", runbook_url):
+        raise GrafanaError("--runbook-url: must begin with http:// or https://, and hold no #, $, quote or space")
     path = dashboards_path or str((out / "dashboards").resolve())
     files: dict[str, str] = {}
     for file in sorted(folder("grafana").glob("dashboards/*.json")):
@@ -93,6 +98,7 @@ def write(
         provider, _quoted("/var/lib/grafana/dashboards"), _quoted(path)
     )
     alerts = _swap(_provisioning("alerting"), f"folder: {FOLDER}", f"folder: {_quoted(folder_title)}")
+    alerts = _swap(alerts, f"{RUNBOOK}#", f"{runbook_url}#")
     files["provisioning/alerting/otel_intel.yaml"] = _swap(alerts, DATASOURCE_UID, datasource_uid)
     if source:
         files["provisioning/datasources/otel_intel.yaml"] = _datasource(source, datasource_uid)

@@ -45,7 +45,16 @@ def test_options_are_everywhere(tmp_path: Path) -> None:
     result = run(
         tmp_path,
         *("--datasource-uid", "my-clickhouse", "--clickhouse-url", "https://reports@db.example:9999"),
-        *("--site-url", "https://intranet.example/risk/", "--folder", "Risk: A$B", "--dashboards-path", "/srv/d"),
+        *(
+            "--runbook-url",
+            "https://wiki.example/runbook",
+            "--site-url",
+            "https://intranet.example/risk/",
+            "--folder",
+            "Risk: A$B",
+            "--dashboards-path",
+            "/srv/d",
+        ),
     )
     assert result.exit_code == 0, result.output
     [source] = document(tmp_path, "datasources")["datasources"]
@@ -55,6 +64,12 @@ def test_options_are_everywhere(tmp_path: Path) -> None:
     [provider] = document(tmp_path, "dashboards")["providers"]
     assert (provider["folder"], provider["options"]["path"]) == ("Risk: A$$B", "/srv/d")
     assert {group["folder"] for group in document(tmp_path, "alerting")["groups"]} == {"Risk: A$$B"}
+    links = [
+        rule["annotations"]["runbook_url"]
+        for group in document(tmp_path, "alerting")["groups"]
+        for rule in group["rules"]
+    ]
+    assert "https://wiki.example/runbook#silence" in links
     everything = "".join(files(tmp_path).values())
     for former in ("otel-intel-clickhouse", "127.0.0.1:8000", "Decision intelligence\n", "/var/lib/grafana"):
         assert former not in everything
@@ -118,6 +133,8 @@ def test_url_of_another_form_is_refused(url: str) -> None:
         (["--datasource-uid", "with space"], "--datasource-uid"),
         (["--folder", "a/b"], "--folder"),
         (["--site-url", "intranet.example"], "--site-url"),
+        (["--runbook-url", "wiki.example"], "--runbook-url"),
+        (["--runbook-url", "https://wiki.example/${PAGE}"], "--runbook-url"),
     ],
 )
 def test_wrong_option_is_one_line_and_writes_nothing(tmp_path: Path, arguments: list[str], message: str) -> None:
