@@ -54,6 +54,7 @@ SELECT
     toUInt64OrZero(attributes['intel.pipeline.process.pid']) AS process_pid,
     fromUnixTimestamp64Nano(toInt64OrZero(attributes['intel.pipeline.process.started_at']), 'UTC') AS started_at,
     timestamp AS reported_at,
+    ingested_at,
     toUInt64OrZero(attributes['intel.pipeline.emitted']) AS emitted,
     toUInt64OrZero(attributes['intel.pipeline.delivered']) AS delivered,
     toUInt64OrZero(attributes['intel.pipeline.queued']) AS queued,
@@ -71,8 +72,10 @@ CREATE OR REPLACE VIEW metrics.pipeline_health
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 WITH
-    -- Of older processes the landing may have been cleared by its TTL: nothing can be said of what arrived.
-    (SELECT min(IngestedAt) - INTERVAL 1 DAY FROM intel.otel_logs) AS complete_since
+    (SELECT min(IngestedAt) FROM intel.otel_logs) AS landing_begins,
+    -- Where the landing's TTL has cleared events of a process, nothing can be said of what arrived: its reports are kept
+    -- for another time than its events. They go after 90 days themselves; a day, because nothing had to come at once.
+    first_report >= landing_begins AND started_at >= landing_begins - INTERVAL 1 DAY AS is_complete
 SELECT
     process_id,
     kind,
@@ -89,7 +92,7 @@ SELECT
     dropped_rejected,
     dropped_after_shutdown,
     dropped_exit_deadline,
-    if(started_at >= complete_since, landed, NULL) AS arrived,
+    if(is_complete, landed, NULL) AS arrived,
     if(isNull(arrived), NULL, toUInt64(greatest(toInt64(delivered) - toInt64(assumeNotNull(arrived)), 0))) AS missing
 FROM
 (
@@ -97,6 +100,7 @@ FROM
         process_id,
         kind,
         max((reported_at, event_id)) AS at,
+        min(ingested_at) AS first_report,
         argMax(service_name, (reported_at, event_id)) AS service_name,
         argMax(process_pid, (reported_at, event_id)) AS process_pid,
         argMax(started_at, (reported_at, event_id)) AS started_at,

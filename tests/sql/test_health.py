@@ -95,6 +95,16 @@ def test_nothing_is_missing_of_a_process_that_is_older_than_the_landing(clickhou
     ]
 
 
+def test_nothing_is_missing_of_what_the_retention_has_cleared(clickhouse: ClickHouse) -> None:
+    send(clickhouse, *(event("dashboard.opened", **{"intel.pipeline.process.id": "p1"}) for _ in range(2)))
+    send(clickhouse, report("p1", "view", delivered=2))
+    assert clickhouse.value("SELECT missing FROM metrics.pipeline_health") == 0
+    clickhouse.client("admin").command("TRUNCATE TABLE intel.otel_logs")
+    send(clickhouse, event("dashboard.opened", **{"intel.pipeline.process.id": "p1"}))
+    send(clickhouse, report("p1", "view", delivered=3))
+    assert clickhouse.value("SELECT missing FROM metrics.pipeline_health") is None
+
+
 @pytest.mark.parametrize("name", [name for name, declared in CATALOGUE.items() if declared.kind != "internal"])
 def test_kinds_are_the_catalogues(clickhouse: ClickHouse, name: str) -> None:
     kind = CATALOGUE[name].kind
