@@ -13,23 +13,25 @@ KINDS = {
     kind: look.tone(kind)
     for kind in ("dashboard_opened", "signal_detail_opened", "explanation_expanded", "note_created")
 }
-EXPLANATIONS: look.Properties = {**KINDS["explanation_expanded"], "displayName": "Explanations per opened signal"}
-NOTES: look.Properties = {**KINDS["note_created"], "displayName": "Notes per opened signal"}
+EXPLANATIONS: look.Properties = {"displayName": "Explanations per opened signal"}
+NOTES: look.Properties = {"displayName": "Notes per opened signal"}
 RATIO: look.Properties = {"unit": "none", "decimals": 2, "noValue": "No signal opened"}
 
 
-def _hour_of_the_week() -> look.Properties:
+def _hours() -> look.Properties:
     return {
         "color": {"mode": "continuous-blues"},
         "custom.cellOptions": {"type": "color-background", "mode": "basic"},
-        "custom.minWidth": 36,
+        **look.COUNTED,
+        # What is there stands out.
+        "mappings": [{"type": "value", "options": {"0": {"text": " ", "index": 0}}}],
         "custom.align": "center",
     }
 
 
 def build() -> Dashboard:
     """Return the dashboard."""
-    hour = _hour_of_the_week()
+    hours = _hours()
     return frame.dashboard(
         names.ADMIN_ACTIVITY,
         "Admin activity",
@@ -54,7 +56,6 @@ def build() -> Dashboard:
                     "explanations": {**EXPLANATIONS, **RATIO},
                     "notes": {**NOTES, **RATIO},
                 },
-                beside=True,
             ),
             stacked(
                 About(
@@ -75,21 +76,20 @@ def build() -> Dashboard:
                     event. Can exceed 1. Few explanations read may mean that they do not help. {FILTERS} Source:
                     metrics.engagement_daily.""",
                     width=12,
-                    unit="none",
                     empty="No signal opened",
                 ),
                 queries.USE,
                 {
-                    "explanations": {**EXPLANATIONS, "decimals": 2, "min": 0},
-                    "notes": {**NOTES, "decimals": 2, "min": 0},
+                    "explanations": {**KINDS["explanation_expanded"], **EXPLANATIONS, "decimals": 2},
+                    "notes": {**KINDS["note_created"], **NOTES, "decimals": 2},
                 },
             ),
             rows(
                 About(
                     4,
                     "Views by hour of the week",
-                    f"""View events of all kinds in the days of the time range, by weekday and hour of their time in
-                    UTC. The darker, the more. Weekdays without events are left out. {FILTERS} Source:
+                    f"""View events of all kinds in the days of the time range, by weekday and two hours of their time
+                    in UTC. The bluer, the more; without any, a cell is empty, and a weekday left out. {FILTERS} Source:
                     metrics.admin_views.""",
                     width=24,
                     height=9,
@@ -98,7 +98,7 @@ def build() -> Dashboard:
                 queries.HOURS_OF_THE_WEEK,
                 {
                     "weekday_name": {"displayName": "Weekday", "custom.width": 100},
-                    **{f"{at:02}": hour for at in range(24)},
+                    **{column: {"displayName": name, **hours} for column, name in queries.HOURS.items()},
                 },
             ),
             rows(
@@ -114,11 +114,11 @@ def build() -> Dashboard:
                 queries.TOP_ADMINS,
                 {
                     "admin": {"displayName": "Admin", **look.staff_link("What this admin did", "activity/?admin=")},
-                    "total": {"displayName": "All views"},
-                    "dashboard_opened": {"displayName": "Dashboard"},
-                    "signal_detail_opened": {"displayName": "Signal details"},
-                    "explanation_expanded": {"displayName": "Explanations"},
-                    "note_created": {"displayName": "Notes"},
+                    "total": {"displayName": "All views", **look.COUNTED},
+                    "dashboard_opened": {"displayName": "Dashboard", **look.COUNTED},
+                    "signal_detail_opened": {"displayName": "Signal details", **look.COUNTED},
+                    "explanation_expanded": {"displayName": "Explanations", **look.COUNTED},
+                    "note_created": {"displayName": "Notes", **look.COUNTED},
                     "last_day": {"displayName": "Last day", "unit": "time:YYYY-MM-DD"},
                 },
             ),
@@ -134,7 +134,6 @@ def build() -> Dashboard:
                 ),
                 queries.ADMINS,
                 {"admins": {"displayName": "Active admins", **look.fixed(look.TIME_TONE)}},
-                calculations=("mean", "max"),
             ),
         ],
         variables=[frame.engine_version(), frame.service()],

@@ -112,6 +112,17 @@ def _marks(sql: str) -> builders.AnnotationQuery:
     )
 
 
+def _place(panels: Sequence[models.Panel]) -> None:
+    """Put each panel as high up as there is room for it, then as far to the left."""
+    bottoms = [0] * 24
+    for panel in panels:
+        place = panel.grid_pos
+        assert place is not None
+        rows = ((max(bottoms[x : x + place.w]), x) for x in range(24 - place.w + 1))
+        place.y, place.x = min(rows)
+        bottoms[place.x : place.x + place.w] = [place.y + place.h] * place.w
+
+
 def dashboard(
     uid: str,
     title: str,
@@ -123,9 +134,10 @@ def dashboard(
     days: int,
     marks: bool = False,
 ) -> models.Dashboard:
-    """Return a dashboard of panels from left to right, a new line where they fill one.
+    """Return a dashboard of panels, each where there is room for it.
 
-    ``staff_page`` is title and path of the page of the site that shows the same; ``days`` the graphs' range at first;
+    ``staff_page`` is title and path of the page of the site that shows the same; ``days`` the graphs' range at first,
+    today included;
     ``marks`` adds a mark at the first event of each engine version.
     """
     site = builders.ConstantVariable("site_url").label("Staff pages").value(SITE)
@@ -137,7 +149,7 @@ def dashboard(
         .readonly()
         .timezone("utc")
         .week_start("monday")
-        .time(f"now-{days}d", "now")
+        .time(f"now-{days - 1}d/d", "now")
         .refresh("")
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
         .links([*_dashboard_links(*staff_page)])
@@ -146,4 +158,6 @@ def dashboard(
     )
     for panel in panels:
         frame = frame.with_panel(panel)
-    return frame.build()
+    made = frame.build()
+    _place([panel for panel in made.panels or [] if isinstance(panel, models.Panel)])
+    return made

@@ -15,7 +15,7 @@ HOURS: look.Properties = {"unit": look.HOURS, "decimals": 1, "noValue": "Not giv
 
 def build() -> Dashboard:
     """Return the dashboard."""
-    too_high = look.step_options(*look.FALSE_POSITIVE_LIMIT)
+    too_high = look.step_options(look.NEUTRAL, *look.FALSE_POSITIVE_LIMIT)
     rate: look.Properties = {"displayName": "False positive rate", "unit": look.RATE, "decimals": 1, **too_high}
     return frame.dashboard(
         names.OUTCOMES,
@@ -30,17 +30,16 @@ def build() -> Dashboard:
                     f"""First outcomes of signals in the days of the time range; FALSE_POSITIVE / these (less is better,
                     red from {limits.FALSE_POSITIVE_RATE_HIGH:.0%} on); average hours to resolution over those that
                     carry one. {FILTERS} Source: metrics.outcomes_daily.""",
-                    width=10,
-                    height=5,
+                    width=9,
+                    height=6,
                     empty="No outcomes",
                 ),
                 queries.TOTALS,
                 overrides={
                     "outcomes": {"displayName": "First outcomes"},
                     "false_positive_rate": rate,
-                    "average_hours": {"displayName": "Average time to resolution", **HOURS},
+                    "average_hours": {"displayName": "Time to resolution", **HOURS},
                 },
-                beside=True,
             ),
             bars(
                 About(
@@ -48,8 +47,8 @@ def build() -> Dashboard:
                     "Outcome distribution",
                     f"""Share of each status in the first outcomes of signals, over the days of the time range.
                     {FILTERS} Source: metrics.outcomes_daily.""",
-                    width=10,
-                    height=5,
+                    width=11,
+                    height=6,
                     unit=look.RATE,
                     empty="No outcomes",
                 ),
@@ -63,7 +62,7 @@ def build() -> Dashboard:
                     f"""Outcomes of signals that had one already, in the days of the time range. They are kept and do
                     not count anywhere else. {FILTERS} Source: metrics.signal_outcomes, is_first = 0.""",
                     width=4,
-                    height=5,
+                    height=6,
                 ),
                 queries.LATER,
             ),
@@ -87,6 +86,7 @@ def build() -> Dashboard:
                     width=12,
                     unit=look.RATE,
                     empty="No outcomes",
+                    whole=False,
                 ),
                 queries.FALSE_POSITIVE_RATE,
                 {"false_positive_rate": {"displayName": "False positive rate", **look.fixed(look.BAD)}},
@@ -105,9 +105,9 @@ def build() -> Dashboard:
                 queries.BY_VERSION,
                 {
                     "name": {"displayName": "Engine version", **look.version_link()},
-                    "outcomes": {"displayName": "First outcomes", "custom.width": 110},
-                    "false_positive_rate": {"displayName": "False positive rate", **gauge(), **too_high},
-                    "average_hours": {"displayName": "Average time to resolution", **HOURS},
+                    "outcomes": {"displayName": "First outcomes", **look.COUNTED, "custom.width": 110},
+                    "false_positive_rate": {"displayName": "False positive rate", **gauge(*look.FALSE_POSITIVE_LIMIT)},
+                    "average_hours": {"displayName": "Average time to resolution", **HOURS, "custom.width": 200},
                 },
             ),
             lines(
@@ -131,6 +131,7 @@ def build() -> Dashboard:
                     f"""The last 100 outcomes of signals that had one already, newest first, with the status that
                     counts. {FILTERS} Source: metrics.signal_outcomes, is_first = 0.""",
                     width=24,
+                    height=6,
                     empty="None",
                 ),
                 queries.LATER_EVENTS,
@@ -141,7 +142,7 @@ def build() -> Dashboard:
                     "counted_status": {"displayName": "Status that counts", **look.BADGE, "custom.width": 150},
                     "admin": {"displayName": "Admin", **look.MISSING},
                     "version_name": {"displayName": "Engine version"},
-                    "trace": {"displayName": "Trace", **look.MISSING, **look.trace_link()},
+                    "trace": {"displayName": "Trace", **look.trace_link()},
                 },
             ),
         ],

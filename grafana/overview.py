@@ -5,12 +5,12 @@ from __future__ import annotations
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import frame, limits, look, names, trends
-from grafana.panels import About, bars, compared, number, stacked
+from grafana.panels import About, bars, compared, gauge, number, rows, stacked
 from grafana.queries import overview as queries
 
 OBEYS = "Obeys engine version and recommendation type."
-WINDOW = f"""Today (UTC) and the days of the headline window before it; the change is against as many days before these.
-{OBEYS}"""
+WINDOW = f"""Today (UTC) and the days of the headline window before it; the change is against as many days before these,
+of shares in percentage points (pts). {OBEYS}"""
 RECOMMENDATIONS = ("Which recommendations", names.RECOMMENDATIONS)
 OUTCOMES = ("Which outcomes", names.OUTCOMES)
 
@@ -29,15 +29,15 @@ def build() -> Dashboard:
                     "Acceptance share",
                     f"""Accepted decisions / all decisions (accepted, ignored, overridden). More is better. {WINDOW} Red
                     below {limits.ACCEPTANCE_SHARE_LOW:.0%}. Source: metrics.acceptance_rate_between.""",
-                    width=4,
-                    height=6,
+                    width=8,
+                    height=4,
                     unit=look.RATE,
                     empty="No decisions",
                     next=RECOMMENDATIONS,
                 ),
                 queries.ACCEPTANCE_SHARE_NOW,
                 more_is="better",
-                thresholds=look.steps(*look.ACCEPTANCE_LIMIT),
+                thresholds=look.steps(look.NEUTRAL, *look.ACCEPTANCE_LIMIT),
             ),
             compared(
                 About(
@@ -45,8 +45,8 @@ def build() -> Dashboard:
                     "Acceptance rate",
                     f"""Accepted decisions / views of recommendations. More is better; above 100 % views were not
                     tracked. {WINDOW} Source: metrics.acceptance_rate_between.""",
-                    width=4,
-                    height=6,
+                    width=8,
+                    height=4,
                     unit=look.RATE,
                     empty="No views",
                     next=RECOMMENDATIONS,
@@ -61,25 +61,25 @@ def build() -> Dashboard:
                     f"""Overridden decisions / all decisions. Less is better. {WINDOW} Red from
                     {limits.OVERRIDE_RATE_HIGH:.0%} on, where the alert fires, too. Source:
                     metrics.override_rate_between.""",
-                    width=4,
-                    height=6,
+                    width=8,
+                    height=4,
                     unit=look.RATE,
                     empty="No decisions",
                     next=RECOMMENDATIONS,
                 ),
                 queries.OVERRIDE_RATE_NOW,
                 more_is="worse",
-                thresholds=look.steps(*look.OVERRIDE_LIMIT),
+                thresholds=look.steps(look.NEUTRAL, *look.OVERRIDE_LIMIT),
             ),
             compared(
                 About(
                     4,
                     "Average decision time",
-                    f"""Average milliseconds from the first view of a recommendation to the decision, over the decisions
+                    f"""Average time from the first view of a recommendation to the decision, over the decisions
                     that have a time. Shorter is easier, not always better. {WINDOW} Source:
                     metrics.decision_time_between.""",
-                    width=4,
-                    height=6,
+                    width=8,
+                    height=4,
                     unit=look.MILLISECONDS,
                     empty="No timed decisions",
                     next=RECOMMENDATIONS,
@@ -94,15 +94,15 @@ def build() -> Dashboard:
                     f"""Outcomes FALSE_POSITIVE / first outcomes of signals. Less is better. Outcomes have no
                     recommendation type: that choice does not change this number. {WINDOW} Red from
                     {limits.FALSE_POSITIVE_RATE_HIGH:.0%} on. Source: metrics.false_positive_rate_between.""",
-                    width=4,
-                    height=6,
+                    width=8,
+                    height=4,
                     unit=look.RATE,
                     empty="No outcomes",
                     next=OUTCOMES,
                 ),
                 queries.FALSE_POSITIVE_RATE_NOW,
                 more_is="worse",
-                thresholds=look.steps(*look.FALSE_POSITIVE_LIMIT),
+                thresholds=look.steps(look.NEUTRAL, *look.FALSE_POSITIVE_LIMIT),
             ),
             number(
                 About(
@@ -111,14 +111,15 @@ def build() -> Dashboard:
                     f"""Time since the last event of any kind arrived in ClickHouse, whatever is chosen above. Orange
                     after {limits.SILENCE_HOURS} hours, which at night and at weekends is no fault; the alert counts
                     working time. Source: metrics.arrivals.""",
-                    width=4,
-                    height=6,
+                    width=8,
+                    height=4,
                     unit=look.SECONDS,
                     empty="Nothing in 30 days",
                     next=("Where events are lost", names.PIPELINE_HEALTH),
                 ),
                 queries.FRESHNESS,
-                look.steps(look.GOOD, (limits.SILENCE_HOURS * 3600, look.WARNING)),
+                look.steps(look.NEUTRAL, (limits.SILENCE_HOURS * 3600, look.WARNING)),
+                {"age": {"displayName": "Ago", "decimals": 0}},
             ),
             trends.shares(7, queries.SHARES, OBEYS, RECOMMENDATIONS),
             trends.decision_times(8, queries.DECISION_TIMES, OBEYS, RECOMMENDATIONS),
@@ -126,29 +127,36 @@ def build() -> Dashboard:
                 About(
                     9,
                     "Recommendation events",
-                    """Views and decisions per UTC day. Obeys engine version and recommendation type. Source:
+                    """Per UTC day: decisions by action on top of each other, and as a line the views of
+                    recommendations. Obeys engine version and recommendation type. Source:
                     metrics.recommendations_daily.""",
                     width=12,
+                    height=12,
                     empty="No events",
                     next=RECOMMENDATIONS,
                 ),
                 queries.VOLUME,
-                {action: look.tone(action) for action in ("viewed", "accepted", "ignored", "overridden")},
+                {
+                    "viewed": {**look.tone("viewed"), **look.LINE_OVER_BARS},
+                    **{action: look.tone(action) for action in ("accepted", "ignored", "overridden")},
+                },
             ),
-            bars(
+            rows(
                 About(
                     10,
                     "Signals from view to outcome",
                     """Signals whose recommendation was viewed in the time range; of these, decided in it; of these
-                    again, with an outcome in it. The latest signals are still on their way. Obeys engine version and
-                    recommendation type. Source: metrics.recommendation_events, metrics.signal_outcomes.""",
-                    width=6,
+                    again, with an outcome in it; each also as share of the viewed ones. The latest signals are still on
+                    their way. Obeys engine version and recommendation type. Source: metrics.recommendation_events,
+                    metrics.signal_outcomes.""",
+                    width=12,
+                    height=6,
                 ),
                 queries.FUNNEL,
                 {
-                    "viewed": look.tone("viewed"),
-                    "decided": {"displayName": "Decided", **look.fixed(look.TIME_TONE)},
-                    "outcome": {"displayName": "With outcome", **look.fixed(look.TONES["resolved"][1])},
+                    "name": {"displayName": "Step", "custom.width": 130},
+                    "signals": {"displayName": "Signals", **look.COUNTED, "custom.width": 90},
+                    "share": {"displayName": "Of the viewed", **gauge()},
                 },
             ),
             bars(
@@ -157,7 +165,8 @@ def build() -> Dashboard:
                     "Outcome distribution",
                     """Share of each status in the first outcomes of signals, over the headline window. Obeys the engine
                     version; outcomes have no recommendation type. Source: metrics.outcome_distribution_between.""",
-                    width=6,
+                    width=12,
+                    height=6,
                     unit=look.RATE,
                     empty="No outcomes",
                     next=OUTCOMES,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
-from grafana_foundation_sdk.builders import barchart, bargauge, heatmap, stat, table, timeseries
+from grafana_foundation_sdk.builders import bargauge, heatmap, stat, table, timeseries
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import dashboard as dashboard_builders
 from grafana_foundation_sdk.cog import builder, variants
@@ -21,7 +21,7 @@ FORMATS = {"timeseries": 0, "table": 1}
 
 Overrides = Mapping[str, look.Properties]
 Panel = builder.Builder[models.Panel]
-AnyPanel = TypeVar("AnyPanel", stat.Panel, timeseries.Panel, barchart.Panel, bargauge.Panel, table.Panel, heatmap.Panel)
+AnyPanel = TypeVar("AnyPanel", stat.Panel, timeseries.Panel, bargauge.Panel, table.Panel, heatmap.Panel)
 
 
 class Query(variants.Dataquery):
@@ -57,7 +57,7 @@ class QueryBuilder(builder.Builder[variants.Dataquery]):
         return self.query
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class About:
     """What each panel has: an id that is never given to another one, words, a place's size and a unit."""
 
@@ -68,6 +68,8 @@ class About:
     height: int = 8
     unit: str = look.COUNT
     empty: str = "No data"
+    # Whether a graph of shares ends at 100 %; small ones are better seen without.
+    whole: bool = True
     # The shortest $__interval.
     interval: str = ""
     # Title and uid of the dashboard where the next question is answered.
@@ -91,15 +93,22 @@ def _panel(panel: AnyPanel, about: About, sql: str, kind: str, overrides: Overri
     if about.next:
         panel = panel.links([look.next_link(*about.next)])
     if about.unit == look.RATE:
-        panel = panel.min(0).max(1).decimals(1)
-    elif about.unit == look.COUNT:
-        # An axis may round; a figure that is to be compared with another one may not.
-        panel = panel.min(0) if kind == "timeseries" else panel.min(0).unit("none").decimals(0)
-    elif about.unit in (look.MILLISECONDS, look.HOURS, look.BYTES):
         panel = panel.min(0).decimals(1)
+        panel = panel.max(1) if about.whole else panel
+    elif about.unit == look.COUNT:
+        panel = panel.min(0).decimals(0)
+    elif about.unit == look.MILLISECONDS:
+        panel = panel.min(0).decimals(1)
+    elif about.unit in (look.MINUTES, look.HOURS):
+        panel = panel.min(0)
     for column, properties in (overrides or {}).items():
         panel = panel.override_by_name(column, look.options(properties))
     return panel
+
+
+def _text(name: int, value: int) -> common_builders.VizTextDisplayOptions:
+    # Grafana's own choice fills the panel: each number has another size, and names are cut.
+    return common_builders.VizTextDisplayOptions().title_size(name).value_size(value)
 
 
 def _first_row() -> common_builders.ReduceDataOptions:
@@ -113,7 +122,7 @@ def number(
     thresholds: dashboard_builders.ThresholdsConfig | None = None,
     overrides: Overrides | None = None,
     *,
-    beside: bool = False,
+    size: int = 24,
     mappings: Sequence[models.ValueMapping] = (),
 ) -> Panel:
     """Return the columns of one row as large figures, with names if there are several."""
@@ -128,7 +137,8 @@ def number(
         .color_mode(common.BigValueColorMode.VALUE)
         .text_mode(names_too)
         .justify_mode(common.BigValueJustifyMode.AUTO)
-        .orientation(common.VizOrientation.VERTICAL if beside else common.VizOrientation.HORIZONTAL)
+        .orientation(common.VizOrientation.VERTICAL)
+        .text(_text(13, size))
         .wide_layout(False)
     )
 
@@ -142,28 +152,31 @@ def compared(
         "worse": (look.BAD, look.GOOD),
         "neutral": (look.NEUTRAL, look.NEUTRAL),
     }[more_is]
+    plain: look.Properties = {"noValue": "-", "thresholds": look.steps(look.NEUTRAL).build()}
     overrides: Overrides = {
         "now": {"displayName": "Now"},
-        "before": {"displayName": "Before", "noValue": "-", "thresholds": look.steps(look.NEUTRAL).build()},
+        "before": {"displayName": "Before", **plain},
         "change": {
             "displayName": "Change",
-            "unit": "string",
-            "noValue": "-",
+            "unit": look.TEXT,
+            **plain,
             "mappings": look.sentences({"▲": up, "▼": down}),
         },
     }
-    return number(about, sql, thresholds, overrides)
+    return number(about, sql, thresholds, overrides, size=20)
 
 
 def lines(
     about: About,
     sql: str,
-    overrides: Overrides | None = None,
+    overrides: Overrides,
     *,
-    calculations: Sequence[str] = ("mean", "lastNotNull"),
     limit: dashboard_builders.ThresholdsConfig | None = None,
 ) -> Panel:
-    """Return one line for each numeric column, or each value of a text column; ``limit`` is a dashed line."""
+    """Return one line for each numeric column; ``limit`` is a dashed line.
+
+    The legend has no figures: the mean of the days' shares is not the share of the days.
+    """
     panel = (
         _panel(timeseries.Panel(), about, sql, "timeseries", overrides)
         .draw_style(common.GraphDrawStyle.LINE)
@@ -173,7 +186,7 @@ def lines(
         # A day without decisions has no share; the line goes on at the next day that has.
         .span_nulls(True)
         .color_scheme(dashboard_builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
-        .legend(look.legend(*calculations))
+        .legend(look.legend() if len(overrides) > 1 else look.no_legend())
         .tooltip(look.tooltip())
     )
     if limit:
@@ -190,9 +203,13 @@ def stacked(about: About, sql: str, overrides: Overrides | None = None) -> Panel
         .line_width(0)
         .fill_opacity(85)
         .bar_width_factor(0.8)
+        # A bar stands on the day, not around the midnight that it begins with.
+        .bar_alignment(common.BarAlignment.AFTER)
         .stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
         .color_scheme(dashboard_builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
-        .legend(look.legend("sum", "mean"))
+        .legend(look.legend("sum"))
+        # Days of nothing but zeros would have an axis to 100.
+        .axis_soft_max(1)
         .tooltip(look.tooltip())
     )
 
@@ -206,32 +223,16 @@ def bars(about: About, sql: str, overrides: Overrides | None = None) -> Panel:
         .display_mode(common.BarGaugeDisplayMode.BASIC)
         .value_mode(common.BarGaugeValueMode.TEXT)
         .name_placement(common.BarGaugeNamePlacement.LEFT)
+        .text(_text(12, 18))
         .show_unfilled(True)
     )
 
 
-def histogram(
-    about: About, sql: str, category: str, overrides: Overrides | None = None, *, stacking: bool = False
-) -> Panel:
-    """Return vertical bars, one group for each value of the text column ``category``."""
-    return (
-        _panel(barchart.Panel(), about, sql, "table", overrides)
-        .x_field(category)
-        .orientation(common.VizOrientation.VERTICAL)
-        .stacking(common.StackingMode.NORMAL if stacking else common.StackingMode.NONE)
-        .show_value(common.VisibilityMode.NEVER)
-        .fill_opacity(85)
-        .line_width(0)
-        .color_scheme(dashboard_builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
-        .legend(look.legend("sum"))
-        .tooltip(look.tooltip())
-    )
-
-
 def rows(about: About, sql: str, overrides: Overrides | None = None) -> Panel:
-    """Return a table of the rows as they come."""
+    """Return a table of the rows as they come; columns are texts where nothing else is said."""
     return (
-        _panel(table.Panel(), about, sql, "table", overrides)
+        # As a number, version 2.0 would be 2.
+        _panel(table.Panel(), dataclasses.replace(about, unit=look.TEXT), sql, "table", overrides)
         .show_header(True)
         .cell_height(common.TableCellHeight.SM)
         # At Grafana's 150 a table of a third of 1280 pixels would have to be scrolled.
@@ -268,7 +269,16 @@ def density(about: About, sql: str) -> Panel:
     )
 
 
-def gauge(unit: str = look.RATE) -> look.Properties:
-    """Return the options of a table's column that is drawn as bars in its cells."""
+def gauge(*limits: tuple[float, str]) -> look.Properties:
+    """Return the options of a table's column of shares, drawn as bars in its cells and coloured by limits."""
     cell = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
-    return {"unit": unit, "min": 0, "max": 1, "decimals": 1, "custom.cellOptions": cell, **look.MISSING}
+    colours = look.step_options(look.BAR, *((at, colour if colour == look.BAD else look.BAR) for at, colour in limits))
+    return {
+        "unit": look.RATE,
+        "min": 0,
+        "max": 1,
+        "decimals": 1,
+        "custom.cellOptions": cell,
+        **look.MISSING,
+        **colours,
+    }

@@ -10,12 +10,13 @@ from grafana.queries import pipeline as queries
 
 FILTERS = "Obeys service."
 NONE_IS_GOOD = look.step_options(look.GOOD, (1, look.BAD))
+COLOURED: look.Properties = {**look.COUNTED, "custom.cellOptions": {"type": "color-text"}, **NONE_IS_GOOD}
 REASONS: dict[str, look.Properties] = {
     "invalid": {"displayName": "Invalid call", **NONE_IS_GOOD},
     "no_admin": {"displayName": "No admin", **look.fixed(look.TONES["ignored"][1])},
     "queue_full": {"displayName": "Queue full", **NONE_IS_GOOD},
-    "rejected": {"displayName": "Refused by the receiver", **NONE_IS_GOOD},
-    "after_shutdown": {"displayName": "After shutdown", **NONE_IS_GOOD},
+    "rejected": {"displayName": "Refused", **NONE_IS_GOOD},
+    "after_shutdown": {"displayName": "Shut down", **NONE_IS_GOOD},
     "exit_deadline": {"displayName": "Exit deadline", **NONE_IS_GOOD},
 }
 
@@ -50,7 +51,6 @@ def build() -> Dashboard:
                     "no_admin": {"displayName": "Without admin"},
                     "missing": {"displayName": "Missing", "noValue": "Not known", **NONE_IS_GOOD},
                 },
-                beside=True,
             ),
             stacked(
                 About(
@@ -74,16 +74,16 @@ def build() -> Dashboard:
                     3,
                     "Delay from call to landing",
                     f"""From the call in the application to the arrival in ClickHouse, p50 and p99 of the events that
-                    arrived; what is a day late or more is imported history and left out. Dashed: the alert's limit for
-                    the p99. {FILTERS} Source: metrics.arrivals.""",
+                    arrived. Imported history is left out: events that are a day late or more, and points of time with
+                    fewer than {limits.MINIMUM_ARRIVALS} others, which the alert does not judge either. Dashed: the
+                    alert's limit for the p99. {FILTERS} Source: metrics.arrivals.""",
                     width=12,
                     unit=look.MILLISECONDS,
-                    empty="No arrivals",
+                    empty="Too few arrivals",
                     interval="10m",
                 ),
                 queries.DELAY,
                 {"p50": look.TIMES["p50"], "p99": {"displayName": "p99", **look.fixed(look.WARNING)}},
-                calculations=("mean", "max"),
                 limit=look.limit_line(limits.LANDING_DELAY_MS),
             ),
             number(
@@ -94,6 +94,7 @@ def build() -> Dashboard:
                     catalogue wants them) and quarantined (of other producers, kept for 30 days). Both have to be 0.
                     {FILTERS} Source: metrics.rejected_events, metrics.quarantined_events.""",
                     width=6,
+                    height=8,
                 ),
                 queries.NOT_COUNTED,
                 overrides={
@@ -110,6 +111,7 @@ def build() -> Dashboard:
                     others are load, outages or exits. All but no admin have to be 0. {FILTERS} Source:
                     metrics.pipeline_health.""",
                     width=9,
+                    height=8,
                     empty="No reports",
                 ),
                 queries.DROPS,
@@ -123,6 +125,7 @@ def build() -> Dashboard:
                     and change no number; conflicting ones have other content under the same id, which is a fault of the
                     sender: the first stays. Of all services. Source: metrics.ingest_health.""",
                     width=9,
+                    height=8,
                     empty="No arrivals",
                 ),
                 queries.COPIES,
@@ -138,7 +141,7 @@ def build() -> Dashboard:
                     f"""Rejected and quarantined records that arrived in the time range, by name, reason and service;
                     the 100 most frequent. {FILTERS} Source: metrics.rejected_events, metrics.quarantined_events.""",
                     width=24,
-                    height=7,
+                    height=5,
                     empty="None",
                 ),
                 queries.REASONS_NOT_COUNTED,
@@ -148,7 +151,7 @@ def build() -> Dashboard:
                     "name": {"displayName": "Event name"},
                     "why": {"displayName": "Reason", "custom.minWidth": 260},
                     "service_of": {"displayName": "Service"},
-                    "records": {"displayName": "Records", "custom.width": 90},
+                    "records": {"displayName": "Records", **look.COUNTED, "custom.width": 90},
                 },
             ),
             rows(
@@ -158,6 +161,7 @@ def build() -> Dashboard:
                     f"""The last report of the 100 processes that reported last in the time range, newest first; counts
                     since the start of the process. {FILTERS} Source: metrics.pipeline_health.""",
                     width=24,
+                    height=6,
                     empty="No reports",
                 ),
                 queries.PROCESSES,
@@ -165,17 +169,12 @@ def build() -> Dashboard:
                     "reported": {"displayName": "Last report (UTC)", "custom.width": 180},
                     "service_of": {"displayName": "Service"},
                     "pid": {"displayName": "Process"},
-                    "emitted": {"displayName": "Emitted"},
-                    "delivered": {"displayName": "Delivered"},
-                    "queued": {"displayName": "Queued"},
-                    "lost": {"displayName": "Lost", "custom.cellOptions": {"type": "color-text"}, **NONE_IS_GOOD},
-                    "no_admin": {"displayName": "Without admin"},
-                    "missing": {
-                        "displayName": "Missing",
-                        "custom.cellOptions": {"type": "color-text"},
-                        "noValue": "Not known",
-                        **NONE_IS_GOOD,
-                    },
+                    "emitted": {"displayName": "Emitted", **look.COUNTED},
+                    "delivered": {"displayName": "Delivered", **look.COUNTED},
+                    "queued": {"displayName": "Queued", **look.COUNTED},
+                    "lost": {"displayName": "Lost", **COLOURED},
+                    "no_admin": {"displayName": "Without admin", **look.COUNTED},
+                    "missing": {"displayName": "Missing", "noValue": "Not known", **COLOURED},
                 },
             ),
             number(
@@ -194,7 +193,7 @@ def build() -> Dashboard:
                         "displayName": "Disk free",
                         "unit": look.RATE,
                         "decimals": 1,
-                        **look.step_options(look.BAD, (limits.DISK_FREE_LOW, look.GOOD)),
+                        **look.step_options(look.NEUTRAL, (0, look.BAD), (limits.DISK_FREE_LOW, look.GOOD)),
                     },
                     "free": {"displayName": "Bytes free", "unit": look.BYTES, "decimals": 1},
                     "part_count": {
@@ -215,8 +214,8 @@ def build() -> Dashboard:
                 queries.STORAGE,
                 {
                     "name": {"displayName": "Table"},
-                    "stored": {"displayName": "Rows"},
-                    "part_count": {"displayName": "Parts"},
+                    "stored": {"displayName": "Rows", **look.COUNTED},
+                    "part_count": {"displayName": "Parts", **look.COUNTED},
                     "size": {"displayName": "Size", "unit": look.BYTES, "decimals": 1},
                 },
             ),

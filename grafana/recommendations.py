@@ -11,30 +11,30 @@ from grafana.queries import recommendations as queries
 FILTERS = "Obeys engine version, recommendation type, confidence and service."
 
 
-def _by(id: int, dimension: str, sql: str, link: look.Properties, width: int, name_width: int = 70) -> Panel:
+def _by(id: int, dimension: str, sql: str, name: look.Properties, height: int) -> Panel:
     about = About(
         id,
         f"Decisions by {dimension}",
         f"""Per {dimension}, over the days of the time range: views, decisions, accepted / decisions (more is better)
         and overridden / decisions (less is better). With few decisions a share says little. {FILTERS} Source:
         metrics.recommendations_daily.""",
-        width=width,
-        height=9,
+        width=12,
+        height=height,
         empty="No events",
     )
     return rows(
         about,
         sql,
         {
-            "name": {"displayName": dimension.capitalize(), "custom.minWidth": name_width, **link},
-            "views": {"displayName": "Views", "custom.width": 62},
-            "decisions": {"displayName": "Decisions", "custom.width": 76},
+            "name": {"displayName": dimension.capitalize(), **name},
+            "views": {"displayName": "Views", **look.COUNTED, "custom.width": 62},
+            "decisions": {"displayName": "Decisions", **look.COUNTED, "custom.width": 85},
             "acceptance_share": {
                 "displayName": "Acceptance share",
-                **gauge(),
-                **look.step_options(*look.ACCEPTANCE_LIMIT),
+                "custom.width": 150,
+                **gauge(*look.ACCEPTANCE_LIMIT),
             },
-            "override_rate": {"displayName": "Override rate", **gauge(), **look.step_options(*look.OVERRIDE_LIMIT)},
+            "override_rate": {"displayName": "Override rate", **gauge(*look.OVERRIDE_LIMIT)},
         },
     )
 
@@ -51,9 +51,9 @@ def build() -> Dashboard:
         f"""Which recommendations do staff accept, which do they override, and how long do they think about them?
         {FILTERS}""",
         [
-            _by(1, "type", queries.BY_TYPE, _only("recommendation_type"), width=10, name_width=180),
-            _by(2, "confidence", queries.BY_CONFIDENCE, _only("confidence"), width=7),
-            _by(3, "engine version", queries.BY_VERSION, look.version_link(), width=7),
+            _by(1, "type", queries.BY_TYPE, {**_only("recommendation_type"), "custom.width": 205}, height=11),
+            _by(2, "confidence", queries.BY_CONFIDENCE, _only("confidence"), height=6),
+            _by(3, "engine version", queries.BY_VERSION, look.version_link(), height=5),
             trends.shares(4, queries.SHARES, FILTERS),
             trends.decision_times(5, queries.DECISION_TIMES, FILTERS),
             density(
@@ -83,13 +83,23 @@ def build() -> Dashboard:
                 {
                     "happened": {"displayName": "Time (UTC)", "custom.width": 180},
                     "action_name": {"displayName": "Action", **look.BADGE},
-                    "signal": {"displayName": "Signal", **look.staff_link("Its events", "events/?signal=")},
-                    "admin": {"displayName": "Admin"},
-                    "type_name": {"displayName": "Type", "custom.minWidth": 160},
+                    "signal": {
+                        "displayName": "Signal",
+                        "custom.width": 120,
+                        **look.staff_link("Its events", "events/?signal="),
+                    },
+                    "admin": {"displayName": "Admin", "custom.width": 90},
+                    "type_name": {"displayName": "Type", "custom.width": 210},
                     "confidence_name": {"displayName": "Confidence", "custom.width": 100},
-                    "version_name": {"displayName": "Engine version", **look.version_link()},
-                    "took": {"displayName": "Decision time", "unit": look.MILLISECONDS, "decimals": 1, **look.MISSING},
-                    "trace": {"displayName": "Trace", **look.MISSING, **look.trace_link()},
+                    "version_name": {"displayName": "Engine version", "custom.width": 120, **look.version_link()},
+                    "took": {
+                        "displayName": "Decision time",
+                        "unit": look.MILLISECONDS,
+                        "decimals": 1,
+                        "custom.width": 120,
+                        **look.MISSING,
+                    },
+                    "trace": {"displayName": "Trace", **look.trace_link()},
                 },
             ),
         ],

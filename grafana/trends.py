@@ -27,10 +27,10 @@ def decision_times(id: int, sql: str, obeys: str, next: tuple[str, str] | None =
     about = About(
         id,
         "Decision time",
-        f"""From the first view of a recommendation to the decision: average, p50 and p90 by nearest rank of each UTC
-        day's decisions that have a time. {obeys} Source: metrics.decisions_between.""",
+        f"""From the first view of a recommendation to the decision: minutes, as average, p50 and p90 by nearest
+        rank of each UTC day's decisions that have a time. {obeys} Source: metrics.decisions_between.""",
         width=12,
-        unit=look.MILLISECONDS,
+        unit=look.MINUTES,
         empty="No timed decisions",
         next=next,
     )

@@ -18,7 +18,6 @@ TIME: look.Properties = {"unit": look.MILLISECONDS, "decimals": 1, "custom.width
 
 def build() -> Dashboard:
     """Return the dashboard."""
-    points: look.Properties = {"unit": look.RATE, "decimals": 1, "noValue": "Undefined"}
     return frame.dashboard(
         names.ENGINE_VERSIONS,
         "Engine versions",
@@ -30,14 +29,15 @@ def build() -> Dashboard:
                     1,
                     "Verdict",
                     f"""In one sentence: two-sided z-test of two shares of accepted decisions, over the headline window;
-                    called better or worse below p = {queries.SIGNIFICANCE}. The unit is the decision, as if decisions
-                    were independent: if few admins decide much, or the versions ran at different times, other things
-                    may be the cause. Source: metrics.engine_comparison.""",
+                    called better or worse below p = {queries.SIGNIFICANCE}. The unit is the decision, each counted once
+                    and as if independent: if few admins decide much, or the versions ran at different times, other
+                    things may be the cause. Source: metrics.engine_comparison.""",
                     width=24,
                     height=3,
-                    unit="string",
+                    unit=look.TEXT,
                 ),
                 queries.VERDICT,
+                size=18,
                 mappings=look.sentences({" is better than ": look.GOOD, " is worse than ": look.BAD}),
             ),
             number(
@@ -49,16 +49,16 @@ def build() -> Dashboard:
                     headline window. Source: metrics.engine_comparison.""",
                     width=24,
                     height=4,
-                    unit="none",
+                    unit=look.TEXT,
+                    empty="Undefined",
                 ),
                 queries.DIFFERENCE,
                 overrides={
-                    "difference": {"displayName": "Difference", **points},
-                    "difference_low": {"displayName": "95 % interval from", **points},
-                    "difference_high": {"displayName": "95 % interval to", **points},
-                    "p_value": {"displayName": "p", "decimals": 4, "noValue": "Undefined"},
+                    "more": {"displayName": "Difference"},
+                    "low": {"displayName": "95 % interval from"},
+                    "high": {"displayName": "95 % interval to"},
+                    "p": {"displayName": "p"},
                 },
-                beside=True,
             ),
             rows(
                 About(
@@ -78,34 +78,23 @@ def build() -> Dashboard:
                         "displayName": "Engine version",
                         **look.filter_link("Its recommendations", names.RECOMMENDATIONS, "engine_version"),
                     },
-                    "decisions": {"displayName": "Decisions", "custom.width": 90},
-                    "acceptance_share": {
-                        "displayName": "Acceptance share",
-                        **gauge(),
-                        **look.step_options(*look.ACCEPTANCE_LIMIT),
-                    },
-                    "override_rate": {
-                        "displayName": "Override rate",
-                        **gauge(),
-                        **look.step_options(*look.OVERRIDE_LIMIT),
-                    },
+                    "decisions": {"displayName": "Decisions", **look.COUNTED, "custom.width": 90},
+                    "acceptance_share": {"displayName": "Acceptance share", **gauge(*look.ACCEPTANCE_LIMIT)},
+                    "override_rate": {"displayName": "Override rate", **gauge(*look.OVERRIDE_LIMIT)},
                     "average_ms": {"displayName": "Average time", **TIME},
                     "p50_ms": {"displayName": "p50", **TIME},
                     "p90_ms": {"displayName": "p90", **TIME},
-                    "outcomes": {"displayName": "Outcomes", "custom.width": 90},
-                    "false_positive_rate": {
-                        "displayName": "False positive rate",
-                        **gauge(),
-                        **look.step_options(*look.FALSE_POSITIVE_LIMIT),
-                    },
+                    "outcomes": {"displayName": "Outcomes", **look.COUNTED, "custom.width": 90},
+                    "false_positive_rate": {"displayName": "False positive rate", **gauge(*look.FALSE_POSITIVE_LIMIT)},
                 },
             ),
             lines(
                 About(
                     4,
-                    "Acceptance share",
+                    "Acceptance share per day",
                     """Accepted / all decisions of each version, per UTC day of the decision; days without decisions
-                    have no point. More is better. Source: metrics.recommendations_daily.""",
+                    have no point, and of few decisions a share says little. More is better. Source:
+                    metrics.recommendations_daily.""",
                     width=12,
                     unit=look.RATE,
                     empty="No decisions",
@@ -116,7 +105,7 @@ def build() -> Dashboard:
             stacked(
                 About(
                     5,
-                    "Decisions",
+                    "Decisions per day",
                     """Decisions about recommendations of each version, per UTC day: how much there is to compare.
                     Source: metrics.recommendations_daily.""",
                     width=12,
@@ -128,12 +117,12 @@ def build() -> Dashboard:
             lines(
                 About(
                     6,
-                    "Median decision time",
-                    """From the first view of a recommendation to the decision, p50 by nearest rank of each UTC day's
-                    decisions that have a time. Shorter is easier, not always better. Source:
+                    "Median decision time per day",
+                    """From the first view of a recommendation to the decision, minutes, p50 by nearest rank of each UTC
+                    day's decisions that have a time. Shorter is easier, not always better. Source:
                     metrics.decisions_between.""",
                     width=12,
-                    unit=look.MILLISECONDS,
+                    unit=look.MINUTES,
                     empty="No timed decisions",
                 ),
                 queries.DECISION_TIMES,
@@ -142,12 +131,13 @@ def build() -> Dashboard:
             lines(
                 About(
                     7,
-                    "False positive rate",
+                    "False positive rate per day",
                     """FALSE_POSITIVE / first outcomes of signals, per UTC day of the outcome and version that made the
                     recommendation. Less is better. Source: metrics.outcomes_daily.""",
                     width=12,
                     unit=look.RATE,
                     empty="No outcomes",
+                    whole=False,
                 ),
                 queries.FALSE_POSITIVE_RATES,
                 BOTH,

@@ -60,7 +60,11 @@ ORDER BY total DESC, admin
 LIMIT 20
 """
 
-_HOURS = ",\n    ".join(f"countIf(toHour(timestamp, 'UTC') = {hour}) AS \"{hour:02}\"" for hour in range(24))
+# Twelve columns: as many as fit beside each other.
+HOURS = {f"{hour:02}": f"{hour}-{hour + 2} h" for hour in range(0, 24, 2)}
+_HOURS = ",\n    ".join(
+    f"countIf(intDiv(toHour(timestamp, 'UTC'), 2) = {at}) AS \"{name}\"" for at, name in enumerate(HOURS)
+)
 
 HOURS_OF_THE_WEEK = f"""
 SELECT

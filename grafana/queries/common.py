@@ -75,13 +75,13 @@ ORDER BY time
 
 
 def decision_times_by_day(filters: str) -> str:
-    """Return average, p50 and p90 of each day's decisions that have a time."""
+    """Return average, p50 and p90 of each day's decisions that have a time, in minutes."""
     return f"""
 SELECT
     {DAY_OF_EVENT},
-    avg(decision_time_ms) AS average,
-    {nearest_rank(0.5, "decision_time_ms")} AS p50,
-    {nearest_rank(0.9, "decision_time_ms")} AS p90
+    avg(decision_time_ms) / 60000 AS average,
+    {nearest_rank(0.5, "decision_time_ms")} / 60000 AS p50,
+    {nearest_rank(0.9, "decision_time_ms")} / 60000 AS p90
 FROM {DECISIONS}
 WHERE isNotNull(decision_time_ms) AND {filters}
 GROUP BY time

@@ -91,7 +91,7 @@ SELECT
     toString(counted.status) AS counted_status,
     admin_id AS admin,
     toString(engine_version) AS version_name,
-    nullIf(trace_id, '') AS trace
+    trace_id AS trace
 FROM
 (
     SELECT event_id, timestamp, risk_signal_id, outcome_status, admin_id, engine_version, trace_id

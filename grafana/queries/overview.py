@@ -13,11 +13,12 @@ from grafana.queries.common import (
     VERSION_ARGUMENT,
     WINDOW,
     decision_times_by_day,
+    share,
     shares_by_day,
 )
 
 
-def _compared(view: str, column: str, arguments: str, unit: str, scale: str) -> str:
+def _compared(view: str, column: str, arguments: str, difference: str) -> str:
     """Return a query of a number now, before, and its change in words; NULL where one of both windows has none."""
     return f"""
 SELECT
@@ -25,19 +26,32 @@ SELECT
     previous.{column} AS before,
     if(isNull(now) OR isNull(before), NULL, concat(
         multiIf(now > before, '▲ ', now < before, '▼ ', '= '),
-        printf('%.1f {unit}', abs(ifNull(now - before, 0)) {scale})
+        {difference}
     )) AS change
 FROM (SELECT {column} FROM metrics.{view}({WINDOW}, {arguments})) AS current
 CROSS JOIN (SELECT {column} FROM metrics.{view}({PREVIOUS_WINDOW}, {arguments})) AS previous
 """
 
 
+_CHANGE = "abs(ifNull(now - before, 0))"
+
+
 def _rate_compared(view: str, column: str, arguments: str) -> str:
-    return _compared(view, column, arguments, "points", "* 100")
+    return _compared(view, column, arguments, f"printf('%.1f pts', {_CHANGE} * 100)")
 
 
 def _time_compared(view: str, column: str, arguments: str) -> str:
-    return _compared(view, column, arguments, "s", "/ 1000")
+    # In the unit that Grafana shows the number in.
+    return _compared(
+        view,
+        column,
+        arguments,
+        f"""multiIf(
+            now < 1000, printf('%.0f ms', {_CHANGE}),
+            now < 60000, printf('%.1f s', {_CHANGE} / 1000),
+            now < 3600000, printf('%.1f mins', {_CHANGE} / 60000),
+            printf('%.1f hours', {_CHANGE} / 3600000))""",
+    )
 
 
 _ALL = f"{VERSION_ARGUMENT}, {TYPE_ARGUMENT}"
@@ -75,19 +89,27 @@ ORDER BY time
 
 FUNNEL = f"""
 SELECT
-    countIf(was_viewed) AS viewed,
-    countIf(was_viewed AND was_decided) AS decided,
-    countIf(was_viewed AND was_decided AND has_outcome) AS outcome
+    ['Viewed', 'Decided', 'With outcome'][step] AS name,
+    counts[step] AS signals,
+    {share("signals", "counts[1]")} AS share
 FROM
 (
     SELECT
-        countIf(action = 'VIEWED') > 0 AS was_viewed,
-        countIf(action != 'VIEWED') > 0 AS was_decided,
-        risk_signal_id IN (SELECT risk_signal_id FROM metrics.signal_outcomes WHERE {EVENTS}) AS has_outcome
-    FROM metrics.recommendation_events
-    WHERE {EVENTS} AND {VERSION} AND {TYPE}
-    GROUP BY risk_signal_id
+        [countIf(was_viewed), countIf(was_viewed AND was_decided), countIf(was_viewed AND was_decided AND has_outcome)]
+            AS counts
+    FROM
+    (
+        SELECT
+            countIf(action = 'VIEWED') > 0 AS was_viewed,
+            countIf(action != 'VIEWED') > 0 AS was_decided,
+            risk_signal_id IN (SELECT risk_signal_id FROM metrics.signal_outcomes WHERE {EVENTS}) AS has_outcome
+        FROM metrics.recommendation_events
+        WHERE {EVENTS} AND {VERSION} AND {TYPE}
+        GROUP BY risk_signal_id
+    )
 )
+ARRAY JOIN [1, 2, 3] AS step
+ORDER BY step
 """
 
 FRESHNESS = """

@@ -97,6 +97,7 @@ SELECT
 FROM metrics.arrivals
 WHERE delay_ms < {limits.IMPORTED_DELAY_MS} AND {_ARRIVED}
 GROUP BY time
+HAVING count() >= {limits.MINIMUM_ARRIVALS}
 ORDER BY time
 """
 

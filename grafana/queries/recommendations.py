@@ -9,6 +9,8 @@ from grafana.queries.common import (
     DECIDED,
     DECISIONS,
     EVENTS,
+    FIRST_DAY,
+    LAST_DAY,
     OVERRIDE_RATE,
     SERVICE,
     TYPE,
@@ -53,7 +55,6 @@ BUCKETS = {
     300: "to 5 min",
     900: "to 15 min",
     3600: "to 1 h",
-    86400: "to 1 d",
 }
 
 
@@ -76,7 +77,17 @@ GROUP BY time
 ORDER BY time
 """
 
+# Decisions are paired from the day of the oldest row on, not in the whole range; without rows, that day is 1970.
 RECENT = f"""
+WITH recent AS
+(
+    SELECT
+        event_id, timestamp, action, risk_signal_id, admin_id, recommendation_type, confidence, engine_version, trace_id
+    FROM metrics.recommendation_events
+    WHERE {EVENTS} AND {FILTERS}
+    ORDER BY timestamp DESC, event_id DESC
+    LIMIT 200
+)
 SELECT
     timestamp AS happened,
     toString(recent.action) AS action_name,
@@ -86,16 +97,13 @@ SELECT
     toString(recent.confidence) AS confidence_name,
     toString(recent.engine_version) AS version_name,
     decided.decision_time_ms AS took,
-    nullIf(recent.trace_id, '') AS trace
-FROM
+    recent.trace_id AS trace
+FROM recent
+LEFT JOIN
 (
-    SELECT
-        event_id, timestamp, action, risk_signal_id, admin_id, recommendation_type, confidence, engine_version, trace_id
-    FROM metrics.recommendation_events
-    WHERE {EVENTS} AND {FILTERS}
-    ORDER BY timestamp DESC, event_id DESC
-    LIMIT 200
-) AS recent
-LEFT JOIN (SELECT event_id, decision_time_ms FROM {DECISIONS} WHERE {FILTERS}) AS decided USING (event_id)
+    SELECT event_id, decision_time_ms
+    FROM metrics.decisions_between(
+        first_day = (SELECT greatest(toDate(min(timestamp), 'UTC'), {FIRST_DAY}) FROM recent), last_day = {LAST_DAY})
+) AS decided USING (event_id)
 ORDER BY happened DESC, event_id DESC
 """

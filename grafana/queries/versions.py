@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana import limits
-from grafana.queries.common import DAY_AS_TIME, DAY_OF_EVENT, DAYS, DECISIONS, WINDOW, nearest_rank
+from grafana.queries.common import DAY_AS_TIME, DAY_OF_EVENT, DAYS, DECISIONS, WINDOW, nearest_rank, share
 
 A, B = "${version_a:singlequote}", "${version_b:singlequote}"
 # A p below this is called a difference.
@@ -22,6 +22,7 @@ VERSIONS_A = f"SELECT value, value AS text FROM ({_SEEN}) ORDER BY position != 2
 VERSIONS_B = f"SELECT value, value AS text FROM ({_SEEN}) ORDER BY position"
 
 _COMPARISON = f"metrics.engine_comparison(version_a = {A}, version_b = {B}, days = ${{window}})"
+_PAIR = f"engine_version IN ({A}, {B})"
 _FEWEST = "least(decisions_a, decisions_b)"
 
 
@@ -43,12 +44,22 @@ SELECT multiIf(
             ', 95 %% interval %+.1f to %+.1f', {_points("difference_low")}, {_points("difference_high")})),
         if(isNull(p_value), '', printf(', p = %.3f', ifNull(p_value, 1))),
         if({_FEWEST} < {limits.MINIMUM_DECISIONS}, '; few decisions, a hint at most', ''),
-        '. Unit = decision.')) AS verdict
+        '. Unit = decision, each counted once.')) AS verdict
 FROM {_COMPARISON}
 """
 
+
+def _signed(column: str, name: str) -> str:
+    return f"if(isNull({column}), NULL, printf('%+.1f points', {_points(column)})) AS {name}"
+
+
+# Texts, as in the sentence: Grafana has no number with a sign.
 DIFFERENCE = f"""
-SELECT difference, difference_low, difference_high, p_value
+SELECT
+    {_signed("difference", "more")},
+    {_signed("difference_low", "low")},
+    {_signed("difference_high", "high")},
+    if(isNull(p_value), NULL, printf('%.3f', ifNull(p_value, 1))) AS p
 FROM {_COMPARISON}
 """
 
@@ -61,20 +72,31 @@ def _numbers(role: str, version: str) -> str:
         '{role}' AS role, {version} AS name,
         accepted.decisions AS decisions, accepted.acceptance_share AS acceptance_share,
         overrides.override_rate AS override_rate,
-        times.average_ms AS average_ms, times.p50_ms AS p50_ms, times.p90_ms AS p90_ms,
         closed.outcomes AS outcomes, closed.false_positive_rate AS false_positive_rate
     FROM (SELECT decisions, acceptance_share FROM metrics.acceptance_rate_between({every_type})) AS accepted
     CROSS JOIN (SELECT override_rate FROM metrics.override_rate_between({every_type})) AS overrides
-    CROSS JOIN (SELECT average_ms, p50_ms, p90_ms FROM metrics.decision_time_between({every_type})) AS times
     CROSS JOIN (SELECT outcomes, false_positive_rate FROM metrics.false_positive_rate_between({arguments})) AS closed"""
 
 
+# The times as in metrics.decision_time_between, which, asked for each version, would pair all decisions twice.
 NUMBERS = f"""
-SELECT *
+SELECT
+    role, name, decisions, acceptance_share, override_rate, average_ms, p50_ms, p90_ms, outcomes, false_positive_rate
 FROM
 ({_numbers("A", A)}
     UNION ALL{_numbers("B", B)}
-)
+) AS numbers
+LEFT JOIN
+(
+    SELECT
+        toString(engine_version) AS name,
+        {share("toFloat64(sum(toInt128(decision_time_ms)))", "count(decision_time_ms)")} AS average_ms,
+        {nearest_rank(0.5, "decision_time_ms")} AS p50_ms,
+        {nearest_rank(0.9, "decision_time_ms")} AS p90_ms
+    FROM metrics.decisions_between({WINDOW})
+    WHERE {_PAIR}
+    GROUP BY engine_version
+) AS times USING (name)
 ORDER BY role
 """
 
@@ -82,9 +104,6 @@ ORDER BY role
 def _both(expression: str) -> str:
     """Return an expression for A and for B, where {{v}} is the version."""
     return ",\n    ".join(expression.format(v=version) + f" AS {name}" for name, version in (("a", A), ("b", B)))
-
-
-_PAIR = f"engine_version IN ({A}, {B})"
 
 
 def _daily(expression: str, source: str) -> str:
@@ -115,7 +134,7 @@ _TIMES_OF = "if(engine_version = {v}, decision_time_ms, NULL)"
 DECISION_TIMES = f"""
 SELECT
     {DAY_OF_EVENT},
-    {_both(nearest_rank(0.5, _TIMES_OF))}
+    {_both(nearest_rank(0.5, _TIMES_OF) + " / 60000")}
 FROM {DECISIONS}
 WHERE isNotNull(decision_time_ms) AND {_PAIR}
 GROUP BY time

@@ -19,7 +19,7 @@ from tests.grafana.files import Dashboard, panels, provisioning, targets, variab
 
 Dashboards = dict[str, Dashboard]
 CORE_PANELS = {"stat", "timeseries", "barchart", "piechart", "bargauge", "table", "heatmap", "text"}
-UNITS = {"percentunit", "ms", "s", "short", "bytes", "h", "dateTimeFromNow", "none", "string"}
+UNITS = {"percentunit", "ms", "s", "short", "bytes", "h", "dateTimeFromNow", "none", "string", "suffix:min", "suffix:h"}
 FORMATS = {"timeseries": 0, "table": 1}
 MACROS = {"fromTime", "toTime", "timeFilter", "timeInterval", "fromTime_ms", "toTime_ms", "timeFilter_ms", "interval_s"}
 # What Grafana itself puts into links and titles.
@@ -50,7 +50,7 @@ def settings(dashboards: Dashboards) -> Iterator[str]:
             yield f"{name}: refreshes every {dashboard.get('refresh')}"
         if not dashboard.get("description", "").strip():
             yield f"{name}: does not say what question it answers"
-        if not re.fullmatch(r"now-\d+[dh]", dashboard["time"]["from"]) or dashboard["time"]["to"] != "now":
+        if not re.fullmatch(r"now-\d+d/d", dashboard["time"]["from"]) or dashboard["time"]["to"] != "now":
             yield f"{name}: time is {dashboard['time']}"
 
 

@@ -56,7 +56,7 @@ def test_verdict(clickhouse: ClickHouse, a: tuple[int, int], b: tuple[int, int],
     p = math.erfc(abs(z) / math.sqrt(2))
     sentence = verdict(clickhouse)
     assert sentence.startswith(words)
-    assert sentence.endswith(". Unit = decision.")
+    assert sentence.endswith(". Unit = decision, each counted once.")
     found = re.search(r"share ([-+.\d]+) points, 95 % interval ([-+.\d]+) to ([-+.\d]+), p = ([.\d]+)\.", sentence)
     assert found
     expected = (100 * difference, 100 * (difference - margin), 100 * (difference + margin))
