@@ -223,7 +223,7 @@ def bars(about: About, sql: str, overrides: Overrides | None = None) -> Panel:
         .display_mode(common.BarGaugeDisplayMode.BASIC)
         .value_mode(common.BarGaugeValueMode.TEXT)
         .name_placement(common.BarGaugeNamePlacement.LEFT)
-        .text(_text(12, 18))
+        .text(_text(11, 18))
         .show_unfilled(True)
     )
 

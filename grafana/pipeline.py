@@ -16,7 +16,7 @@ REASONS: dict[str, look.Properties] = {
     "no_admin": {"displayName": "No admin", **look.fixed(look.TONES["ignored"][1])},
     "queue_full": {"displayName": "Queue full", **NONE_IS_GOOD},
     "rejected": {"displayName": "Refused", **NONE_IS_GOOD},
-    "after_shutdown": {"displayName": "Shut down", **NONE_IS_GOOD},
+    "after_shutdown": {"displayName": "After shutdown", **NONE_IS_GOOD},
     "exit_deadline": {"displayName": "Exit deadline", **NONE_IS_GOOD},
 }
 
@@ -94,7 +94,7 @@ def build() -> Dashboard:
                     catalogue wants them) and quarantined (of other producers, kept for 30 days). Both have to be 0.
                     {FILTERS} Source: metrics.rejected_events, metrics.quarantined_events.""",
                     width=6,
-                    height=8,
+                    height=4,
                 ),
                 queries.NOT_COUNTED,
                 overrides={
@@ -132,6 +132,32 @@ def build() -> Dashboard:
                 {
                     "duplicates": {"displayName": "Duplicates", **look.fixed(look.TONES["ignored"][1])},
                     "conflicting": {"displayName": "Conflicting", **look.fixed(look.BAD)},
+                },
+            ),
+            number(
+                About(
+                    9,
+                    "Disk and parts",
+                    f"""Free share and bytes of the fullest disk of the node that answers, red below
+                    {limits.DISK_FREE_LOW:.0%}; active parts of all tables, red from {limits.PARTS_HIGH} on: more
+                    inserts than merges. Now, whatever the time range and service. Source: metrics.storage.""",
+                    width=6,
+                    height=4,
+                ),
+                queries.DISK,
+                size=20,
+                overrides={
+                    "free_share": {
+                        "displayName": "Disk free",
+                        "unit": look.RATE,
+                        "decimals": 1,
+                        **look.step_options(look.NEUTRAL, (0, look.BAD), (limits.DISK_FREE_LOW, look.GOOD)),
+                    },
+                    "free": {"displayName": "Bytes free", "unit": look.BYTES, "decimals": 1},
+                    "part_count": {
+                        "displayName": "Parts",
+                        **look.step_options(look.GOOD, (limits.PARTS_HIGH, look.BAD)),
+                    },
                 },
             ),
             rows(
@@ -177,38 +203,13 @@ def build() -> Dashboard:
                     "missing": {"displayName": "Missing", "noValue": "Not known", **COLOURED},
                 },
             ),
-            number(
-                About(
-                    9,
-                    "Disk and parts",
-                    f"""Free share and bytes of the fullest disk of the node that answers, red below
-                    {limits.DISK_FREE_LOW:.0%}; active parts of all tables, red from {limits.PARTS_HIGH} on: more
-                    inserts than merges. Now, whatever the time range and service. Source: metrics.storage.""",
-                    width=8,
-                    height=9,
-                ),
-                queries.DISK,
-                overrides={
-                    "free_share": {
-                        "displayName": "Disk free",
-                        "unit": look.RATE,
-                        "decimals": 1,
-                        **look.step_options(look.NEUTRAL, (0, look.BAD), (limits.DISK_FREE_LOW, look.GOOD)),
-                    },
-                    "free": {"displayName": "Bytes free", "unit": look.BYTES, "decimals": 1},
-                    "part_count": {
-                        "displayName": "Parts",
-                        **look.step_options(look.GOOD, (limits.PARTS_HIGH, look.BAD)),
-                    },
-                },
-            ),
             rows(
                 About(
                     10,
                     "Tables",
                     """Rows, active parts and bytes on disk of each table, on the node that answers. Now, whatever the
                     time range and service. Source: metrics.storage.""",
-                    width=16,
+                    width=24,
                     height=9,
                 ),
                 queries.STORAGE,
