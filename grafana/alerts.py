@@ -178,9 +178,7 @@ PIPELINE = (
         limit=0,
         pending="0s",
         summary="{{ $labels.service_name }}: {{ $values.A.Value }} events dropped, {{ $labels.reason }}",
-        description=(
-            "By the sending processes' own count, less what they had counted an hour ago."
-        ),
+        description="By the sending processes' own count, less what they had counted an hour ago.",
         panel=(names.PIPELINE_HEALTH, 5),
         # None is how it should be.
         no_data="OK",
