@@ -19,7 +19,7 @@ from tests.grafana.files import Dashboard, panels, provisioning, targets, variab
 
 Dashboards = dict[str, Dashboard]
 CORE_PANELS = {"stat", "timeseries", "barchart", "piechart", "bargauge", "table", "heatmap", "text"}
-UNITS = {"percentunit", "ms", "s", "short", "bytes", "h", "dateTimeFromNow", "none", "string", "suffix:min", "suffix:h"}
+UNITS = {"percentunit", "ms", "s", "bytes", "none", "string", "suffix:min", "suffix:h"}
 FORMATS = {"timeseries": 0, "table": 1}
 MACROS = {"fromTime", "toTime", "timeFilter", "timeInterval", "fromTime_ms", "toTime_ms", "timeFilter_ms", "interval_s"}
 # What Grafana itself puts into links and titles.
