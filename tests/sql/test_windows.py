@@ -208,3 +208,14 @@ def test_given_time_wins_and_its_decision_still_ends_the_search(clickhouse: Clic
 def test_more_days_than_there_have_been_are_all_days(clickhouse: ClickHouse) -> None:
     send(clickhouse, event("recommendation.viewed"))
     assert clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 65535)") == 1
+
+
+def test_a_page_that_reloads_itself_for_weeks_costs_what_its_views_cost(clickhouse: ClickHouse) -> None:
+    """Copied for each decision, its views would take 16 GB."""
+    clickhouse.client("admin").command(
+        "INSERT INTO intel.recommendation_events (event_id, timestamp, ingested_at, risk_signal_id, admin_id, action)"
+        " SELECT toString(generateUUIDv4()), now64(9, 'UTC') - toIntervalSecond(1000000 - number) AS at, at, 's1', 'wall',"
+        " if(number % 500 = 499, 'ACCEPTED', 'VIEWED') FROM numbers(1000000)"
+    )
+    [row] = clickhouse.rows("SELECT samples, p50_ms FROM metrics.decision_time(days = 30)")
+    assert row == {"samples": 2000, "p50_ms": 499_000}
