@@ -13,13 +13,15 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import requests
 import uuid_utils
+from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status
 from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpExporter
@@ -101,6 +103,8 @@ class _Session(requests.Session):
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         self.sent = True
+        if isinstance(self.verify, str):  # https://github.com/psf/requests/issues/3829: REQUESTS_CA_BUNDLE goes before
+            kwargs["verify"] = self.verify
         response = super().send(request, **{**kwargs, "stream": True})
         # Read here, because requests would read an endless or dripping answer to its end.
         deadline, body = time.monotonic() + DEFAULT_TIMEOUT, b""
@@ -113,8 +117,17 @@ class _Session(requests.Session):
         self.status = response.status_code
         if not 200 <= self.status < 300:
             redirect = f"to {response.headers['Location']}" if "Location" in response.headers else ""
-            self.answer = f"{self.status} {response.reason} {redirect} {response.text.strip()[:300]}".replace("  ", " ")
+            self.answer = f"{self.status} {response.reason} {redirect} {_readable(response)}".replace("  ", " ")
         return response
+
+
+def _readable(response: Response) -> str:
+    """Return the beginning of an answer's text, of OTLP's Status the message, without control characters."""
+    text = response.text
+    if "protobuf" in response.headers.get("Content-Type", ""):
+        with suppress(DecodeError):
+            text = Status.FromString(response.content).message
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:300]
 
 
 class Attempt:
@@ -156,7 +169,8 @@ class _ExporterLog(logging.Filter):
 
 def _cause(message: str) -> str:
     """Return the cause out of the layers of a connection's error, such as "[Errno 111] Connection refused"."""
-    found = re.search(r"\[Errno -?\d+\] [^\"')]+|[Rr]ead timed out|[Cc]onnect timeout|SSLError\([^)]*\)", message)
+    causes = r"\[Errno -?\d+\] [^\"')]+|[Rr]ead timed out|[Cc]onnect timeout|SSLError\([^)]*\)|SSL routines:[\w:]+"
+    found = re.search(causes, message)
     return found.group() if found else message[:300]
 
 

@@ -133,7 +133,8 @@ def resolve_engine_version(setting: str) -> Callable[[], object]:
         except ModuleNotFoundError:
             continue
         except Exception as error:
-            text = f"OTEL_INTEL['ENGINE_VERSION'] = {setting!r} cannot be imported: {type(error).__name__}: {error}."
+            reason = f"{type(error).__name__}: {error}".rstrip(".")
+            text = f"OTEL_INTEL['ENGINE_VERSION'] = {setting!r} cannot be imported: {reason}."
             raise ConfigurationError(text) from error
         try:
             for name in parts[depth:-1]:

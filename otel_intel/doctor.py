@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
+import django
+
 from ._otel import Delivery, Exporter, protocol, without_secrets
 from .checks import check_settings
 from .conf import get_settings
 from .events import PIPELINE_PROBED, PROBE_ID_KEY
 from .exceptions import OtelIntelError, TelemetryUnavailable
 from .metrics import get_outcome_distribution, get_recommendation_acceptance_rate
-from .reader import Reader
+from .reader import Reader, parse_url
 
 State: TypeAlias = Literal["ok", "warning", "failed"]
 
@@ -66,6 +68,13 @@ def examine(visible_within: float = VISIBLE_WITHIN) -> Iterator[Hop]:
         return Hop(name, state, (started - before) * 1000, detail, fix)
 
     sys.path.insert(0, "")  # as manage.py has it: DJANGO_SETTINGS_MODULE names a module of the current directory
+    if settings_module := os.environ.get("DJANGO_SETTINGS_MODULE"):
+        try:
+            django.setup()  # the engine's module may import models
+        except Exception as error:  # noqa: BLE001 (whatever the site's modules raise is the answer here)
+            text = f"DJANGO_SETTINGS_MODULE={settings_module}: {type(error).__name__}: {error}"
+            yield hop("environment", "failed", text, "Let `manage.py check` pass with these settings.")
+            return
     for message in check_settings(None):
         state: State = "failed" if message.is_serious() else "warning"
         yield hop("environment", state, str(message.msg), str(message.hint or ""))
@@ -97,7 +106,7 @@ def _reading(probe_id: str, emitted_ns: int, visible_within: float, hop: _HopMak
         while not (probes := _find(probe_id, emitted_ns)) and time.monotonic() < deadline:
             time.sleep(0.1)
     except TelemetryUnavailable as error:
-        yield hop("views", "failed", str(error), "Set OTEL_INTEL['CLICKHOUSE_URL'] to the reader's URL of that server.")
+        yield hop("views", "failed", str(error), _fix_of_views(str(error)))
         return
     if not probes:
         fix = (
@@ -138,4 +147,21 @@ def _fix_of_door(error: str, endpoint: str) -> str:
         return "Set OTEL_EXPORTER_OTLP_HEADERS to the credentials of that endpoint."
     if "404" in error:
         return "OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/logs appended; OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is used as it is."
+    if "CERTIFICATE_VERIFY_FAILED" in error:
+        return "Set OTEL_EXPORTER_OTLP_CERTIFICATE to the file of the CA that signed that endpoint's certificate."
     return f"Is it running at {endpoint.partition('?')[0]}? Start it (`otel-intel up`) or correct the endpoint."
+
+
+def _fix_of_views(error: str) -> str:
+    try:
+        address = parse_url(get_settings().CLICKHOUSE_URL)
+    except ValueError:
+        return "Set OTEL_INTEL['CLICKHOUSE_URL'] to the reader's URL, as `otel-intel env --role reader` prints it."
+    if "otel-intel migrate" in error:
+        return "Run `otel-intel migrate`."
+    if "refused the query" in error:
+        return "Set OTEL_INTEL['CLICKHOUSE_URL'] to the reader's URL of that server."
+    return (
+        f"Is ClickHouse running at {address.hostname}? Start it there, or correct OTEL_INTEL['CLICKHOUSE_URL']."
+        " Where events go through a Collector they wait in its queue until then."
+    )

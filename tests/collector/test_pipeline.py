@@ -141,4 +141,6 @@ def test_doctor_names_a_wrong_token(protocol: str, collector: Collector, clickho
     wrong = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20wrong"}
     *_, last = run_doctor(collector, clickhouse, protocol, **wrong)
     assert (last["name"], last["state"]) == ("door", "failed")
+    assert last["detail"].endswith("provided authorization does not match expected scheme or token")
+    assert last["detail"].isprintable()
     assert last["fix"] == "Set OTEL_EXPORTER_OTLP_HEADERS to the credentials of that endpoint."

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, Status, StatusCode
 
 from tests.collector.process import FOLDER, TLS_CONFIG, TOKEN, Collector, free_port
+from tests.collector.test_pipeline import run_doctor
 from tests.otlp import Record, event, logs_request
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
@@ -99,6 +100,24 @@ def test_tls(certificates: Path, collector: Collector, clickhouse: ClickHouse) -
     assert requests.post(f"https://{address}", data=body, headers=headers, timeout=5, verify=right).status_code == 200
     grpc_export(collector, over_grpc, ca=(certificates / "ca.pem").read_bytes())
     assert poll_until(lambda: clickhouse.value("SELECT count() FROM metrics.admin_views") == 2)
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_doctor_names_a_certificate_of_an_unknown_ca(
+    protocol: str, certificates: Path, collector: Collector, clickhouse: ClickHouse
+) -> None:
+    collector.configs.append(TLS_CONFIG)
+    collector.settings |= {
+        "OTLP_TLS_CERT_FILE": str(certificates / "server.pem"),
+        "OTLP_TLS_KEY_FILE": str(certificates / "server.key"),
+    }
+    collector.start()
+    port = collector.http_port if protocol == "http/protobuf" else collector.grpc_port
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"https://localhost:{port}"}
+    for ca, hop in (("other.pem", "door"), ("ca.pem", "views")):
+        certificate = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(certificates / ca)}
+        *_, last = run_doctor(collector, clickhouse, protocol, **endpoint, **certificate)
+        assert (last["name"], "OTEL_EXPORTER_OTLP_CERTIFICATE" in last["fix"]) == (hop, hop == "door"), last
 
 
 @pytest.mark.parametrize("name", ["other.event", "", "intel", "Intel.dashboard.opened"])

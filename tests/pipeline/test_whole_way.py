@@ -183,8 +183,9 @@ def test_the_doctor_finds_a_healthy_way(clickhouse: ClickHouse) -> None:
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "environment", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"),
         ({"OTEL_EXPORTER_OTLP_HEADERS": "x-clickhouse-user=intel_writer"}, "door", "OTEL_EXPORTER_OTLP_HEADERS"),
         ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://127.0.0.1:9"}, "door", "otel-intel up"),
-        ({"OTEL_INTEL_CLICKHOUSE_URL": "http://127.0.0.1:9"}, "views", "CLICKHOUSE_URL"),
-        ({"OTEL_INTEL_CLICKHOUSE_URL": ""}, "views", "CLICKHOUSE_URL"),
+        ({"OTEL_INTEL_CLICKHOUSE_URL": "http://127.0.0.1:9"}, "views", "Is ClickHouse running at 127.0.0.1?"),
+        ({"OTEL_INTEL_CLICKHOUSE_URL": ""}, "views", "Set OTEL_INTEL['CLICKHOUSE_URL']"),
+        ({"DJANGO_SETTINGS_MODULE": "nowhere"}, "environment", "manage.py check"),
     ],
 )
 def test_the_doctor_names_the_hop_and_the_fix(
@@ -195,6 +196,22 @@ def test_the_doctor_names_the_hop_and_the_fix(
     assert (last["name"], last["state"]) == (hop, "failed")
     assert fix in last["fix"]
     assert result.returncode == 1
+
+
+def test_the_doctor_takes_a_sites_settings(clickhouse: ClickHouse) -> None:
+    site = {"DJANGO_SETTINGS_MODULE": "demo.settings"}  # its engine's module imports models
+    result = run_cli(clickhouse, "doctor", "--json", **site)
+    hops = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(hop["name"], hop["state"]) for hop in hops][-1] == ("views", "ok"), hops
+
+
+def test_the_doctor_names_a_user_who_may_not_read(clickhouse: ClickHouse) -> None:
+    result = run_cli(clickhouse, "doctor", "--json", OTEL_INTEL_CLICKHOUSE_URL=clickhouse.url("writer"))
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert (last["name"], last["fix"]) == (
+        "views",
+        "Set OTEL_INTEL['CLICKHOUSE_URL'] to the reader's URL of that server.",
+    )
 
 
 def test_the_doctor_notices_another_clickhouse(sink: Sink, clickhouse: ClickHouse) -> None:
