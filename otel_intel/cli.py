@@ -124,6 +124,8 @@ def up(
                     "The Collector": (collectors.start(server, binary, detach=detach)[1], "collector.log"),
                     **parts,
                 }
+            elif warning := collectors.left(data.resolve()):
+                click.echo(warning, err=True)
             text = _lines(server)
             if env_file:
                 embedded.write_private(env_file, text)

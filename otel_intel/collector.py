@@ -98,6 +98,18 @@ def start(server: Server, binary: Path, *, detach: bool = False) -> tuple[Collec
     return collector, process
 
 
+def left(directory: Path) -> str:
+    """Return a line for people who start a directory's server without the collector it had before; '' if it had none."""
+    before = _load(directory)
+    if before is None:
+        return ""
+    return (
+        "This directory was used with --collector before: applications that still send to port"
+        f" {before.ports['http']} reach nothing, and what waits in its queue stays there. Add --collector, or give them"
+        " these variables."
+    )
+
+
 def running(directory: Path) -> Collector | None:
     """Return the collector that runs in front of a directory's server, if one does."""
     return _load(directory) if _pid(directory) else None

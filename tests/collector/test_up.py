@@ -66,6 +66,7 @@ def data(tmp_path: Path) -> Iterator[Path]:
 def test_detached_server_and_collector_start_and_stop_together(data: Path) -> None:
     up = _run(data, *UP, "--detach")
     assert up.returncode == 0, up.stderr
+    assert "used with --collector" not in up.stderr
     variables = _variables(up.stdout)
     assert set(variables) == {
         "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -82,7 +83,9 @@ def test_detached_server_and_collector_start_and_stop_together(data: Path) -> No
     assert collectors.running(data) is None
 
     # The token and the ports stay; without --collector the application sends to ClickHouse itself.
-    assert _run(data, "up", "--detach").stdout.startswith("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=")
+    without = _run(data, "up", "--detach")
+    assert without.stdout.startswith("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=")
+    assert f"still send to port {variables['OTEL_EXPORTER_OTLP_ENDPOINT'].rpartition(':')[2]}" in without.stderr
     assert _run(data, "down").returncode == 0
     again = _run(data, "up", "--collector", "--detach")
     assert _variables(again.stdout)["OTEL_EXPORTER_OTLP_HEADERS"] == variables["OTEL_EXPORTER_OTLP_HEADERS"]
