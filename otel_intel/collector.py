@@ -99,7 +99,7 @@ def start(server: Server, binary: Path, *, detach: bool = False) -> tuple[Collec
 
 
 def left(directory: Path) -> str:
-    """Return a line for people who start a directory's server without the collector it had before; '' if it had none."""
+    """Say what it means to start a directory's server without the collector it had before; '' if it had none."""
     before = _load(directory)
     if before is None:
         return ""

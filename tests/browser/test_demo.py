@@ -60,6 +60,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     assert embedded._running(state / "clickhouse") is None
 
 
+def test_only_its_owner_reads_the_files_with_secrets(demo: Demo) -> None:
+    state = demo.clickhouse.server.directory.parent
+    for name in ("clickhouse.log", "telemetry.env"):
+        assert "intel_reader:" in (state / name).read_text(encoding="utf-8")
+        assert (state / name).stat().st_mode & 0o077 == 0
+
+
 def log_in(page: Page, demo: Demo) -> None:
     page.goto(f"{demo.url}/")
     page.get_by_label("Username").fill("demo")
