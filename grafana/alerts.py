@@ -211,7 +211,8 @@ PIPELINE = (
         summary='{{ $labels.service_name }}: the latest events take {{ printf "%.0f" $values.A.Value }} ms to arrive',
         description=(
             "99th percentile of the time between an event and its arrival, of the last hour's arrivals, judged from"
-            f" {limits.MINIMUM_ARRIVALS} on. Events of more than a day ago are taken for imported history."
+            f" {limits.MINIMUM_ARRIVALS} on; early by a clock that is ahead counts as late. Events of more than a day"
+            " ago are taken for imported history."
         ),
         panel=(names.PIPELINE_HEALTH, 3),
         # Too few arrivals say nothing.

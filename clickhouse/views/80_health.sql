@@ -73,9 +73,9 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 WITH
     (SELECT min(IngestedAt) FROM intel.otel_logs) AS landing_begins,
-    -- Where the landing's TTL has cleared events of a process, nothing can be said of what arrived: its reports are kept
-    -- for another time than its events. They go after 90 days themselves; a day, because nothing had to come at once.
-    first_report >= landing_begins AND started_at >= landing_begins - INTERVAL 1 DAY AS is_complete
+    -- Where the landing's TTL has cleared events of a process, nothing can be said of what arrived: its first reports
+    -- have gone then, too. But reports are not kept longer than 90 days; a process may have waited for its first event.
+    first_report >= landing_begins AND started_at >= landing_begins - INTERVAL 30 DAY AS is_complete
 SELECT
     process_id,
     kind,
@@ -83,6 +83,7 @@ SELECT
     process_pid,
     started_at,
     at.1 AS reported_at,
+    ingested_at,
     emitted,
     delivered,
     queued,
@@ -100,7 +101,8 @@ FROM
         process_id,
         kind,
         max((reported_at, event_id)) AS at,
-        min(ingested_at) AS first_report,
+        min(r.ingested_at) AS first_report,
+        argMax(r.ingested_at, (reported_at, event_id)) AS ingested_at,
         argMax(service_name, (reported_at, event_id)) AS service_name,
         argMax(process_pid, (reported_at, event_id)) AS process_pid,
         argMax(started_at, (reported_at, event_id)) AS started_at,
@@ -113,7 +115,7 @@ FROM
         argMax(dropped_rejected, (reported_at, event_id)) AS dropped_rejected,
         argMax(dropped_after_shutdown, (reported_at, event_id)) AS dropped_after_shutdown,
         argMax(dropped_exit_deadline, (reported_at, event_id)) AS dropped_exit_deadline
-    FROM metrics.pipeline_reports
+    FROM metrics.pipeline_reports AS r
     GROUP BY process_id, kind
 ) AS last
 LEFT JOIN

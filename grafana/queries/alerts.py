@@ -77,7 +77,8 @@ GROUP BY service_name, problem
 _LOSSES = [reason for reason in REASONS if reason != "no_admin"]
 
 # The counts are of all since a process started: what is new is what the last report before the hour did not have.
-_BEFORE = f"reported_at <= $__toTime - INTERVAL {limits.DROPPED_HOURS} HOUR"
+# By the time of arrival: a sender's clock may be wrong.
+_BEFORE = f"ingested_at <= $__toTime - INTERVAL {limits.DROPPED_HOURS} HOUR"
 
 DROPPED = f"""
 SELECT service_name, reason, sum(fresh) AS events
@@ -87,7 +88,7 @@ FROM
     FROM metrics.pipeline_reports
     ARRAY JOIN [{", ".join(f"'{reason}'" for reason in _LOSSES)}] AS reason,
         [{", ".join(f"dropped_{reason}" for reason in _LOSSES)}] AS lost
-    WHERE $__timeFilter(reported_at)
+    WHERE $__timeFilter(ingested_at)
     GROUP BY service_name, process_id, kind, reason
 )
 GROUP BY service_name, reason
@@ -99,13 +100,14 @@ ORDER BY service_name, reason
 MISSING = """
 SELECT service_name, sum(assumeNotNull(missing)) AS events
 FROM metrics.pipeline_health
-WHERE $__timeFilter(reported_at) AND isNotNull(missing)
+WHERE $__timeFilter(ingested_at) AND isNotNull(missing)
 GROUP BY service_name
 ORDER BY service_name
 """
 
+# An event that arrives before it happened tells of a clock that is ahead, by how much.
 LANDING_DELAY = f"""
-SELECT service_name, quantileExact(0.99)(delay_ms) AS delay_p99_ms
+SELECT service_name, quantileExact(0.99)(abs(delay_ms)) AS delay_p99_ms
 FROM metrics.arrivals
 WHERE $__timeFilter(ingested_at) AND delay_ms < {limits.IMPORTED_DELAY_MS}
 GROUP BY service_name

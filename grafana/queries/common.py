@@ -14,7 +14,7 @@ EVENTS = f"timestamp >= toDateTime64({FIRST_DAY}, 9, 'UTC') AND timestamp < toDa
 
 def selected(variable: str, column: str) -> str:
     """Return the condition that a variable selects all or the column's value."""
-    return f"(${{{variable}:singlequote}} = '' OR {column} = ${{{variable}:singlequote}})"
+    return f"(${{{variable}:sqlstring}} = '' OR {column} = ${{{variable}:sqlstring}})"
 
 
 VERSION = selected("engine_version", "engine_version")
@@ -25,8 +25,8 @@ SERVICE = selected("service", "service_name")
 # The headline numbers: today (UTC) and the days before it, and as many days before these.
 WINDOW = "first_day = toDate(now(), 'UTC') - (${window} - 1), last_day = toDate(now(), 'UTC')"
 PREVIOUS_WINDOW = "first_day = toDate(now(), 'UTC') - (2 * ${window} - 1), last_day = toDate(now(), 'UTC') - ${window}"
-VERSION_ARGUMENT = "engine_version = ${engine_version:singlequote}"
-TYPE_ARGUMENT = "recommendation_type = ${recommendation_type:singlequote}"
+VERSION_ARGUMENT = "engine_version = ${engine_version:sqlstring}"
+TYPE_ARGUMENT = "recommendation_type = ${recommendation_type:sqlstring}"
 
 
 def values(column: str, source: str, bound: str) -> str:

@@ -8,7 +8,7 @@ from otel_intel.pipeline import REASONS
 
 # Who is not logged in has nothing to lose: dropped, but not lost.
 _LOST = " + ".join(f"dropped_{reason}" for reason in REASONS if reason != "no_admin")
-_REPORTED = f"$__timeFilter(reported_at) AND {SERVICE}"
+_REPORTED = f"$__timeFilter(ingested_at) AND {SERVICE}"
 _ARRIVED = f"$__timeFilter(ingested_at) AND {SERVICE}"
 
 SENDERS = f"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana import limits
 from grafana.queries.common import DAY_AS_TIME, DAY_OF_EVENT, DAYS, DECISIONS, WINDOW, nearest_rank, share
 
-A, B = "${version_a:singlequote}", "${version_b:singlequote}"
+A, B = "${version_a:sqlstring}", "${version_b:sqlstring}"
 # A p below this is called a difference.
 SIGNIFICANCE = 0.05
 

@@ -172,7 +172,7 @@ def used_variables(dashboards: Dashboards) -> Iterator[str]:
                         yield f"{name}: {target.place} uses ${bare or braced}"
                 elif (bare or braced) not in declared:
                     yield f"{name}: {target.place} uses ${bare or braced}, which is not declared"
-                elif (how or bare) != ":singlequote" and braced != "window":
+                elif (how or bare) != ":sqlstring" and braced != "window":
                     yield f"{name}: {target.place} uses {braced or bare} without quotes"
         text = json.dumps({key: value for key, value in dashboard.items() if key != "templating"})
         mentioned = {braced or bare for braced, _, bare in USED.findall(text)}

@@ -240,6 +240,11 @@ class TestDropped:
         self.report(clickhouse, NOW - MINUTE, dropped__queue_full=1)
         assert evaluate(clickhouse, "dropped") == {}
 
+    def test_a_clock_that_is_ahead_hides_nothing(self, clickhouse: ClickHouse) -> None:
+        sent = report("p1", "view", nanoseconds(NOW + 2 * HOUR), dropped__queue_full=1)
+        land(clickhouse, [Landed(sent, nanoseconds(NOW - MINUTE))])
+        assert evaluate(clickhouse, "dropped") == {("shop", "queue_full"): 1}
+
     def test_only_what_is_new_counts(self, clickhouse: ClickHouse) -> None:
         self.report(clickhouse, NOW - HOUR, dropped__queue_full=5)
         self.report(clickhouse, NOW - MINUTE, dropped__queue_full=7)
@@ -278,6 +283,10 @@ class TestLandingDelay:
         numbers = evaluate(clickhouse, "landing-delay")
         assert numbers == {("shop",): slowest}
         assert bool(firing("landing-delay", numbers)) is fires
+
+    def test_a_clock_that_is_ahead_is_told(self, clickhouse: ClickHouse) -> None:
+        self.arrivals(clickhouse, *[-61_000] * limits.MINIMUM_ARRIVALS)
+        assert firing("landing-delay", evaluate(clickhouse, "landing-delay"))
 
     def test_too_few_arrivals_say_nothing(self, clickhouse: ClickHouse) -> None:
         self.arrivals(clickhouse, *[100_000] * (limits.MINIMUM_ARRIVALS - 1))

@@ -88,7 +88,7 @@ def test_what_was_delivered_and_did_not_arrive_is_missing(clickhouse: ClickHouse
 
 
 def test_nothing_is_missing_of_a_process_that_is_older_than_the_landing(clickhouse: ClickHouse) -> None:
-    started = time.time_ns() - 2 * 86_400 * SECOND
+    started = time.time_ns() - 31 * 86_400 * SECOND
     send(clickhouse, report("p1", "view", delivered=5, process__started_at=started))
     assert clickhouse.rows("SELECT arrived, missing FROM metrics.pipeline_health") == [
         {"arrived": None, "missing": None}

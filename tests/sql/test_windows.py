@@ -214,7 +214,7 @@ def test_a_page_that_reloads_itself_for_weeks_costs_what_its_views_cost(clickhou
     """Copied for each decision, its views would take 16 GB."""
     clickhouse.client("admin").command(
         "INSERT INTO intel.recommendation_events (event_id, timestamp, ingested_at, risk_signal_id, admin_id, action)"
-        " SELECT toString(generateUUIDv4()), now64(9, 'UTC') - toIntervalSecond(1000000 - number) AS at, at, 's1', 'wall',"
+        " SELECT toString(generateUUIDv4()), now64(9, 'UTC') - toIntervalSecond(1e6 - number) AS at, at, 's1', 'wall',"
         " if(number % 500 = 499, 'ACCEPTED', 'VIEWED') FROM numbers(1000000)"
     )
     [row] = clickhouse.rows("SELECT samples, p50_ms FROM metrics.decision_time(days = 30)")
