@@ -94,7 +94,7 @@ def timeout(signal: str = "LOGS") -> float | None:
     return int(milliseconds) / 1000 if milliseconds.isdecimal() and int(milliseconds) else DEFAULT_TIMEOUT
 
 
-class _Session(requests.Session):
+class Session(requests.Session):
     """Remember what the door answered: the exporter only tells success from failure, and takes a redirect for one."""
 
     sent = False
@@ -200,7 +200,7 @@ class Exporter:
         self._hash_key = admin_id_hash_key.encode()
         self._process_id = process_id
         self._resource = resource()
-        self._session = _Session()
+        self._session = Session()
         self.last_error = ""
         self._exporter: LogRecordExporter
         self._grpc = protocol() == GRPC
@@ -253,7 +253,10 @@ class Exporter:
                 return Delivery.REFUSED
         self.last_error = without_secrets(session.answer.strip() or attempt.error)
         if self._grpc:
-            refused = attempt.grpc_status == "INVALID_ARGUMENT"
+            # The second is said of an overloaded receiver, too: that one is tried again.
+            refused = attempt.grpc_status == "INVALID_ARGUMENT" or (
+                attempt.grpc_status == "RESOURCE_EXHAUSTED" and "larger than max" in attempt.error
+            )
         else:
             succeeded = succeeded and session.status is not None and 200 <= session.status < 300
             # Never sent: it could not be encoded, or is larger than the exporter's limit.

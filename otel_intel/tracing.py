@@ -70,7 +70,7 @@ def _exporter() -> SpanExporter:
         return GrpcExporter(timeout=_otel.timeout("TRACES"))
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 
-    return HttpExporter(timeout=_otel.timeout("TRACES"))
+    return HttpExporter(timeout=_otel.timeout("TRACES"), session=_otel.Session())
 
 
 class PerProcessBatches(SpanProcessor):

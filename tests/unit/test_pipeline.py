@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from django.test import override_settings
@@ -230,38 +231,56 @@ def test_the_exporters_own_lines_stay_out_of_the_log(
     assert len([message for message in caplog.messages if "cannot be delivered" in message]) == 1
 
 
-def test_grpc_is_used_when_asked_for(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextlib.contextmanager
+def grpc_endpoint(
+    monkeypatch: pytest.MonkeyPatch, max_bytes: int = 4_194_304
+) -> Iterator[list[ExportLogsServiceRequest]]:
+    """Take OTLP over gRPC, but for records about signal 66, and give the requests that were taken."""
     from concurrent.futures import ThreadPoolExecutor
 
     import grpc
     from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
 
-    class Service(logs_service_pb2_grpc.LogsServiceServicer):
-        taken: list[ExportLogsServiceRequest] = []  # noqa: RUF012
+    taken: list[ExportLogsServiceRequest] = []
 
+    class Service(logs_service_pb2_grpc.LogsServiceServicer):
         def Export(
             self, request: ExportLogsServiceRequest, context: grpc.ServicerContext
         ) -> logs_service_pb2.ExportLogsServiceResponse:
             if "66" in signals(request):
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, "bad record")
-            self.taken.append(request)
+            taken.append(request)
             return logs_service_pb2.ExportLogsServiceResponse()
 
-    server = grpc.server(ThreadPoolExecutor(2))
+    server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", max_bytes)])
     logs_service_pb2_grpc.add_LogsServiceServicer_to_server(Service(), server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     try:
+        yield taken
+    finally:
+        server.stop(None).wait()
+
+
+def test_grpc_is_used_when_asked_for(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    with grpc_endpoint(monkeypatch) as taken:
         production.track_signal_detail_open(1, 65)
         production.track_signal_detail_open(1, 66)
         assert production.flush(10) is False
         status = production.status()
         assert (status["delivered"], status["dropped"]["rejected"]) == (1, 1)
-        assert signals(Service.taken[0]) == {"65"}
-    finally:
-        server.stop(None).wait()
+        assert signals(taken[0]) == {"65"}
+
+
+def test_a_grpc_request_that_is_too_large_is_halved(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    with grpc_endpoint(monkeypatch, max_bytes=4000) as taken:
+        for signal in range(60):
+            production.track_signal_detail_open(1, signal)
+        assert production.flush(10)
+        assert production.status()["delivered"] == 60
+        assert len(taken) > 1
 
 
 def test_an_unknown_protocol_is_said_and_keeps_the_events(
