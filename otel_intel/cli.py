@@ -287,7 +287,9 @@ def export(view: str, file_format: str, days: int | None, out: Path | None, url:
     help=f"What dashboards and alerts refer to; at first {dashboards.DATASOURCE_UID}."
     " Without --clickhouse-url: of a ClickHouse data source that is there already, so none is written.",
 )
-@click.option("--site-url", default=dashboards.SITE_URL, show_default=True, help="Where the staff pages are.")
+@click.option(
+    "--site-url", default=dashboards.SITE_URL, show_default=True, help="The site's root, without /telemetry/."
+)
 @click.option("--runbook-url", default=dashboards.RUNBOOK, metavar="URL", help="Where you publish DIR/RUNBOOK.md.")
 @click.option("--folder", default=dashboards.FOLDER, show_default=True, help="The folder's title in Grafana.")
 @click.option(
@@ -305,25 +307,26 @@ def grafana(
     """Write dashboards, alerts and the data source for a Grafana of your own, as files that it reads at its start.
 
     \b
-    otel-intel grafana --out grafana --clickhouse-url tcp://clickhouse:9000
-    otel-intel grafana --out grafana --datasource-uid my-clickhouse --folder Risk --site-url https://intranet.example
-    otel-intel grafana --out grafana --runbook-url https://wiki.example/otel-intel
-    otel-intel grafana --out grafana --dashboards-path /var/lib/grafana/dashboards      where they are mounted
+    otel-intel grafana --out my-grafana --clickhouse-url tcp://clickhouse:9000
+    otel-intel grafana --out my-grafana --datasource-uid my-clickhouse --folder Risk --site-url https://intranet.example
+    otel-intel grafana --out my-grafana --runbook-url https://wiki.example/otel-intel
+    otel-intel grafana --out my-grafana --dashboards-path /var/lib/grafana/dashboards      where they are mounted
     """
     with _errors():
         is_there = datasource_uid is not None and clickhouse_url is None
-        source = None if is_there else dashboards.parse_source(clickhouse_url or "tcp://clickhouse:9000")
+        url = "tcp://clickhouse:9000" if clickhouse_url is None else clickhouse_url
+        source = None if is_there else dashboards.parse_source(url)
         written = dashboards.write(
             out,
             source=source,
-            datasource_uid=datasource_uid or dashboards.DATASOURCE_UID,
+            datasource_uid=dashboards.DATASOURCE_UID if datasource_uid is None else datasource_uid,
             site_url=site_url,
             runbook_url=runbook_url,
             folder_title=folder,
-            dashboards_path=dashboards_path or "",
+            dashboards_path=dashboards_path,
         )
-    for path in written:
-        click.echo(path)
+    for path, replaced in written:
+        click.echo(f"{'replaced' if replaced else 'written'} {path}")
     for line in dashboards.next_steps(out, source, dashboards_path or ""):
         click.echo(line, err=True)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Final, NamedTuple
 
 from .exceptions import OtelIntelError
 from .resources import folder
@@ -20,6 +21,9 @@ SITE_URL: Final = "http://127.0.0.1:8000"
 RUNBOOK: Final = "grafana/RUNBOOK.md"
 PASSWORD_VARIABLE: Final = "INTEL_DASHBOARD_PASSWORD"  # noqa: S105
 
+# What YAML does not take, or Grafana takes for the end of a line; a half of a surrogate pair was no UTF-8.
+_NO_TEXT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+_DATASOURCES: Final = "provisioning/datasources/otel_intel.yaml"
 _PORTS: Final = {"tcp": (9000, 9440), "http": (8123, 8123), "https": (8443, 8443)}
 
 
@@ -38,23 +42,32 @@ class Source:
     username: str
 
 
+class Written(NamedTuple):
+    """A file that was written, and whether it took the place of another."""
+
+    path: Path
+    replaced: bool
+
+
 def parse_source(url: str) -> Source:
     """Return what a URL says: ``tcp://host:9000``, ``tcp://host:9440?secure=true``, ``http://`` or ``https://``."""
-    parts = urllib.parse.urlsplit(url)
-    secure = parts.scheme == "https" or parts.query == "secure=true"
     try:
+        parts = urllib.parse.urlsplit(url)
         plain, tls = _PORTS[parts.scheme]
-        port = parts.port or (tls if secure else plain)
+        secure = parts.scheme == "https" or parts.query == "secure=true"
+        port = (tls if secure else plain) if parts.port is None else parts.port
     except (KeyError, ValueError):
-        parts = urllib.parse.SplitResult("", "", "", "", "")
-    if not parts.hostname or parts.query not in ("", "secure=true") or parts.path not in ("", "/"):
+        parts, secure, port = urllib.parse.SplitResult("", "", "", "", ""), False, 0
+    known = parts.query in ("", "secure=true") and parts.path in ("", "/") and not parts.fragment
+    username = urllib.parse.unquote(parts.username or "intel_dashboard")
+    if not (known and parts.hostname and port) or re.search(r"\s", url) or _NO_TEXT.search(url + username):
         raise GrafanaError(
-            "The ClickHouse URL must be tcp://host:9000, tcp://host:9440?secure=true, http://host:8123 or https://host:8443"
+            "--clickhouse-url: must be tcp://host:9000, tcp://host:9440?secure=true, http://host:8123 or https://host:8443"
         )
     if parts.password:
         raise GrafanaError(f"Leave the password out of the URL: Grafana takes it from {PASSWORD_VARIABLE}")
     protocol = "native" if parts.scheme == "tcp" else "http"
-    return Source(parts.hostname, port, protocol, secure, parts.username or "intel_dashboard")
+    return Source(parts.hostname, port, protocol, secure, username)
 
 
 def write(
@@ -65,28 +78,36 @@ def write(
     site_url: str = SITE_URL,
     runbook_url: str = RUNBOOK,
     folder_title: str = FOLDER,
-    dashboards_path: str = "",
-) -> list[Path]:
-    """Write ``provisioning/``, ``dashboards/`` and the alerts' runbook below a directory; return what was written.
+    dashboards_path: str | None = None,
+) -> list[Written]:
+    """Write ``provisioning/``, ``dashboards/`` and the alerts' runbook below a directory, or nothing at all.
 
     Args:
         out: Made if it does not exist; files of the same names are replaced.
         source: None writes no data source: there is one of that uid already.
         datasource_uid: What dashboards and alerts refer to.
-        site_url: Where the staff pages are, for links to them.
+        site_url: The root of the site whose staff pages are linked to.
         runbook_url: Where the runbook can be read, for the alerts' links; as it is, a path and no link.
         folder_title: The folder in Grafana.
         dashboards_path: Where Grafana sees ``dashboards/``; by default its absolute path.
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", datasource_uid):
         raise GrafanaError("--datasource-uid: a uid is up to 40 letters, digits, - and _")
+    path = str((out / "dashboards").resolve()) if dashboards_path is None else dashboards_path
+    options = {"--out": str(out), "--folder": folder_title, "--dashboards-path": path, "--runbook-url": runbook_url}
+    for option, text in options.items():
+        if _NO_TEXT.search(text):
+            raise GrafanaError(f"{option}: must be UTF-8 without line breaks and control characters")
     if not folder_title.strip() or "/" in folder_title:
         raise GrafanaError("--folder: a title must not be empty or hold a slash")
-    if urllib.parse.urlsplit(site_url).scheme not in ("http", "https"):
-        raise GrafanaError("--site-url: must begin with http:// or https://")
+    if not (PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()):
+        raise GrafanaError("--dashboards-path: must be absolute, as Grafana sees it")
+    if not _is_root(site_url):
+        raise GrafanaError(
+            "--site-url: must be the site's root, such as https://intranet.example, without /telemetry/ and query"
+        )
     if runbook_url != RUNBOOK and not re.fullmatch(r"https?://[^\s$#'\"]+", runbook_url):
         raise GrafanaError("--runbook-url: must begin with http:// or https://, and hold no #, $, quote or space")
-    path = dashboards_path or str((out / "dashboards").resolve())
     files: dict[str, str] = {}
     for file in sorted(folder("grafana").glob("dashboards/*.json")):
         text = _swap(file.read_text(encoding="utf-8"), json.dumps(DATASOURCE_UID), json.dumps(datasource_uid))
@@ -101,17 +122,22 @@ def write(
     alerts = _swap(alerts, f"{RUNBOOK}#", f"{runbook_url}#")
     files["provisioning/alerting/otel_intel.yaml"] = _swap(alerts, DATASOURCE_UID, datasource_uid)
     if source:
-        files["provisioning/datasources/otel_intel.yaml"] = _datasource(source, datasource_uid)
-    files["RUNBOOK.md"] = folder("grafana").joinpath("RUNBOOK.md").read_text(encoding="utf-8")
-    for name, text in files.items():
-        target = out / name
+        files[_DATASOURCES] = _datasource(source, datasource_uid)
+    files["RUNBOOK.md"] = _runbook()
+    written = [Written(out / name, (out / name).exists()) for name in files]
+    for target, _ in written:
+        _require_writable(target)
+    for target, text in zip((target for target, _ in written), files.values(), strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
-    return [out / name for name in files]
+    return written
 
 
 def next_steps(out: Path, source: Source | None, dashboards_path: str) -> Iterator[str]:
     """Yield what is left to do, for people."""
+    former = out / _DATASOURCES
+    if source is None and former.exists():
+        yield f"Remove {former}: an earlier run wrote it, and Grafana would add that data source, too."
     yield f"Next: Grafana 11.6 or later with the plugin {PLUGIN},"
     yield f"  {(out / 'provisioning').resolve()} in place of (or copied into) its provisioning folder,"
     if dashboards_path:
@@ -120,6 +146,32 @@ def next_steps(out: Path, source: Source | None, dashboards_path: str) -> Iterat
         yield f"  and {PASSWORD_VARIABLE}, the password of {source.username}, in its environment. Then restart it."
     else:
         yield "  and restart it."
+
+
+def _is_root(url: str) -> bool:
+    """Tell whether links can be made of a URL by appending /telemetry/."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    of_site = re.fullmatch(r"https?://[^\s/?#@$'\"\\]+(/[^\s?#$'\"\\]*)?", url) and not _NO_TEXT.search(url)
+    return bool(has_host and of_site) and not parts.path.rstrip("/").endswith("/telemetry")
+
+
+def _require_writable(target: Path) -> None:
+    if target.is_symlink() or (target.exists() and not target.is_file()):
+        raise GrafanaError(f"{target} is in the way: not a file. Nothing was written")
+    there = next(path for path in (target, *target.parents) if path.exists())
+    if (there != target and not there.is_dir()) or not os.access(there, os.W_OK):
+        raise GrafanaError(f"{target} cannot be written because of {there}. Nothing was written")
+
+
+def _runbook() -> str:
+    """Return the runbook; what it links to beside itself is not beside the copy."""
+    text = folder("grafana").joinpath("RUNBOOK.md").read_text(encoding="utf-8")
+    text = _swap(text, "`limits.py`", "`grafana/limits.py` of otel-intel's source")
+    return re.sub(r"\[([^]]+)\]\(\.\./([^)#]+)[^)]*\)", r"\1 (`\2` of otel-intel's source)", text)
 
 
 def _provisioning(kind: str) -> str:

@@ -33,7 +33,7 @@ def test_without_options_the_files_are_those_of_the_stack(tmp_path: Path) -> Non
     assert run(tmp_path, "--dashboards-path", "/var/lib/grafana/dashboards").exit_code == 0
     committed = folder("grafana")
     for name, text in files(tmp_path).items():
-        if name != "provisioning/alerting/otel_intel.yaml":  # the folder is in quotes
+        if name not in ("provisioning/alerting/otel_intel.yaml", "RUNBOOK.md"):  # a folder in quotes; links
             assert text == committed.joinpath(name).read_text(encoding="utf-8")
     assert document(tmp_path, "alerting") == document(committed, "alerting")
     assert {path.name for path in committed.glob("dashboards/*.json")} == {
@@ -85,6 +85,31 @@ def test_data_source_that_is_there_is_not_written(tmp_path: Path) -> None:
     assert "INTEL_DASHBOARD_PASSWORD" not in result.output
 
 
+def test_data_source_of_an_earlier_run_is_named(tmp_path: Path) -> None:
+    run(tmp_path)
+    assert (
+        f"Remove {tmp_path}/provisioning/datasources/otel_intel.yaml"
+        in run(tmp_path, "--datasource-uid", "theirs").output
+    )
+    assert "Remove" not in run(tmp_path).output
+
+
+@pytest.mark.parametrize("kind", ["link", "directory"])
+def test_what_is_in_the_way_stays_and_nothing_is_written(tmp_path: Path, kind: str) -> None:
+    out, mine = tmp_path / "out", tmp_path / "mine.md"
+    out.mkdir()
+    mine.write_text("mine")
+    if kind == "link":
+        (out / "RUNBOOK.md").symlink_to(mine)
+    else:
+        (out / "RUNBOOK.md").mkdir()
+    result = run(out)
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "RUNBOOK.md is in the way" in result.output
+    assert [path.name for path in out.iterdir()] == ["RUNBOOK.md"]
+    assert mine.read_text() == "mine"
+
+
 def test_output_names_the_files_and_what_is_left_to_do(tmp_path: Path) -> None:
     output = run(tmp_path).output
     assert str(tmp_path / "dashboards/overview.json") in output
@@ -98,9 +123,17 @@ def test_dashboards_are_looked_for_where_they_were_written(tmp_path: Path) -> No
     assert provider["options"]["path"] == str(tmp_path / "dashboards")
 
 
-def test_again_replaces_the_files(tmp_path: Path) -> None:
-    run(tmp_path, "--folder", "One")
-    run(tmp_path, "--folder", "Two")
+def test_the_runbook_links_to_nothing_that_is_not_there(tmp_path: Path) -> None:
+    run(tmp_path)
+    text = tmp_path.joinpath("RUNBOOK.md").read_text(encoding="utf-8")
+    assert "](.." not in text
+    assert "`collector/README.md` of otel-intel's source" in text
+    assert all(f"](#{name})" in text for name in ("silence", "missing"))
+
+
+def test_again_replaces_the_files_and_says_so(tmp_path: Path) -> None:
+    assert "replaced" not in run(tmp_path, "--folder", "One").output
+    assert "written " not in run(tmp_path, "--folder", "Two").stdout
     assert document(tmp_path, "dashboards")["providers"][0]["folder"] == "Two"
 
 
@@ -108,6 +141,7 @@ def test_again_replaces_the_files(tmp_path: Path) -> None:
     ("url", "source"),
     [
         ("tcp://db", Source("db", 9000, "native", False, "intel_dashboard")),
+        ("tcp://a%40b@db", Source("db", 9000, "native", False, "a@b")),
         ("tcp://me@db?secure=true", Source("db", 9440, "native", True, "me")),
         ("http://db", Source("db", 8123, "http", False, "intel_dashboard")),
         ("https://db/", Source("db", 8443, "http", True, "intel_dashboard")),
@@ -119,7 +153,11 @@ def test_url(url: str, source: Source) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["db:9000", "clickhouse://db", "tcp://", "tcp://db:port", "tcp://db/metrics", "tcp://db?secure=false", ""]
+    "url",
+    [
+        *("db:9000", "clickhouse://db", "tcp://", "tcp://db:port", "tcp://db/metrics", "tcp://db?secure=false", ""),
+        *("tcp://db:0", "tcp://db#there", "tcp://[::1", "tcp://d b", "tcp://me%0A@db", "tcp://\udcff"),
+    ],
 )
 def test_url_of_another_form_is_refused(url: str) -> None:
     with pytest.raises(GrafanaError, match="tcp://host:9000"):
@@ -132,7 +170,24 @@ def test_url_of_another_form_is_refused(url: str) -> None:
         (["--clickhouse-url", "tcp://me:secret@db"], "INTEL_DASHBOARD_PASSWORD"),
         (["--datasource-uid", "with space"], "--datasource-uid"),
         (["--folder", "a/b"], "--folder"),
+        (["--folder", "a\nb"], "--folder"),
+        (["--folder", "\udcff"], "--folder"),
+        (["--datasource-uid", ""], "--datasource-uid"),
+        (["--clickhouse-url", ""], "--clickhouse-url"),
+        (["--dashboards-path", ""], "--dashboards-path"),
+        (["--dashboards-path", "dashboards"], "--dashboards-path"),
+        (["--dashboards-path", "/\udcff"], "--dashboards-path"),
         (["--site-url", "intranet.example"], "--site-url"),
+        (["--site-url", "http:"], "--site-url"),
+        (["--site-url", "http://:80"], "--site-url"),
+        (["--site-url", "http://intranet.example:port"], "--site-url"),
+        (["--site-url", "http://intranet.example/telemetry/"], "--site-url"),
+        (["--site-url", "http://intranet.example/?a=b"], "--site-url"),
+        (["--site-url", "http://intranet.example#a"], "--site-url"),
+        (["--site-url", "http://me@intranet.example"], "--site-url"),
+        (["--site-url", "http://intranet.example/a b"], "--site-url"),
+        (["--site-url", "http://intranet.example\n"], "--site-url"),
+        (["--runbook-url", "https://wiki.example/\udcff"], "--runbook-url"),
         (["--runbook-url", "wiki.example"], "--runbook-url"),
         (["--runbook-url", "https://wiki.example/${PAGE}"], "--runbook-url"),
     ],
