@@ -6,6 +6,7 @@ GROUPS := --group bench
 DEMO_ARGS ?=
 COLLECTOR ?=
 PYTEST_ARGS ?=
+EVENTS ?=
 
 .DEFAULT_GOAL := help
 
@@ -60,12 +61,12 @@ bench: $(VENV)/test.stamp ## Measure what the README states
 	@$(VENV)/bin/python benchmarks/call_cost.py
 
 .PHONY: bench-collector
-bench-collector: $(VENV)/test.stamp collector ## Measure the way through the Collector
-	@$(VENV)/bin/python -m benchmarks.collector
+bench-collector: $(VENV)/test.stamp collector ## Measure the way through the Collector; EVENTS=30000: with fewer events
+	@$(VENV)/bin/python -m benchmarks.collector $(EVENTS)
 
 .PHONY: bench-dashboards
-bench-dashboards: $(VENV)/test.stamp ## Measure the dashboards' queries on 10 million events
-	@$(VENV)/bin/python -m benchmarks.dashboards
+bench-dashboards: $(VENV)/test.stamp ## Measure the dashboards' queries on 10 million events; EVENTS=1000000: on fewer
+	@$(VENV)/bin/python -m benchmarks.dashboards $(EVENTS)
 
 .PHONY: collector
 collector: ## Build the OpenTelemetry Collector and print the binary's path

@@ -1,11 +1,13 @@
 """What the way through the Collector carries: real collector, real ClickHouse, disk queue with fsync, one machine.
 
 Prints events per second (acknowledged, readable in ``metrics.*``), the collector's memory, the time from acknowledged
-to readable, and whether 100,000 events of the Python pipeline arrive once each. Run as ``make bench-collector``.
+to readable, and whether 100,000 events of the Python pipeline arrive once each. Run as ``make bench-collector``, with
+``EVENTS=30000`` for another number of events in the first.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import random
@@ -23,7 +25,7 @@ from tests.collector.traffic import IDS
 from tests.otlp import event, logs_request
 from tests.servers import ClickHouse, run_clickhouse
 
-EVENTS, CLIENTS, REQUEST = 300_000, 3, 1000
+CLIENTS, REQUEST = 3, 1000
 PIPELINE_EVENTS = 100_000
 PROBES = 200
 
@@ -35,11 +37,11 @@ def wait(clickhouse: ClickHouse, count: int) -> float:
     return time.perf_counter()
 
 
-def throughput(collector: Collector, clickhouse: ClickHouse) -> None:
+def throughput(collector: Collector, clickhouse: ClickHouse, events: int) -> None:
     """Send prepared requests from some clients at once, as fast as they are taken."""
     bodies = [
         logs_request([event("recommendation.accepted") for _ in range(REQUEST)]).SerializeToString()
-        for _ in range(EVENTS // REQUEST)
+        for _ in range(events // REQUEST)
     ]
 
     def client(share: list[bytes]) -> None:
@@ -56,10 +58,10 @@ def throughput(collector: Collector, clickhouse: ClickHouse) -> None:
     for thread in threads:
         thread.join()
     acknowledged = time.perf_counter() - started
-    readable = wait(clickhouse, EVENTS) - started
-    print(f"{EVENTS:,} events, {CLIENTS} clients, {REQUEST:,} a request:")
-    print(f"  acknowledged {EVENTS / acknowledged:>9,.0f} events/s")
-    print(f"  readable     {EVENTS / readable:>9,.0f} events/s")
+    readable = wait(clickhouse, events) - started
+    print(f"{events:,} events, {CLIENTS} clients, {REQUEST:,} a request:")
+    print(f"  acknowledged {events / acknowledged:>9,.0f} events/s")
+    print(f"  readable     {events / readable:>9,.0f} events/s")
 
 
 def memory(collector: Collector) -> int:
@@ -112,6 +114,13 @@ def pipeline(collector: Collector, clickhouse: ClickHouse, protocol: str) -> Non
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(prog="benchmarks.collector", description=__doc__)
+    parser.add_argument(
+        "events", nargs="?", type=int, default=300_000, help="of the prepared requests; at first 300,000"
+    )
+    events: int = parser.parse_args().events
+    if events < REQUEST or events % REQUEST:
+        parser.error(f"a multiple of {REQUEST:,}: as many are in a request")
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, {platform.python_implementation()} {platform.python_version()}"
     )
@@ -123,7 +132,7 @@ def main() -> None:
                 clickhouse.empty()
                 pipeline(collector, clickhouse, protocol)
             clickhouse.empty()
-            throughput(collector, clickhouse)
+            throughput(collector, clickhouse, events)
             print(f"collector's memory at most {memory(collector)} MB")
         finally:
             collector.stop()

@@ -1,10 +1,11 @@
 """What the dashboards cost: every query with its default range and variables, and every alert, as Grafana's user.
 
-Run as ``python -m benchmarks.dashboards [EVENTS]``; the events, 10 million at first, are spread over 60 days.
+The events, 10 million at first, are spread over 60 days. Run as ``make bench-dashboards EVENTS=1000000``.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -130,7 +131,11 @@ def values(clickhouse: ClickHouse, dashboard: Dashboard, context: Context) -> di
 
 def main() -> None:
     """Fill a server, then measure."""
-    events = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
+    parser = argparse.ArgumentParser(prog="benchmarks.dashboards", description=__doc__)
+    parser.add_argument("events", nargs="?", type=int, default=10_000_000, help="at first 10,000,000")
+    events: int = parser.parse_args().events
+    if events < 10 * BATCHES:
+        parser.error(f"at least {10 * BATCHES} events")
     with tempfile.TemporaryDirectory() as directory, run_clickhouse(Path(directory)) as clickhouse:
         started = time.perf_counter()
         fill(clickhouse, events)

@@ -45,6 +45,18 @@ def test_example_names_every_variable_and_no_other() -> None:
     assert set(re.findall(r"^(\w+)=$", example, re.MULTILINE)) == {name for name, *_ in VARIABLE.findall(TEXT)}
 
 
+def test_the_line_in_the_example_fills_in_every_secret(tmp_path: Path) -> None:
+    example = ROOT / ".env.example"
+    [line] = re.findall(r"^#   (\(umask .*)$", example.read_text(encoding="utf-8"), re.MULTILINE)
+    tmp_path.joinpath(".env.example").write_bytes(example.read_bytes())
+    subprocess.run(["sh", "-c", line], cwd=tmp_path, check=True)
+    filled = dict(re.findall(r"^(\w+)=(.*)$", (tmp_path / ".env").read_text(encoding="utf-8"), re.MULTILINE))
+    secrets = {name: filled[name] for name, how, _ in VARIABLE.findall(TEXT) if how == ":?"}
+    assert all(re.fullmatch("[0-9a-f]{48}", secret) for secret in secrets.values()), secrets
+    assert len(set(secrets.values())) == len(secrets)
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+
+
 def test_images_have_the_versions_that_are_tested(clickhouse_server: ClickHouse) -> None:
     images = {name: service["image"] for name, service in SERVICES.items() if "image" in service}
     assert all(re.fullmatch(r"[\w/-]+:\d+\.\d+[\d.]*", image) for image in images.values())
