@@ -129,8 +129,15 @@ class TestAcceptanceShareDrop:
 
 
 class TestOverrideRate:
+    AT_THE_LIMIT = round(limits.OVERRIDE_RATE_HIGH * 100)  # of a hundred decisions
+
     @pytest.mark.parametrize(
-        ("overridden", "others", "rate", "fires"), [(15, 35, 0.3, False), (16, 34, 0.32, True), (0, 50, 0, False)]
+        ("overridden", "others", "rate", "fires"),
+        [
+            (AT_THE_LIMIT, 100 - AT_THE_LIMIT, AT_THE_LIMIT / 100, False),
+            (AT_THE_LIMIT + 1, 99 - AT_THE_LIMIT, (AT_THE_LIMIT + 1) / 100, True),
+            (0, limits.MINIMUM_DECISIONS, 0, False),
+        ],
     )
     def test_rate(self, clickhouse: ClickHouse, overridden: int, others: int, rate: float, fires: bool) -> None:
         at = NOW - limits.RECENT_DAYS * DAY

@@ -45,7 +45,9 @@ class Asking:
 
     def rows(self, dashboard: str, title: str, variables: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """Return the rows of a panel's first query."""
-        [panel] = [panel for panel in panels(DASHBOARDS[dashboard]) if panel["title"] == title]
+        by_title = {panel["title"]: panel for panel in panels(DASHBOARDS[dashboard])}
+        assert title in by_title, f"This test knows the panels by their titles: {', '.join(by_title)}"
+        panel = by_title[title]
         values = dict.fromkeys(("engine_version", "recommendation_type", "confidence", "service"), "")
         context = Context(self.context_start, self.end, timedelta(hours=2), {**values, **(variables or {})})
         answer = run(self.clickhouse, expand(panel["targets"][0]["rawSql"], context))

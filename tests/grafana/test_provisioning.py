@@ -229,7 +229,7 @@ def test_runbook_says_when_it_fires(rule: dict[str, Any]) -> None:
     [(fires, quiet)] = re.findall(rf"^\| \[{uid}\]\(#{uid}\) \| (.*) \| (.*)\|$", text, re.MULTILINE)
     numbers = re.findall(r"[\d.]+", fires)
     [limit] = rule["data"][1]["model"]["conditions"][0]["evaluator"]["params"]
-    assert f"{limit:g}" in numbers or (limit == 0 and fires.startswith("any "))
+    assert f"{limit:g}" in numbers or (limit == 0 and fires.startswith("any ")), f"RUNBOOK.md says {fires} of {limit:g}"
     assert rule["for"] == "0s" or f"for {rule['for']}" in fires
     sql = rule["data"][0]["model"]["rawSql"]
     assert re.findall(r">= (\d+)", sql) == re.findall(r"^\d+|(?<=, )\d+", quiet)
