@@ -181,3 +181,17 @@ def test_image_is_built_from_what_the_context_holds() -> None:
     assert all((ROOT / source).exists() for source in copied)
     targets = set(re.findall(r"^FROM .* AS (\w+)$", dockerfile, re.MULTILINE))
     assert {service["build"]["target"] for service in SERVICES.values() if "build" in service} == targets
+
+
+def test_operations_name_services_and_volumes_that_there_are() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    named = re.findall(r"docker compose (?:stop|start|restart) (\w+)", text)
+    named += re.findall(r"docker compose run --rm (?:--no-deps -v \S+ --entrypoint \w+ )?(\w+)", text)
+    assert named
+    assert set(named) <= SERVICES.keys()
+    declared = yaml.safe_load(TEXT)
+    volumes = set(re.findall(rf"{declared['name']}_(\w+)", text))
+    assert volumes == {"clickhouse"}
+    assert volumes <= declared["volumes"].keys()
+    assert f"{volumes.pop()}:/var/lib/clickhouse" in SERVICES["clickhouse"]["volumes"]
+    assert SERVICES["migrate"]["command"] == ["migrate"]  # so that another command takes its place

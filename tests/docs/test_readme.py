@@ -51,7 +51,8 @@ def test_sql_blocks_run_as_the_reader(clickhouse: ClickHouse) -> None:
 
 
 def test_sh_blocks_use_options_that_exist() -> None:
-    commands = re.findall(r"otel-intel (\w+)((?: (?:--[\w-]+|[^\s`#]+))*)", README)
+    operations = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    commands = re.findall(r"otel-intel (\w+)((?: (?:--[\w-]+|[^\s`#&;|)]+))*)", README + operations)
     assert {"up", "env", "migrate", "doctor", "status", "rebuild", "export"} <= {command for command, _ in commands}
     for command, arguments in commands:
         help_text = CliRunner().invoke(main, [command, "--help"]).output
@@ -87,7 +88,13 @@ def test_the_table_of_settings_is_complete() -> None:
     assert table == defaults
 
 
-@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "clickhouse/README.md"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/operations.md", "docs/scaling.md"),
+        *("clickhouse/README.md", "collector/README.md", "grafana/README.md", "grafana/RUNBOOK.md"),
+    ],
+)
 def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")
     for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
