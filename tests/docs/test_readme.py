@@ -8,6 +8,7 @@ from pathlib import Path
 
 import clickhouse_connect
 import pytest
+import yaml
 from click.testing import CliRunner
 from django.test import override_settings
 
@@ -99,6 +100,18 @@ def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")
     for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
         assert (ROOT / path).parent.joinpath(link).exists(), link
+
+
+def test_the_example_of_policies_routes_the_alerts_that_there_are() -> None:
+    text = (ROOT / "grafana/README.md").read_text(encoding="utf-8")
+    notify, _ = (yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    alerts = yaml.safe_load((ROOT / "grafana/provisioning/alerting/otel_intel.yaml").read_text(encoding="utf-8"))
+    labels = [rule["labels"] for group in alerts["groups"] for rule in group["rules"]]
+    [policy] = notify["policies"]
+    [route] = policy["routes"]
+    routed = [found for found in labels if all(found[name] == value for name, _, value in route["object_matchers"])]
+    assert 0 < len(routed) < len(labels)
+    assert {policy["receiver"], route["receiver"]} == {point["name"] for point in notify["contactPoints"]}
 
 
 def test_the_tested_clickhouse_is_the_one_that_is_stated(clickhouse: ClickHouse) -> None:
