@@ -30,6 +30,8 @@ def main(state: Path, port: int, days: int, collector: bool, stack: bool, host: 
     """Start the demo site with a ClickHouse of its own; a second start goes on with the same data."""
     started = time.monotonic()
     signal.signal(signal.SIGTERM, _interrupt)
+    # A script's background process starts with it ignored, and so would the parts, which are stopped by it.
+    signal.signal(signal.SIGINT, _interrupt)
     state = state.resolve()
     complete = state / "history-is-complete"
     if state.exists() and not complete.exists():
