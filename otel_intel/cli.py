@@ -15,8 +15,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from . import collector as collectors
+from . import confinement, embedded, health
 from . import doctor as examination
-from . import embedded, health
 from . import export as exports
 from . import grafana as dashboards
 from . import migrate as schema
@@ -48,6 +48,11 @@ _cluster = click.option(
     envvar="OTEL_INTEL_CLUSTER",
     metavar="NAME",
     help="The name in remote_servers of the cluster whose nodes the URLs are; also OTEL_INTEL_CLUSTER.",
+)
+
+_UNCONFINED = (
+    "Warning: this system cannot confine the server (Landlock of Linux 5.19 or later):"
+    " whoever has a log-in can read this user's files, the server's passwords among them."
 )
 
 
@@ -114,6 +119,8 @@ def up(
     """
     with _errors():
         binary = collectors.find_binary(collector_binary) if with_collector or collector_binary else None
+        if not confinement.supported():
+            click.echo(_UNCONFINED, err=True)
         server, process = embedded.start(data.resolve(), http_port, native_port, detach=detach)
         parts = {"ClickHouse": (process, "server.log")}  # in the order in which they are stopped
         try:

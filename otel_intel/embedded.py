@@ -35,6 +35,8 @@ _PID: Final = "server.pid"
 _OUTPUT: Final = "server.log"
 _START_TIMEOUT: Final = 60.0
 _STOP_TIMEOUT: Final = 60.0
+# All that the server gets of the environment, which its log-ins can read: nothing secret, and only what python needs.
+_ENVIRONMENT: Final = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "TZ")
 
 
 class EmbeddedError(OtelIntelError):
@@ -265,6 +267,7 @@ def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:
     with (server.directory / _OUTPUT).open("wb") as output:
         return subprocess.Popen(  # noqa: S603
             command if detach else [*command, "--stdin-eof"],
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             stdin=subprocess.DEVNULL if detach else subprocess.PIPE,
             stdout=output,
             stderr=output,

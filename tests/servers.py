@@ -96,6 +96,8 @@ def run_as_in_production(directory: Path) -> Iterator[ClickHouse]:
             for role in embedded.ROLES:
                 patch.setenv(f"INTEL_{role.upper()}_PASSWORD", server.passwords[role])
 
+        passed_on = (f"INTEL_{role.upper()}_PASSWORD" for role in embedded.ROLES)
+        patch.setattr(embedded, "_ENVIRONMENT", (*embedded._ENVIRONMENT, *passed_on))
         patch.setattr(embedded, "_write_configuration", as_in_production)
         server, process = embedded.start(directory, http_port=0, native_port=0)
     try:
