@@ -104,8 +104,8 @@ def costs(clickhouse: ClickHouse) -> Iterator[Cost]:
     """Yield the cost of every query of the dashboards and alerts."""
     now = datetime.now(UTC)
     for name, dashboard in sorted(dashboards().items()):
-        amount = int(dashboard["time"]["from"][4:-1])
-        span = timedelta(**{{"d": "days", "h": "hours"}[dashboard["time"]["from"][-1]]: amount})
+        # now-29d/d: from the beginning of the day that was 29 days ago.
+        span = timedelta(days=int(dashboard["time"]["from"].removeprefix("now-").removesuffix("d/d")) + 1)
         context = Context(now - span, now, max(span / 1000, timedelta(minutes=1)))
         context = Context(context.start, now, context.interval, values(clickhouse, dashboard, context))
         for target in targets(name, dashboard):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 from dataclasses import replace
@@ -84,8 +85,10 @@ def test_tls(certificates: Path, collector: Collector, clickhouse: ClickHouse) -
     headers = {"Content-Type": "application/x-protobuf", "Authorization": f"Bearer {TOKEN}"}
     address = f"localhost:{collector.http_port}/v1/logs"
 
-    plain = requests.post(f"http://{address}", data=body, headers=headers, timeout=5)
-    assert (plain.status_code, plain.text) == (400, "Client sent an HTTP request to an HTTPS server.\n")
+    # It hangs up on what it does not read, and that may overtake its answer.
+    with contextlib.suppress(requests.exceptions.ConnectionError):
+        plain = requests.post(f"http://{address}", data=body, headers=headers, timeout=5)
+        assert (plain.status_code, plain.text) == (400, "Client sent an HTTP request to an HTTPS server.\n")
     with pytest.raises(requests.exceptions.SSLError, match="certificate verify failed"):
         requests.post(
             f"https://{address}", data=body, headers=headers, timeout=5, verify=str(certificates / "other.pem")
