@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import requests
@@ -48,17 +48,19 @@ def event(name: str, time_ns: int | None = None, uid: str | None = None, **attri
     return Record(f"intel.{name}", present, time.time_ns() if time_ns is None else time_ns)
 
 
-def report(process: str, kind: str, time_ns: int | None = None, **counts: int) -> Record:
-    """Return the report of a process that started a minute ago; a double underscore in a count's name is a dot."""
+def report(process: str, kind: str, time_ns: int | None = None, service: str = "shop", **counts: int) -> Record:
+    """Return the report of a process that started an hour before; a double underscore in a count's name is a dot."""
+    at = time.time_ns() if time_ns is None else time_ns
     values = {
         **dict.fromkeys(REPORT_KEYS, 0),
         "intel.pipeline.process.id": process,
         "intel.pipeline.process.pid": 7,
-        "intel.pipeline.process.started_at": time.time_ns() - 60 * 10**9,
+        "intel.pipeline.process.started_at": at - 3600 * 10**9,
         "intel.pipeline.kind": kind,
         **{f"intel.pipeline.{name.replace('__', '.')}": count for name, count in counts.items()},
     }
-    return event("pipeline.reported", time_ns, **values)
+    made = event("pipeline.reported", at, **values, **dict.fromkeys(("intel.risk_signal.id", "intel.admin.id")))
+    return replace(made, resource={"service.name": service})
 
 
 def key_value(key: str, value: Any) -> KeyValue:

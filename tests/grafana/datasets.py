@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from otel_intel.events import CATALOGUE, CONFIDENCES, OUTCOME_STATUSES, PROCESS_ID_KEY, REPORT_KEYS
+from otel_intel.events import CATALOGUE, CONFIDENCES, OUTCOME_STATUSES, PROCESS_ID_KEY
 from otel_intel.pipeline import REASONS
-from tests.otlp import Record, event
+from tests.otlp import Record, event, report
 from tests.servers import ClickHouse
 from tests.sql.reference import Reference
 
@@ -89,20 +89,6 @@ def land(clickhouse: ClickHouse, landed: Iterable[Landed]) -> None:
 def nanoseconds(at: datetime) -> int:
     """Return nanoseconds since 1970, exactly."""
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
-
-
-def report(process: str, kind: str, at_ns: int, service: str = "shop", **counts: int) -> Record:
-    """Return a process's report of a kind; a double underscore in a count's name is a dot."""
-    values = {
-        **dict.fromkeys(REPORT_KEYS, 0),
-        "intel.pipeline.process.id": process,
-        "intel.pipeline.process.pid": 7,
-        "intel.pipeline.process.started_at": at_ns - 3600 * SECOND,
-        "intel.pipeline.kind": kind,
-        **{f"intel.pipeline.{name.replace('__', '.')}": count for name, count in counts.items()},
-    }
-    sent = event("pipeline.reported", at_ns, **values, **dict.fromkeys(("intel.risk_signal.id", "intel.admin.id")))
-    return replace(sent, resource={"service.name": service})
 
 
 def process(service: str) -> str:

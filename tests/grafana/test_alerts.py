@@ -13,10 +13,10 @@ import pytest
 
 from grafana import alerts, limits
 from otel_intel.events import PROCESS_ID_KEY
-from tests.grafana.datasets import SERVICES, Dataset, Landed, land, nanoseconds, report
+from tests.grafana.datasets import SERVICES, Dataset, Landed, land, nanoseconds
 from tests.grafana.macros import Context, expand_macros
 from tests.grafana.queries import run
-from tests.otlp import Record, event
+from tests.otlp import Record, event, report
 from tests.servers import ClickHouse
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
