@@ -7,10 +7,10 @@ from typing import Literal
 
 from grafana import limits, names
 from grafana.queries import alerts as queries
+from otel_intel.grafana import RUNBOOK
 
 DAY = 86400
 HOUR = 3600
-RUNBOOK = "grafana/RUNBOOK.md"
 
 # What happens without rows, and when ClickHouse cannot be asked: then only silence speaks up, one alert instead of
 # seven. The others stay as they are, for that is no sign that they are over.

@@ -11,9 +11,9 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana import look, names
 from grafana.panels import SOURCE, Panel, QueryBuilder
 from grafana.queries import common as queries
+from otel_intel.grafana import SITE_URL
 
 Variable = builder.Builder[models.VariableModel]
-SITE = "http://127.0.0.1:8000"
 
 
 def window(days: int) -> Variable:
@@ -140,7 +140,7 @@ def dashboard(
     today included;
     ``marks`` adds a mark at the first event of each engine version.
     """
-    site = builders.ConstantVariable("site_url").label("Staff pages").value(SITE)
+    site = builders.ConstantVariable("site_url").label("Staff pages").value(SITE_URL)
     frame = (
         builders.Dashboard(title)
         .uid(uid)

@@ -111,9 +111,8 @@ def write(
     files: dict[str, str] = {}
     for file in sorted(folder("grafana").glob("dashboards/*.json")):
         text = _swap(file.read_text(encoding="utf-8"), json.dumps(DATASOURCE_UID), json.dumps(datasource_uid))
-        files[f"dashboards/{file.name}"] = text.replace(
-            json.dumps(SITE_URL), json.dumps(site_url.rstrip("/"), ensure_ascii=False)
-        )
+        site = json.dumps(site_url.rstrip("/"), ensure_ascii=False)
+        files[f"dashboards/{file.name}"] = _swap(text, json.dumps(SITE_URL), site)
     provider = _swap(_provisioning("dashboards"), _quoted(FOLDER), _quoted(folder_title))
     files["provisioning/dashboards/otel_intel.yaml"] = _swap(
         provider, _quoted("/var/lib/grafana/dashboards"), _quoted(path)
@@ -127,7 +126,7 @@ def write(
     written = [Written(out / name, (out / name).exists()) for name in files]
     for target, _ in written:
         _require_writable(target)
-    for target, text in zip((target for target, _ in written), files.values(), strict=True):
+    for (target, _), text in zip(written, files.values(), strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     return written
