@@ -108,12 +108,14 @@ class Session(requests.Session):
         response = super().send(request, **{**kwargs, "stream": True})
         # Read here, because requests would read an endless or dripping answer to its end.
         deadline, body = time.monotonic() + DEFAULT_TIMEOUT, b""
-        while chunk := response.raw.read1(MAX_ANSWER):
+        while chunk := response.raw.read1(MAX_ANSWER, decode_content=True):
             body += chunk
             if len(body) >= MAX_ANSWER or time.monotonic() > deadline:
                 response.close()
                 break
         response._content = body
+        if _is_unreadable(response):
+            response.status_code, response.reason = 400, "Bad Request"
         self.status = response.status_code
         if not 200 <= self.status < 300:
             redirect = f"to {response.headers['Location']}" if "Location" in response.headers else ""
@@ -128,6 +130,16 @@ def _readable(response: Response) -> str:
         with suppress(DecodeError):
             text = Status.FromString(response.content).message
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:300]
+
+
+def _is_unreadable(response: Response) -> bool:
+    """Tell whether ClickHouse could not read the request: it answers 500, which nothing changes, where OTLP means 400.
+
+    https://github.com/ClickHouse/ClickHouse/blob/master/src/Server/HTTP/exceptionCodeToHTTPStatus.cpp
+    """
+    code = response.headers.get("X-ClickHouse-Exception-Code")
+    # UNKNOWN_PROTOBUF_FORMAT, ZLIB_INFLATE_FAILED; and two codes that it has for a broken connection of its own, too.
+    return code in ("444", "354") or (code in ("32", "33") and "ProtobufRowInputFormat" in response.text)
 
 
 class Attempt:

@@ -146,9 +146,13 @@ def up(
         with contextlib.suppress(KeyboardInterrupt):
             in_front = ", and a Collector in front" if binary else ""
             click.echo(f"ClickHouse is ready{in_front}; Ctrl-C stops it.", err=True)
+            told = 0
             # A Collector that was asked to stop (down) leaves the server alone.
             while process.poll() is None and not any(part.poll() for part, _ in parts.values()):
                 time.sleep(0.05)
+                for line in (restarts := embedded.restarts(data))[told:]:
+                    click.echo(line, err=True)
+                told = len(restarts)
         ended = {name: embedded.stop_process(part) for name, (part, _) in parts.items()}
     for name, code in ended.items():
         if code:
@@ -371,18 +375,25 @@ def doctor(wait: float, as_json: bool) -> None:
 
 
 @main.command()
+@_data
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def status(as_json: bool) -> None:
-    """Show what has arrived, how fresh it is, and what was lost or rejected in the last 7 days.
+def status(data: Path, as_json: bool) -> None:
+    """Show what has arrived, how fresh it is, what was lost or rejected in the last 7 days, and the server's crashes.
 
     \b
     otel-intel status
     otel-intel status --json | jq .rejected
+    otel-intel status --data /srv/telemetry              with the crashes of the server that up started there
     """
+    restarts = embedded.restarts(data)
+    if restarts and not as_json:  # also where the server does not answer
+        click.echo(f"Crashes of the server since it was started (see {data / 'server.log'})")
+        for line in restarts[-5:]:
+            click.echo(f"  {line}")
     with _errors():
         found = health.read()
     if as_json:
-        click.echo(json.dumps(asdict(found), default=str))
+        click.echo(json.dumps({**asdict(found), "server_restarts": restarts}, default=str))
         return
     for line in health.describe(found):
         click.echo(line)

@@ -1,4 +1,4 @@
-"""A ClickHouse HTTP and native TCP server out of the ``chdb-core`` wheel, as a process of its own.
+"""A ClickHouse HTTP and native TCP server out of the ``chdb-core`` wheel, started again when it crashes.
 
 Started by ``otel_intel.embedded`` as a script. On loopback, for development, tests and small installs.
 """
@@ -6,20 +6,28 @@ Started by ``otel_intel.embedded`` as a script. On loopback, for development, te
 from __future__ import annotations
 
 import argparse
+import ctypes
 import importlib.util
 import os
+import resource
 import runpy
+import select
 import signal
 import sys
 import sysconfig
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NoReturn
 
-_STOP = frozenset({signal.SIGTERM, signal.SIGINT})
-_ENDED = signal.SIGUSR1
+_RESTARTS: Final = "restarts.log"
+_STOP: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+_STABLE: Final = 2.0  # seconds; an engine that crashes sooner may do so again at once
+_FIRST_PAUSE: Final = 0.1  # seconds
+_LONGEST_PAUSE: Final = 30.0  # seconds
 
 _WRITTEN: Final = ("data", "logs", "tmp", "__cache__")  # the last holds the door's schema; its name is the engine's
 _CONFIGURATION: Final = ("config.xml", "config.d", "users.xml", "users.d")
@@ -40,21 +48,140 @@ def main() -> None:
     parser.add_argument("directory", type=Path, help="holds config.xml and the data")
     parser.add_argument("--stdin-eof", action="store_true", help="stop when stdin ends: the parent is gone")
     arguments = parser.parse_args()
-    directory: Path = arguments.directory.resolve()
-    # Inherited by every thread of the engine, so that sigwait() below is the only one to see them.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP | {_ENDED})
-    _confine(directory)
-    engine = _Engine(directory)
-    engine.start()
-    if arguments.stdin_eof:
-        threading.Thread(target=_await_stdin_end, daemon=True).start()
-    received = signal.sigwait(_STOP | {_ENDED})
-    engine.stop()
-    if engine.error:
-        sys.stderr.write(engine.error + "\n")
+    sys.exit(_supervise(arguments.directory.resolve(), _Wait(stdin_eof=arguments.stdin_eof)))
+
+
+def _supervise(directory: Path, wait: _Wait) -> int:
+    """Run the engine, start it again when it crashes, and return the exit code.
+
+    An engine that fails before it is up is not started again, unless one was up before.
+    """
+    crashed, pause = False, 0.0
+    while True:
+        engine, begun = _Engine(directory), time.monotonic()
+        while not engine.ended():
+            if wait.for_stop():
+                return engine.stop()
+        if engine.code == 0 or not (crashed or engine.was_up()):
+            return min(1, abs(engine.code))
+        crashed = True
+        _tell(directory, engine.code)
+        stable = time.monotonic() - begun >= _STABLE
+        pause = _FIRST_PAUSE if stable else min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * pause))
+        if wait.for_stop(pause):
+            return 0
+
+
+def _tell(directory: Path, code: int) -> None:
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else "failed"
+    line = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: ClickHouse {how}; starting it again\n"
+    sys.stderr.write(line)
     sys.stderr.flush()
+    with (directory / _RESTARTS).open("a", encoding="utf-8") as file:
+        file.write(line)
+
+
+class _Wait:
+    """Wait for TERM, INT or, where it is watched, the end of stdin."""
+
+    def __init__(self, *, stdin_eof: bool) -> None:
+        self._signals, written = os.pipe()
+        os.set_blocking(written, False)
+        signal.set_wakeup_fd(written)
+        for number in (*_STOP, signal.SIGCHLD):
+            signal.signal(number, lambda number, frame: None)
+        self._watched = [self._signals, sys.stdin.fileno()] if stdin_eof else [self._signals]
+
+    def for_stop(self, seconds: float | None = None) -> bool:
+        """Return True when the server has to stop; False when the engine has ended or the time is up."""
+        ready, _, _ = select.select(self._watched, [], [], seconds)
+        return any(_STOP & {*os.read(end, 4096)} if end == self._signals else not os.read(end, 4096) for end in ready)
+
+
+class _Engine:
+    """The engine, in a process of its own that ends by itself when this one is gone: its standard input ends then."""
+
+    def __init__(self, directory: Path) -> None:
+        self.code = 0
+        self._input, self._keeps_up = os.pipe()
+        os.write(self._keeps_up, b"\n")  # taken by the engine's last statement: both listeners are open then
+        self._pid = os.fork()
+        if not self._pid:
+            os.close(self._keeps_up)
+            os.dup2(self._input, sys.stdin.fileno())
+            _run_engine(directory)
+
+    def ended(self) -> bool:
+        """Tell whether it has ended, once; ``code`` then is its exit code, or minus the signal that ended it."""
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        self.code = os.waitstatus_to_exitcode(status)
+        return bool(pid)
+
+    def was_up(self) -> bool:
+        """Tell whether it took connections; call it once, when it has ended."""
+        with os.fdopen(self._input), os.fdopen(self._keeps_up, "wb"):
+            return not select.select([self._input], [], [], 0)[0]
+
+    def stop(self) -> int:
+        """Let it end what it does and return its exit code, 1 if a signal ended it."""
+        os.close(self._keeps_up)
+        return min(1, abs(os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])))
+
+
+def _run_engine(directory: Path) -> NoReturn:
+    """Serve until stdin ends, then leave this process; for a process that has one thread."""
+    # TERM and INT go to every process of a service; the one above tells this one when to stop. Threads inherit it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # A crash must not leave a copy of the events behind, and writing one takes its time.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        _confine(directory)
+        error = _serve(directory)
+    except Exception as failure:  # noqa: BLE001 (whatever it is, the process must end and say so)
+        error = str(failure)
+    if error:
+        sys.stderr.write(error + "\n")
+        sys.stderr.flush()
     # Skips the interpreter's tear-down: it takes a second and runs nothing that the engine needs.
-    os._exit(1 if received == _ENDED or engine.error else 0)
+    os._exit(1 if error else 0)
+
+
+def _crash_at_once() -> None:
+    """Take away the engine's handlers of fatal signals: they keep a crashed server for four seconds, unanswering.
+
+    https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/SignalHandlers.cpp
+    """
+    while select.select([sys.stdin], [], [], 0)[0]:  # it installs them before it takes what is in stdin
+        time.sleep(0.01)
+    libc = ctypes.CDLL(None)  # the signal module's functions are for the main thread
+    for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
+        libc.signal(number, signal.SIG_DFL)
+
+
+def _serve(directory: Path) -> str:
+    """Run the engine until stdin ends and return its error, if any."""
+    # Importing chdb opens an engine that reads ./config.xml: there must be none yet.
+    with tempfile.TemporaryDirectory() as empty:
+        os.chdir(empty)
+        from chdb import _chdb
+
+        # The served engine reads ./config.xml, too: its only way to be configured.
+        os.chdir(directory)
+    threading.Thread(target=_crash_at_once, daemon=True).start()
+    # The last statement reads stdin until its end, which then is a clean stop. INFILE is read without a grant to read
+    # files, so that user default, as whom these run, needs none. users.xml counts them and their size.
+    statements = (
+        "SYSTEM START LISTEN HTTP",
+        "SYSTEM START LISTEN TCP",
+        "INSERT INTO FUNCTION null('line String') FROM INFILE '/dev/fd/0' FORMAT LineAsString",
+    )
+    # chdb.connect() cannot start listeners; this private entry point can, hence the pinned version.
+    # Its format becomes the listeners' default format.
+    query = _chdb.query  # type: ignore[attr-defined]
+    result = query("; ".join(statements), "TabSeparated", path=str(directory / "data"))
+    return result.error_message() or ""
 
 
 def _confine(directory: Path) -> None:
@@ -78,52 +205,6 @@ def _python() -> Iterator[Path]:
     chdb = importlib.util.find_spec("chdb")
     if chdb and chdb.origin:  # may be elsewhere: of this user alone, or a path of PYTHONPATH
         yield from Path(chdb.origin).parent.parent.glob("chdb*")
-
-
-class _Engine:
-    def __init__(self, directory: Path) -> None:
-        self.error = ""
-        self._stopping = False
-        self._data = str(directory / "data")
-        # Importing chdb opens an engine that reads ./config.xml: there must be none yet.
-        with tempfile.TemporaryDirectory() as empty:
-            os.chdir(empty)
-            from chdb import _chdb
-
-            # The served engine reads ./config.xml, too: its only way to be configured.
-            os.chdir(directory)
-        self._query: Callable[..., Any] = _chdb.query  # type: ignore[attr-defined]
-        self._read, self._write = os.pipe()
-        self._thread = threading.Thread(target=self._run)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping = True
-        os.close(self._write)
-        self._thread.join(60)
-
-    def _run(self) -> None:
-        # The last statement reads a pipe until its end: closing it is a clean stop, without polling.
-        wait = f"SELECT * FROM file('/dev/fd/{self._read}', 'LineAsString', 'l String') FORMAT Null"
-        try:
-            # chdb.connect() cannot start listeners; this private entry point can, hence the pinned version.
-            # Its format becomes the listeners' default format.
-            result = self._query(
-                f"SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; {wait}", "TabSeparated", path=self._data
-            )
-            self.error = result.error_message() or ""
-        except Exception as error:  # noqa: BLE001 (whatever it is, the process must end and say so)
-            self.error = str(error)
-        if not self._stopping:
-            os.kill(os.getpid(), _ENDED)
-
-
-def _await_stdin_end() -> None:
-    while os.read(0, 4096):
-        continue
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

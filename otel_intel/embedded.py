@@ -33,6 +33,7 @@ NATIVE_PORT: Final = 9000
 _STATE: Final = "otel-intel.json"
 _PID: Final = "server.pid"
 _OUTPUT: Final = "server.log"
+_RESTARTS: Final = "restarts.log"  # written by clickhouse_server.py
 _START_TIMEOUT: Final = 60.0
 _STOP_TIMEOUT: Final = 60.0
 # All that the server gets of the environment, which its log-ins can read: nothing secret, and only what python needs.
@@ -134,6 +135,14 @@ def stop(directory: Path) -> None:
         if time.monotonic() > deadline:
             raise EmbeddedError(f"The server (process {pid}) did not stop within {_STOP_TIMEOUT:.0f} s")
         time.sleep(0.02)
+
+
+def restarts(directory: Path) -> list[str]:
+    """Return a line for each time that the server of a directory crashed and was started again since it was started."""
+    try:
+        return (directory / _RESTARTS).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def stop_process(process: subprocess.Popen[bytes]) -> int:
@@ -264,6 +273,7 @@ def write_private(path: Path, text: str) -> None:
 def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:
     # As a script: the server has no use for the package, and -P keeps the package's modules off its path.
     command = [sys.executable, "-P", str(Path(__file__).with_name("clickhouse_server.py")), str(server.directory)]
+    (server.directory / _RESTARTS).unlink(missing_ok=True)
     with (server.directory / _OUTPUT).open("wb") as output:
         return subprocess.Popen(  # noqa: S603
             command if detach else [*command, "--stdin-eof"],

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import signal
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from clickhouse_connect.driver.client import Client
 
 from otel_intel import embedded, migrate
 from otel_intel.resources import folder
+from tests.waiting import poll_until
 
 
 class ClickHouse:
@@ -68,6 +72,21 @@ class ClickHouse:
             client.close()
 
 
+def kill(server: embedded.Server, process: subprocess.Popen[bytes]) -> None:
+    """End a server, its engine included, as a power cut would; again does no harm."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert poll_until(lambda: embedded._running(server.directory) is None)
+
+
+def engine_pid(server: embedded.Server) -> int | None:
+    """Return the process of a running server's engine, None while there is none."""
+    supervisor = (server.directory / "server.pid").read_text()
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return int(children[0]) if children else None
+
+
 @contextlib.contextmanager
 def run_clickhouse(directory: Path) -> Iterator[ClickHouse]:
     """Run a server on free ports with the schema in place; stop it at the end."""
@@ -79,8 +98,7 @@ def run_clickhouse(directory: Path) -> Iterator[ClickHouse]:
         clickhouse.close()
     finally:
         # Not asked to stop: it would wait seconds for idle connections, and the data is thrown away.
-        process.kill()
-        process.communicate()
+        kill(server, process)
 
 
 @contextlib.contextmanager
@@ -105,8 +123,7 @@ def run_as_in_production(directory: Path) -> Iterator[ClickHouse]:
         yield clickhouse
         clickhouse.close()
     finally:
-        process.kill()
-        process.communicate()
+        kill(server, process)
 
 
 def _mount(directory: Path) -> None:

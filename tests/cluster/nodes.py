@@ -16,7 +16,7 @@ from otel_intel import embedded
 from otel_intel.cluster import Cluster
 from otel_intel.migrate import migrate, require_nodes
 from otel_intel.resources import folder
-from tests.servers import ClickHouse
+from tests.servers import ClickHouse, kill
 
 CLUSTER = Cluster("intel")
 SERVER = folder("clickhouse") / "server"
@@ -34,10 +34,7 @@ class Node:
         """End it at once, in the middle of whatever it does; again does no harm."""
         self.clickhouse.close()
         self.clickhouse._clients.clear()
-        self.process.kill()
-        self.process.wait()
-        if self.process.stdin:
-            self.process.stdin.close()
+        kill(self.server, self.process)
 
     def start(self) -> None:
         """Start it again, with its passwords as they are now."""

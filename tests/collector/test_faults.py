@@ -19,7 +19,7 @@ from otel_intel import embedded, migrate
 from tests.collector.process import Collector
 from tests.collector.traffic import IDS, Sender, arrived, assert_counted_once, make_events, told_missing
 from tests.otlp import Record
-from tests.servers import ClickHouse
+from tests.servers import ClickHouse, kill
 from tests.waiting import poll_until
 
 
@@ -35,9 +35,7 @@ class Database:
     def kill(self) -> None:
         """End it as a power cut would."""
         self.clickhouse.close()
-        self._process.kill()
-        self._process.communicate()
-        assert poll_until(lambda: embedded._running(self.directory) is None)
+        kill(self.server, self._process)
 
     def start(self) -> None:
         """Start it again."""

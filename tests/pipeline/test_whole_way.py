@@ -19,7 +19,7 @@ from django.test import override_settings
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otel_intel import Telemetry, embedded
-from tests.servers import ClickHouse
+from tests.servers import ClickHouse, kill
 from tests.sink import Sink, attributes_of
 from tests.waiting import poll_until
 
@@ -125,7 +125,7 @@ def test_a_killed_clickhouse_loses_nothing_that_it_has_taken(production: Telemet
         emitting = threading.Thread(target=emit_from_threads, args=(production, 4, 200))
         emitting.start()
         assert poll_until(lambda: production.status()["delivered"] > 300)
-        os.kill(int((tmp_path / "data" / "server.pid").read_text()), signal.SIGKILL)
+        os.killpg(int((tmp_path / "data" / "server.pid").read_text()), signal.SIGKILL)
         acknowledged = set()
         emitting.join()
         assert production.flush(0.5) is False
@@ -146,8 +146,7 @@ def test_a_killed_clickhouse_loses_nothing_that_it_has_taken(production: Telemet
             assert acknowledged <= set(stored)
             restarted.close()
         finally:
-            process.kill()
-            process.communicate()
+            kill(server, process)
 
 
 def embedded_can_start(directory: Path) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import json
 import os
 import shlex
 import signal
@@ -15,14 +18,16 @@ from pathlib import Path
 import clickhouse_connect
 import pytest
 from click.testing import CliRunner
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from otel_intel import embedded
 from otel_intel.cli import main
 from otel_intel.embedded import EmbeddedError
+from otel_intel.exceptions import OtelIntelError
 from otel_intel.migrate import connect, migrate, read_steps
 from otel_intel.resources import folder
 from tests.otlp import event, send
-from tests.servers import ClickHouse, run_clickhouse
+from tests.servers import ClickHouse, engine_pid, kill, run_clickhouse
 from tests.waiting import poll_until
 
 UP = ("up", "--http-port", "0", "--native-port", "0")
@@ -123,29 +128,118 @@ def test_server_in_the_foreground_ends_with_the_command(data: Path, received: si
     assert poll_until(lambda: _run(data, "down").returncode == 1)
 
 
-def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    acknowledged = 0
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_crashed_server_is_started_again_and_loses_nothing_acknowledged(tmp_path: Path, end: signal.Signals) -> None:
+    acknowledged, stop = 0, threading.Event()
     with run_clickhouse(tmp_path) as clickhouse:
-        first_up = threading.Event()
+        server = clickhouse.server
 
         def write() -> None:
             nonlocal acknowledged
-            try:
-                while True:
+            while not stop.is_set():
+                with contextlib.suppress(OSError):  # requests' errors are OSErrors: the server is gone
                     send(clickhouse, *(event("dashboard.opened") for _ in range(20)))
                     acknowledged += 20
-                    first_up.set()
-            except OSError:
-                return  # requests' errors are OSErrors: the server is gone
 
         writer = threading.Thread(target=write)
         writer.start()
-        assert first_up.wait(30)
-        assert poll_until(lambda: acknowledged >= 200)
-        os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGKILL)
-        writer.join()
-    with run_clickhouse(tmp_path) as clickhouse:
-        assert acknowledged <= clickhouse.value("SELECT count() FROM metrics.admin_views") <= acknowledged + 20
+        try:
+            for crashes in (1, 2):
+                enough = acknowledged + 200
+                assert poll_until(lambda enough=enough: acknowledged >= enough, 30)  # type: ignore[misc]
+                os.kill(engine_pid(server) or 0, end)
+                assert poll_until(lambda crashes=crashes: len(embedded.restarts(tmp_path)) == crashes)  # type: ignore[misc]
+            enough = acknowledged + 20
+            assert poll_until(lambda: acknowledged >= enough)
+        finally:
+            stop.set()
+            writer.join()
+        # What was sent at a crash may have arrived without an answer.
+        assert 0 <= clickhouse.value("SELECT count() FROM metrics.admin_views") - acknowledged <= 2 * 20
+    for line in embedded.restarts(tmp_path):
+        assert line.endswith(f"UTC: ClickHouse was ended by {end.name}; starting it again")
+        assert line in (tmp_path / "server.log").read_text()
+
+
+def test_crashes_are_told_by_up_and_by_status(data: Path) -> None:
+    with subprocess.Popen(_command(data, *UP), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
+        assert up.stdout
+        assert up.stderr
+        assert any(line.startswith("ClickHouse is ready") for line in up.stderr)
+        os.kill(engine_pid(embedded.load(data)) or 0, signal.SIGKILL)
+        told = up.stderr.readline().rstrip()
+        assert told.endswith("ClickHouse was ended by SIGKILL; starting it again")
+        environment = {**os.environ, "OTEL_INTEL_CLICKHOUSE_URL": embedded.load(data).url("reader")}
+        status = functools.partial(
+            subprocess.run, capture_output=True, text=True, timeout=60, check=False, env=environment
+        )
+        assert poll_until(lambda: status(_command(data, "status", "--json")).returncode == 0)
+        assert json.loads(status(_command(data, "status", "--json")).stdout)["server_restarts"] == [told]
+        said = status(_command(data, "status")).stdout.splitlines()
+        assert said[:2] == [f"Crashes of the server since it was started (see {data / 'server.log'})", f"  {told}"]
+        up.send_signal(signal.SIGINT)
+        assert up.wait(30) == 0
+    # Where nothing answers, it is what one wants to know.
+    assert status(_command(data, "status")).stdout.splitlines()[1] == f"  {told}"
+    assert _run(data, *UP, "--detach").returncode == 0
+    assert embedded.restarts(data) == []  # of this start
+
+
+def test_restart_that_fails_is_tried_again_until_it_works_or_is_stopped(tmp_path: Path) -> None:
+    server, process = embedded.start(tmp_path, 0, 0)
+    users = tmp_path / "users.xml"
+    try:
+        written = users.read_text()
+        users.write_text("no XML")
+        os.kill(engine_pid(server) or 0, signal.SIGKILL)
+        assert poll_until(lambda: len(embedded.restarts(tmp_path)) >= 3)
+        assert embedded.restarts(tmp_path)[-1].endswith("UTC: ClickHouse failed; starting it again")
+        users.write_text(written)
+        assert poll_until(lambda: connects(server))
+        users.write_text("no XML")
+        os.kill(engine_pid(server) or 0, signal.SIGKILL)
+        assert poll_until(lambda: engine_pid(server) is None)
+        assert embedded.stop_process(process) == 0
+    finally:
+        kill(server, process)
+
+
+def connects(server: embedded.Server) -> bool:
+    """Tell whether the server answers."""
+    try:
+        with connect(server.url("admin")) as client:
+            return bool(client.ping())
+    except OtelIntelError:
+        return False
+
+
+def test_server_that_was_told_to_shut_down_is_not_started_again(tmp_path: Path) -> None:
+    server, process = embedded.start(tmp_path, 0, 0)
+    try:
+        with contextlib.suppress(DatabaseError, OperationalError), connect(server.url("admin")) as client:
+            client.command("SYSTEM SHUTDOWN")
+        assert process.wait(30) == 0
+        assert embedded.restarts(tmp_path) == []
+    finally:
+        kill(server, process)
+
+
+def test_engine_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
+    server, process = embedded.start(tmp_path, 0, 0, detach=True)
+    engine = engine_pid(server)
+    process.kill()
+    process.wait()
+    assert poll_until(lambda: not Path(f"/proc/{engine}").exists())
+    assert embedded._running(tmp_path) is None
+
+
+def test_stop_signal_for_all_processes_of_a_service_is_a_clean_stop(tmp_path: Path) -> None:
+    """As systemd and Docker send it."""
+    _, process = embedded.start(tmp_path, 0, 0)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(30) == 0
+    process.communicate()
+    assert embedded.restarts(tmp_path) == []
 
 
 def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
