@@ -30,6 +30,7 @@ class Sink:
         self.requests: list[ExportLogsServiceRequest] = []  # those that were answered with 200
         self.headers: list[dict[str, str]] = []
         self.answer: Callable[[ExportLogsServiceRequest], int] = lambda request: 200
+        self.exception: tuple[int, bytes] | None = None  # ClickHouse's code and text, sent with every status but 200
         self.port = 0
         self.done = threading.Event()  # set at the end: black holes let go
 
@@ -73,9 +74,13 @@ def run_sink(port: int = 0) -> Iterator[Sink]:
                 sink.requests.append(request)
                 sink.headers.append(dict(self.headers))
             try:
+                code, text = (sink.exception if status != 200 else None) or (None, b"")
                 self.send_response(status)
-                self.send_header("Content-Length", "0")
+                if code is not None:
+                    self.send_header("X-ClickHouse-Exception-Code", str(code))
+                self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
+                self.wfile.write(text)
             except OSError:
                 self.close_connection = True  # the client gave up
 

@@ -55,6 +55,12 @@ def test_without_the_token_nothing_is_taken(token: str | None, collector: Collec
     assert clickhouse.value("SELECT EventId FROM intel.otel_logs", "admin") == known.attributes["log.record.uid"]
 
 
+@pytest.mark.parametrize("body", [b"<html>", b"\x0a\x05"])
+def test_what_is_no_otlp_is_refused_for_good(collector: Collector, body: bytes) -> None:
+    collector.start()
+    assert collector.post(body) == 400
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two CAs, and a server's certificate that the first has signed."""

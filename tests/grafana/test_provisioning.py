@@ -246,7 +246,8 @@ def test_rule_is_bounded_and_needs_no_front_end(rule: dict[str, Any]) -> None:
 def test_clickhouse_allows_the_time_that_the_driver_asks_for() -> None:
     [source] = provisioning("datasources")["datasources"]
     access = folder("clickhouse").joinpath("access.xml").read_text("utf-8")
-    [allowed] = re.findall(r"<max_execution_time><min>\d+</min><max>(\d+)</max>", access)
+    [dashboard] = re.findall(r"<intel_dashboard>\s*<readonly>.*?</intel_dashboard>", access, re.DOTALL)
+    [allowed] = re.findall(r"<max_execution_time><min>\d+</min><max>(\d+)</max>", dashboard)
     assert int(source["jsonData"]["queryTimeout"]) + 5 <= int(allowed)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import requests
 from clickhouse_connect.driver.exceptions import DatabaseError
@@ -71,16 +73,40 @@ def test_dashboard_may_set_its_own_time_limit_within_bounds(clickhouse_server: C
         clickhouse_server.client("dashboard").command("SELECT 1", settings={"max_execution_time": 600})
 
 
-@pytest.mark.parametrize("user", ["intel_owner", "default"])
-def test_nobody_works_as_owner_or_default(clickhouse_server: ClickHouse, user: str) -> None:
-    answer = requests.post(
-        f"http://127.0.0.1:{clickhouse_server.server.http_port}/",
-        data="SELECT * FROM file('/etc/hostname', 'LineAsString')",
-        headers={"X-ClickHouse-User": user},
-        timeout=10,
-    )
-    assert answer.status_code >= 400
-    assert "QUOTA_EXCEEDED" in answer.text or "AUTHENTICATION_FAILED" in answer.text
+MEMORY = ["max_memory_usage", "max_untracked_memory"]
+
+
+@pytest.mark.parametrize("setting", MEMORY)
+@pytest.mark.parametrize("role", ["writer", "reader", "dashboard"])
+def test_nobody_lifts_the_limit_of_memory(clickhouse_server: ClickHouse, role: str, setting: str) -> None:
+    before = clickhouse_server.value(f"SELECT getSetting('{setting}')", role)
+    for statement in (f"SELECT 1 SETTINGS {setting} = 0", f"SET {setting} = 100000000000"):
+        with pytest.raises(DatabaseError, match=r"SETTING_CONSTRAINT_VIOLATION|READONLY"):
+            clickhouse_server.client(role).command(statement)
+    assert clickhouse_server.value(f"SELECT getSetting('{setting}')", role) == before
+
+
+@pytest.mark.parametrize("profile", ["default", "bootstrap", "intel_writer", "intel_reader", "intel_dashboard"])
+@pytest.mark.parametrize("role", ["writer", "reader", "dashboard"])
+def test_nobody_lifts_a_limit_by_another_profile(clickhouse_server: ClickHouse, role: str, profile: str) -> None:
+    url = f"http://127.0.0.1:{clickhouse_server.server.http_port}/"
+    headers = {"X-ClickHouse-User": f"intel_{role}", "X-ClickHouse-Key": clickhouse_server.server.passwords[role]}
+    session = {"session_id": f"{role}-{profile}"}
+
+    def ask(statement: str) -> str:
+        return requests.post(url, data=statement, params=session, headers=headers, timeout=10).text
+
+    ask(f"SET profile = '{profile}'")
+    for setting in MEMORY:
+        assert re.search("SETTING_CONSTRAINT_VIOLATION|READONLY", ask(f"SET {setting} = 0"))
+
+
+@pytest.mark.parametrize("seconds", [0, 121])
+def test_writer_may_set_its_own_time_limit_within_bounds(clickhouse_server: ClickHouse, seconds: int) -> None:
+    """As the Collector does, to five seconds more than its own."""
+    clickhouse_server.client("writer").command("SELECT 1", settings={"max_execution_time": 20})
+    with pytest.raises(DatabaseError, match="SETTING_CONSTRAINT_VIOLATION"):
+        clickhouse_server.client("writer").command("SELECT 1", settings={"max_execution_time": seconds})
 
 
 @pytest.mark.parametrize("role", embedded.ROLES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,24 @@ def test_both_ways_of_running_grant_the_same() -> None:
         own |= {f"{grant} TO {name}" for name in names.split(", ")}
     assert own == embedded
     assert len(own) > 8
+
+
+def test_both_ways_of_running_set_the_same_limits() -> None:
+    # Our own file.
+    profiles = ET.parse(SQL / "access.xml").find("profiles")  # noqa: S314
+    assert profiles is not None
+    for profile in profiles:
+        settings = {
+            setting.tag: f"{setting.tag} = {setting.text}" for setting in profile if setting.tag != "constraints"
+        }
+        for constraint in profile.findall("constraints/*"):
+            bounds = " ".join(f"{bound.tag.upper()} {bound.text or ''}".strip() for bound in constraint)
+            settings[constraint.tag] = f"{settings.get(constraint.tag, constraint.tag)} {bounds}"
+        [own] = re.findall(
+            rf"SETTINGS PROFILE IF NOT EXISTS {profile.tag} SETTINGS\s+(.*?);", setup_script(), re.DOTALL
+        )
+        without_format = re.sub(r",\s+format_schema_source.*", "", own, flags=re.DOTALL)
+        assert set(re.split(r",\s+", without_format)) == set(settings.values())
 
 
 def test_setup_script_carries_the_format_of_requests() -> None:

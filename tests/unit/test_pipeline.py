@@ -106,6 +106,29 @@ def test_one_bad_record_is_dropped_alone(production: Telemetry, sink: Sink, stat
     assert holds(production.status())
 
 
+@pytest.mark.parametrize(
+    ("code", "text", "rejected"),
+    [
+        (444, b"Protobuf messages are corrupted", 1),
+        (354, b"inflate failed", 1),
+        (32, b"Attempt to read after eof: While executing ProtobufRowInputFormat", 1),
+        (33, b"Cannot read all data: While executing ProtobufRowInputFormat", 1),
+        (32, b"Attempt to read after eof: while receiving packet from another node", 0),
+        (33, b"Cannot read all data: of a part", 0),
+        (241, b"Memory limit exceeded: While executing ProtobufRowInputFormat", 0),
+    ],
+)
+def test_an_error_of_clickhouse_is_for_good_only_if_it_cannot_read_the_request(
+    production: Telemetry, sink: Sink, code: int, text: bytes, rejected: int
+) -> None:
+    answers = iter([500])
+    sink.answer, sink.exception = lambda request: next(answers, 200), (code, text)
+    production.track_dashboard_open(1)
+    production.flush(10)
+    assert production.status()["dropped"]["rejected"] == rejected
+    assert len(sink.events) == 1 - rejected
+
+
 @pytest.mark.parametrize("status", [301, 302, 304, 307])
 def test_a_redirect_is_no_delivery(production: Telemetry, sink: Sink, status: int) -> None:
     sink.answer = lambda request: status
