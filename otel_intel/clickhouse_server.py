@@ -6,6 +6,7 @@ Started by ``otel_intel.embedded`` as a script. On loopback, for development, te
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import importlib.util
 import os
@@ -28,6 +29,7 @@ _STOP: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _STABLE: Final = 2.0  # seconds; an engine that crashes sooner may do so again at once
 _FIRST_PAUSE: Final = 0.1  # seconds
 _LONGEST_PAUSE: Final = 30.0  # seconds
+_STOP_TIMEOUT: Final = 50.0  # seconds; who asks for it waits for 60
 
 _WRITTEN: Final = ("data", "logs", "tmp", "__cache__")  # the last holds the door's schema; its name is the engine's
 _CONFIGURATION: Final = ("config.xml", "config.d", "users.xml", "users.d")
@@ -62,23 +64,25 @@ def _supervise(directory: Path, wait: _Wait) -> int:
         while not engine.ended():
             if wait.for_stop():
                 return engine.stop()
-        if engine.code == 0 or not (crashed or engine.was_up()):
-            return min(1, abs(engine.code))
-        crashed = True
-        _tell(directory, engine.code)
+        if engine.code == 0:
+            return 0
+        how = f"was ended by {signal.Signals(-engine.code).name}" if engine.code < 0 else "failed"
+        crashed = crashed or engine.was_up
+        if not crashed:
+            sys.stderr.write(f"ClickHouse {how} before it was up\n")
+            return 1
+        _tell(directory, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: ClickHouse {how}; starting it again\n")
         stable = time.monotonic() - begun >= _STABLE
         pause = _FIRST_PAUSE if stable else min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * pause))
         if wait.for_stop(pause):
             return 0
 
 
-def _tell(directory: Path, code: int) -> None:
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else "failed"
-    line = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: ClickHouse {how}; starting it again\n"
-    sys.stderr.write(line)
-    sys.stderr.flush()
-    with (directory / _RESTARTS).open("a", encoding="utf-8") as file:
-        file.write(line)
+def _tell(directory: Path, line: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk must not end this process, too
+        with (directory / _RESTARTS).open("a", encoding="utf-8") as file:
+            file.write(line)
+        os.write(sys.stderr.fileno(), line.encode())
 
 
 class _Wait:
@@ -103,29 +107,35 @@ class _Engine:
 
     def __init__(self, directory: Path) -> None:
         self.code = 0
-        self._input, self._keeps_up = os.pipe()
-        os.write(self._keeps_up, b"\n")  # taken by the engine's last statement: both listeners are open then
+        self.was_up = False
+        read, write = os.pipe()
+        self._input, self._keeps_up = os.fdopen(read, "rb", 0), os.fdopen(write, "wb", 0)
+        self._keeps_up.write(b"\n")  # taken by the engine's last statement: both listeners are open then
         self._pid = os.fork()
         if not self._pid:
-            os.close(self._keeps_up)
-            os.dup2(self._input, sys.stdin.fileno())
+            self._keeps_up.close()
+            os.dup2(self._input.fileno(), sys.stdin.fileno())
             _run_engine(directory)
 
     def ended(self) -> bool:
-        """Tell whether it has ended, once; ``code`` then is its exit code, or minus the signal that ended it."""
+        """Tell, once, that it has ended: how is in ``code``, minus the number if it was a signal, and ``was_up``."""
         pid, status = os.waitpid(self._pid, os.WNOHANG)
-        self.code = os.waitstatus_to_exitcode(status)
+        if pid:
+            self.code = os.waitstatus_to_exitcode(status)
+            self.was_up = not select.select([self._input], [], [], 0)[0]
+            self._input.close()
+            self._keeps_up.close()
         return bool(pid)
 
-    def was_up(self) -> bool:
-        """Tell whether it took connections; call it once, when it has ended."""
-        with os.fdopen(self._input), os.fdopen(self._keeps_up, "wb"):
-            return not select.select([self._input], [], [], 0)[0]
-
     def stop(self) -> int:
-        """Let it end what it does and return its exit code, 1 if a signal ended it."""
-        os.close(self._keeps_up)
-        return min(1, abs(os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])))
+        """Let it end what it does and return its exit code, 1 if it had to be killed."""
+        self._keeps_up.close()
+        deadline = time.monotonic() + _STOP_TIMEOUT
+        while not self.ended():
+            if time.monotonic() > deadline:
+                os.kill(self._pid, signal.SIGKILL)
+            time.sleep(0.01)
+        return min(1, abs(self.code))
 
 
 def _run_engine(directory: Path) -> NoReturn:

@@ -187,15 +187,16 @@ def test_crashes_are_told_by_up_and_by_status(data: Path) -> None:
 
 def test_restart_that_fails_is_tried_again_until_it_works_or_is_stopped(tmp_path: Path) -> None:
     server, process = embedded.start(tmp_path, 0, 0)
-    users = tmp_path / "users.xml"
+    users, opened = tmp_path / "users.xml", Path(f"/proc/{process.pid}/fd")
     try:
-        written = users.read_text()
+        written, before = users.read_text(), len(list(opened.iterdir()))
         users.write_text("no XML")
         os.kill(engine_pid(server) or 0, signal.SIGKILL)
         assert poll_until(lambda: len(embedded.restarts(tmp_path)) >= 3)
         assert embedded.restarts(tmp_path)[-1].endswith("UTC: ClickHouse failed; starting it again")
         users.write_text(written)
         assert poll_until(lambda: connects(server))
+        assert len(list(opened.iterdir())) == before  # or it could not go on for ever
         users.write_text("no XML")
         os.kill(engine_pid(server) or 0, signal.SIGKILL)
         assert poll_until(lambda: engine_pid(server) is None)
@@ -211,6 +212,23 @@ def connects(server: embedded.Server) -> bool:
             return bool(client.ping())
     except OtelIntelError:
         return False
+
+
+def test_engine_that_crashes_before_it_is_up_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a processor that lacks what the wheel was built for."""
+    package = tmp_path / "package"
+    package.mkdir()
+    script = Path(embedded.__file__).with_name("clickhouse_server.py").read_text()
+    crash = "    os.kill(os.getpid(), signal.SIGILL)\n"
+    (package / "clickhouse_server.py").write_text(
+        script.replace("    try:\n        _confine", f"{crash}    try:\n        _confine")
+    )
+    monkeypatch.setattr(embedded, "__file__", str(package / "embedded.py"))
+    with pytest.raises(EmbeddedError, match="ClickHouse was ended by SIGILL before it was up"):
+        embedded.start(tmp_path / "data", 0, 0)
+    assert embedded._running(tmp_path / "data") is None
 
 
 def test_server_that_was_told_to_shut_down_is_not_started_again(tmp_path: Path) -> None:
