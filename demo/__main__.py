@@ -15,6 +15,8 @@ from types import FrameType
 
 import click
 
+from otel_intel import embedded
+
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "demo"  # noqa: S105 (of a site on loopback that anybody can start)
 
@@ -60,7 +62,12 @@ def main(state: Path, port: int, days: int, collector: bool, stack: bool, host: 
             _await_port(port, site)
             _say(f"Ready after {time.monotonic() - started:.0f} s")
             click.echo(_WELCOME.format(url=f"http://127.0.0.1:{port}", password=PASSWORD, state=state))
-            site.wait()
+            told = 0
+            while site.poll() is None:
+                time.sleep(0.1)
+                for line in embedded.restarts(state / "clickhouse")[told:]:
+                    _say(line)
+                    told += 1
         finally:
             _stop(site)
     except KeyboardInterrupt:

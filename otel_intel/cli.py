@@ -22,13 +22,16 @@ from . import grafana as dashboards
 from . import migrate as schema
 from . import rebuild as facts
 from .cluster import Cluster
+from .conf import get_settings
 from .exceptions import OtelIntelError
 from .retention import retain
+
+_DATA = Path(".otel-intel")
 
 _data = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".otel-intel"),
+    default=_DATA,
     show_default=True,
     help="The server's directory.",
 )
@@ -150,9 +153,9 @@ def up(
             # A Collector that was asked to stop (down) leaves the server alone.
             while process.poll() is None and not any(part.poll() for part, _ in parts.values()):
                 time.sleep(0.05)
-                for line in (restarts := embedded.restarts(data))[told:]:
+                for line in embedded.restarts(data)[told:]:
                     click.echo(line, err=True)
-                told = len(restarts)
+                    told += 1
         ended = {name: embedded.stop_process(part) for name, (part, _) in parts.items()}
     for name, code in ended.items():
         if code:
@@ -375,25 +378,38 @@ def doctor(wait: float, as_json: bool) -> None:
 
 
 @main.command()
-@_data
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=f"Ask the server that up started there; by default the one of OTEL_INTEL_CLICKHOUSE_URL, or of {_DATA}.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def status(data: Path, as_json: bool) -> None:
+def status(data: Path | None, as_json: bool) -> None:
     """Show what has arrived, how fresh it is, what was lost or rejected in the last 7 days, and the server's crashes.
 
     \b
     otel-intel status
     otel-intel status --json | jq .rejected
-    otel-intel status --data /srv/telemetry              with the crashes of the server that up started there
+    otel-intel status --data /srv/telemetry
     """
-    restarts = embedded.restarts(data)
-    if restarts and not as_json:  # also where the server does not answer
-        click.echo(f"Crashes of the server since it was started (see {data / 'server.log'})")
-        for line in restarts[-5:]:
-            click.echo(f"  {line}")
     with _errors():
-        found = health.read()
+        server = embedded.load(data.resolve()) if data else _own_server()
+        restarts = embedded.restarts(server.directory) if server else []
+        if restarts and not as_json:  # also where the server does not answer
+            click.echo("Crashes of the server since it was started")
+            for line in restarts[-5:]:
+                click.echo(f"  {line}")
+        found = health.read(server.url("reader") if server else "")
     if as_json:
         click.echo(json.dumps({**asdict(found), "server_restarts": restarts}, default=str))
         return
     for line in health.describe(found):
         click.echo(line)
+
+
+def _own_server() -> embedded.Server | None:
+    """Return the server that was set up in this directory, if it is the one that is read here."""
+    if not _DATA.exists():
+        return None
+    server = embedded.load(_DATA.resolve())
+    return server if get_settings().CLICKHOUSE_URL in ("", server.url("reader")) else None

@@ -60,13 +60,16 @@ _ARRIVED = " UNION ALL ".join(
 _COUNTERS = ("emitted", "delivered", "queued", "missing", *(f"dropped_{reason}" for reason in REASONS))
 
 
-def read() -> Health:
+def read(url: str = "") -> Health:
     """Read the state of things as the reader.
+
+    Args:
+        url: The reader's ClickHouse URL, OTEL_INTEL['CLICKHOUSE_URL'] by default.
 
     Raises:
         TelemetryUnavailable: If ClickHouse cannot answer.
     """
-    reader = Reader()
+    reader = Reader(url=url)
     sums = ", ".join(f"toUInt64(sum({name})) AS {name}" for name in _COUNTERS)
     pipeline: dict[str, int]
     [pipeline] = reader.rows(

@@ -45,19 +45,21 @@ class Reader:
 
     Args:
         seconds: Time for all queries together, OTEL_INTEL['QUERY_TIMEOUT'] by default; the clock starts here.
+        url: A reader's ClickHouse URL, OTEL_INTEL['CLICKHOUSE_URL'] by default.
 
     Raises:
         TelemetryUnavailable: If no usable CLICKHOUSE_URL is set.
     """
 
-    def __init__(self, seconds: float | None = None) -> None:
+    def __init__(self, seconds: float | None = None, url: str = "") -> None:
         import clickhouse_connect.driver  # noqa: F401 (before the clock starts)
 
         settings = get_settings()
         self._seconds = settings.QUERY_TIMEOUT if seconds is None else seconds
         self._until = time.monotonic() + self._seconds
-        self._key = (os.getpid(), settings.CLICKHOUSE_URL)
-        self._address = _address(settings.CLICKHOUSE_URL)
+        url = url or settings.CLICKHOUSE_URL
+        self._key = (os.getpid(), url)
+        self._address = _address(url)
         self._port = self._address.port or (8443 if self._address.scheme == "https" else 8123)
 
     def rows(self, into: Callable[..., Row], sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:

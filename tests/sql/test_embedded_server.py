@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import shlex
@@ -169,20 +168,33 @@ def test_crashes_are_told_by_up_and_by_status(data: Path) -> None:
         os.kill(engine_pid(embedded.load(data)) or 0, signal.SIGKILL)
         told = up.stderr.readline().rstrip()
         assert told.endswith("ClickHouse was ended by SIGKILL; starting it again")
-        environment = {**os.environ, "OTEL_INTEL_CLICKHOUSE_URL": embedded.load(data).url("reader")}
-        status = functools.partial(
-            subprocess.run, capture_output=True, text=True, timeout=60, check=False, env=environment
-        )
-        assert poll_until(lambda: status(_command(data, "status", "--json")).returncode == 0)
-        assert json.loads(status(_command(data, "status", "--json")).stdout)["server_restarts"] == [told]
-        said = status(_command(data, "status")).stdout.splitlines()
-        assert said[:2] == [f"Crashes of the server since it was started (see {data / 'server.log'})", f"  {told}"]
+        assert poll_until(lambda: _run(data, "status", "--json").returncode == 0)
+        assert json.loads(_run(data, "status", "--json").stdout)["server_restarts"] == [told]
+        said = _run(data, "status").stdout.splitlines()
+        assert said[:2] == ["Crashes of the server since it was started", f"  {told}"]
         up.send_signal(signal.SIGINT)
         assert up.wait(30) == 0
     # Where nothing answers, it is what one wants to know.
-    assert status(_command(data, "status")).stdout.splitlines()[1] == f"  {told}"
+    assert _run(data, "status").stdout.splitlines()[1] == f"  {told}"
     assert _run(data, *UP, "--detach").returncode == 0
     assert embedded.restarts(data) == []  # of this start
+
+
+@pytest.mark.parametrize(("url", "told"), [("", True), ("its", True), ("http://intel_reader:x@127.0.0.1:1", False)])
+def test_status_tells_of_the_server_that_it_reads(
+    clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, told: bool
+) -> None:
+    directory = tmp_path / ".otel-intel"
+    directory.mkdir()
+    for name, text in (("otel-intel.json", None), ("restarts.log", "ClickHouse failed\n")):
+        (directory / name).write_text(text or (clickhouse.server.directory / name).read_text())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OTEL_INTEL_CLICKHOUSE_URL", clickhouse.url("reader") if url == "its" else url)
+    result = CliRunner().invoke(main, ["status"])
+    assert ("ClickHouse failed" in result.output) == told
+    assert (result.exit_code == 0) == told
+    elsewhere = CliRunner().invoke(main, ["status", "--data", str(tmp_path / "elsewhere")])
+    assert "holds no otel-intel server" in elsewhere.output
 
 
 def test_restart_that_fails_is_tried_again_until_it_works_or_is_stopped(tmp_path: Path) -> None:
