@@ -23,13 +23,15 @@ GRANT SELECT ON metrics.* TO intel_metrics;
 
 CREATE SETTINGS PROFILE IF NOT EXISTS intel_writer SETTINGS
     async_insert = 0, max_partitions_per_insert_block = 0, distributed_foreground_insert = 1,
-    max_execution_time = 60 MIN 1 MAX 120, max_memory_usage = 2000000000 READONLY, max_untracked_memory READONLY,
+    max_execution_time = 60 MIN 1 MAX 60, max_memory_usage = 2000000000 READONLY, max_untracked_memory READONLY,
+    max_concurrent_queries_for_user = 100 READONLY,
     format_schema_source = 'string', format_schema = '${otlp_proto}';
 CREATE SETTINGS PROFILE IF NOT EXISTS intel_reader SETTINGS
-    readonly = 1, max_execution_time = 60, max_memory_usage = 2000000000,
+    readonly = 1, max_execution_time = 60, max_memory_usage = 2000000000, max_concurrent_queries_for_user = 100,
     cancel_http_readonly_queries_on_client_close = 1;
 CREATE SETTINGS PROFILE IF NOT EXISTS intel_dashboard SETTINGS
-    readonly = 2, max_execution_time = 30 MIN 1 MAX 60, max_memory_usage = 2000000000 READONLY, max_untracked_memory READONLY;
+    readonly = 2, max_execution_time = 30 MIN 1 MAX 60, max_memory_usage = 2000000000 READONLY,
+    max_untracked_memory READONLY, max_concurrent_queries_for_user = 100 READONLY;
 
 CREATE USER IF NOT EXISTS intel_writer IDENTIFIED BY '<password>' SETTINGS PROFILE 'intel_writer';
 CREATE USER IF NOT EXISTS intel_reader IDENTIFIED BY '<password>' SETTINGS PROFILE 'intel_reader';

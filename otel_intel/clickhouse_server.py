@@ -14,6 +14,8 @@ import resource
 import runpy
 import select
 import signal
+import socket
+import stat
 import sys
 import sysconfig
 import tempfile
@@ -29,6 +31,7 @@ _STOP: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _STABLE: Final = 2.0  # seconds; an engine that crashes sooner may do so again at once
 _FIRST_PAUSE: Final = 0.1  # seconds
 _LONGEST_PAUSE: Final = 30.0  # seconds
+_ANSWER_TIMEOUT: Final = 5.0  # seconds
 _STOP_TIMEOUT: Final = 50.0  # seconds; who asks for it waits for 60
 
 _WRITTEN: Final = ("data", "logs", "tmp", "__cache__")  # the last holds the door's schema; its name is the engine's
@@ -60,7 +63,7 @@ def _supervise(directory: Path, wait: _Wait) -> int:
     """
     crashed, pause = False, 0.0
     while True:
-        engine, begun = _Engine(directory), time.monotonic()
+        engine, begun = _Engine(directory, wait), time.monotonic()
         while not engine.ended():
             if wait.for_stop():
                 return engine.stop()
@@ -69,7 +72,8 @@ def _supervise(directory: Path, wait: _Wait) -> int:
         how = f"was ended by {signal.Signals(-engine.code).name}" if engine.code < 0 else "failed"
         crashed = crashed or engine.was_up
         if not crashed:
-            sys.stderr.write(f"ClickHouse {how} before it was up\n")
+            if engine.code < 0:  # otherwise it has said why
+                sys.stderr.write(f"ClickHouse {how} before it was up\n")
             return 1
         _tell(directory, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: ClickHouse {how}; starting it again\n")
         stable = time.monotonic() - begun >= _STABLE
@@ -89,47 +93,54 @@ class _Wait:
     """Wait for TERM, INT or, where it is watched, the end of stdin."""
 
     def __init__(self, *, stdin_eof: bool) -> None:
-        self._signals, written = os.pipe()
-        os.set_blocking(written, False)
-        signal.set_wakeup_fd(written)
+        self._signals, self._written = socket.socketpair()
+        self._written.setblocking(False)
+        signal.set_wakeup_fd(self._written.fileno())
         for number in (*_STOP, signal.SIGCHLD):
             signal.signal(number, lambda number, frame: None)
-        self._watched = [self._signals, sys.stdin.fileno()] if stdin_eof else [self._signals]
+        self._watched = [self._signals.fileno(), sys.stdin.fileno()] if stdin_eof else [self._signals.fileno()]
 
     def for_stop(self, seconds: float | None = None) -> bool:
         """Return True when the server has to stop; False when the engine has ended or the time is up."""
         ready, _, _ = select.select(self._watched, [], [], seconds)
-        return any(_STOP & {*os.read(end, 4096)} if end == self._signals else not os.read(end, 4096) for end in ready)
+        signals = self._signals.recv(4096) if self._signals.fileno() in ready else b""
+        return not _STOP.isdisjoint(signals) or (sys.stdin.fileno() in ready and not os.read(sys.stdin.fileno(), 4096))
+
+    def forget(self) -> None:
+        """Let go of all of it, in a child."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._signals.close()
+        self._written.close()
 
 
 class _Engine:
-    """The engine, in a process of its own that ends by itself when this one is gone: its standard input ends then."""
+    """The engine, in a process of its own that stops when this one lets go of it, or is gone."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, wait: _Wait) -> None:
         self.code = 0
         self.was_up = False
-        read, write = os.pipe()
-        self._input, self._keeps_up = os.fdopen(read, "rb", 0), os.fdopen(write, "wb", 0)
-        self._keeps_up.write(b"\n")  # taken by the engine's last statement: both listeners are open then
+        # A log-in can open what is a pipe or a file of the engine, by file('/proc/self/fd/…'), but no socket.
+        self._control, control = socket.socketpair()
         self._pid = os.fork()
         if not self._pid:
-            self._keeps_up.close()
-            os.dup2(self._input.fileno(), sys.stdin.fileno())
-            _run_engine(directory)
+            self._control.close()
+            wait.forget()
+            _run_engine(directory, control)
+        control.close()
 
     def ended(self) -> bool:
         """Tell, once, that it has ended: how is in ``code``, minus the number if it was a signal, and ``was_up``."""
         pid, status = os.waitpid(self._pid, os.WNOHANG)
         if pid:
             self.code = os.waitstatus_to_exitcode(status)
-            self.was_up = not select.select([self._input], [], [], 0)[0]
-            self._input.close()
-            self._keeps_up.close()
+            with contextlib.suppress(OSError), self._control:
+                self.was_up = bool(self._control.recv(1))
         return bool(pid)
 
     def stop(self) -> int:
         """Let it end what it does and return its exit code, 1 if it had to be killed."""
-        self._keeps_up.close()
+        self._control.close()
         deadline = time.monotonic() + _STOP_TIMEOUT
         while not self.ended():
             if time.monotonic() > deadline:
@@ -138,17 +149,17 @@ class _Engine:
         return min(1, abs(self.code))
 
 
-def _run_engine(directory: Path) -> NoReturn:
-    """Serve until stdin ends, then leave this process; for a process that has one thread."""
+def _run_engine(directory: Path, control: socket.socket) -> NoReturn:
+    """Serve until the other end of ``control`` is closed, then leave this process; for one with one thread."""
     # TERM and INT go to every process of a service; the one above tells this one when to stop. Threads inherit it.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # A crash must not leave a copy of the events behind, and writing one takes its time.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
+        with open(os.devnull) as nothing:
+            os.dup2(nothing.fileno(), sys.stdin.fileno())
         _confine(directory)
-        error = _serve(directory)
+        error = _serve(directory, control)
     except Exception as failure:  # noqa: BLE001 (whatever it is, the process must end and say so)
         error = str(failure)
     if error:
@@ -158,20 +169,28 @@ def _run_engine(directory: Path) -> NoReturn:
     os._exit(1 if error else 0)
 
 
-def _crash_at_once() -> None:
-    """Take away the engine's handlers of fatal signals: they keep a crashed server for four seconds, unanswering.
+class _Gate:
+    """A statement that the engine's session waits in, until the gate is opened."""
 
-    https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/SignalHandlers.cpp
-    """
-    while select.select([sys.stdin], [], [], 0)[0]:  # it installs them before it takes what is in stdin
-        time.sleep(0.01)
-    libc = ctypes.CDLL(None)  # the signal module's functions are for the main thread
-    for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
-        libc.signal(number, signal.SIG_DFL)
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        # INFILE is read without a grant to read files, and null() holds a column of numbers. No statement with a result
+        # is as short as this one: users.xml forbids longer ones.
+        self.statement = f"INSERT INTO FUNCTION null() FROM INFILE '/dev/fd/{self._read}' FORMAT TSV"
+
+    def await_session(self) -> None:
+        """Return when the session is here."""
+        os.write(self._write, b"1\n")
+        while select.select([self._read], [], [], 0)[0]:
+            time.sleep(0.01)
+
+    def open(self) -> None:
+        """Let the session go on."""
+        os.close(self._write)
 
 
-def _serve(directory: Path) -> str:
-    """Run the engine until stdin ends and return its error, if any."""
+def _serve(directory: Path, control: socket.socket) -> str:
+    """Run the engine until the other end of ``control`` is closed and return its error, if any."""
     # Importing chdb opens an engine that reads ./config.xml: there must be none yet.
     with tempfile.TemporaryDirectory() as empty:
         os.chdir(empty)
@@ -179,19 +198,74 @@ def _serve(directory: Path) -> str:
 
         # The served engine reads ./config.xml, too: its only way to be configured.
         os.chdir(directory)
-    threading.Thread(target=_crash_at_once, daemon=True).start()
-    # The last statement reads stdin until its end, which then is a clean stop. INFILE is read without a grant to read
-    # files, so that user default, as whom these run, needs none. users.xml counts them and their size.
+    up, quiet = _Gate(), _Gate()
+    threading.Thread(target=_stop_when_asked, args=(control, up, quiet), daemon=True).start()
+    # The session of these statements is the only one that user default may have (users.xml, which counts them, too).
+    # It ends when nobody can ask for one any more: after the listeners and the last connection.
     statements = (
-        "SYSTEM START LISTEN HTTP",
-        "SYSTEM START LISTEN TCP",
-        "INSERT INTO FUNCTION null('line String') FROM INFILE '/dev/fd/0' FORMAT LineAsString",
+        *("SYSTEM START LISTEN HTTP", "SYSTEM START LISTEN TCP", up.statement),
+        *("SYSTEM STOP LISTEN HTTP", "SYSTEM STOP LISTEN TCP", quiet.statement),
     )
     # chdb.connect() cannot start listeners; this private entry point can, hence the pinned version.
     # Its format becomes the listeners' default format.
     query = _chdb.query  # type: ignore[attr-defined]
     result = query("; ".join(statements), "TabSeparated", path=str(directory / "data"))
     return result.error_message() or ""
+
+
+def _stop_when_asked(control: socket.socket, up: _Gate, quiet: _Gate) -> None:
+    up.await_session()
+    _crash_at_once()
+    with contextlib.suppress(OSError):  # nobody is there any more
+        control.send(b"1")
+        control.recv(1)
+    up.open()
+    quiet.await_session()
+    _end_connections()
+    quiet.open()
+
+
+def _crash_at_once() -> None:
+    """Take away the engine's handlers of fatal signals: they keep a crashed server for four seconds, unanswering.
+
+    https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/SignalHandlers.cpp
+    """
+    libc = ctypes.CDLL(None)  # the signal module's functions are for the main thread
+    for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
+        libc.signal(number, signal.SIG_DFL)
+
+
+def _end_connections() -> None:
+    """End idle connections at once and the others when they have got their answer, for which they have seconds."""
+    deadline = time.monotonic() + _ANSWER_TIMEOUT
+    while (connections := _connections()) and time.monotonic() < deadline:
+        for connection in connections:
+            _shut(connection, socket.SHUT_RD)
+        time.sleep(0.01)
+    for connection in connections:
+        _shut(connection, socket.SHUT_RDWR)
+
+
+def _shut(connection: socket.socket, how: int) -> None:
+    with contextlib.suppress(OSError), connection:  # it has ended meanwhile
+        connection.shutdown(how)
+
+
+def _connections() -> list[socket.socket]:
+    """Return copies of this process's TCP connections."""
+    found = []
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):  # it has been closed meanwhile
+            descriptor = os.dup(int(name))
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                connection = socket.socket(fileno=descriptor)
+                if connection.family == socket.AF_INET:
+                    found.append(connection)
+                else:
+                    connection.close()
+            else:
+                os.close(descriptor)
+    return found
 
 
 def _confine(directory: Path) -> None:

@@ -73,12 +73,12 @@ def test_dashboard_may_set_its_own_time_limit_within_bounds(clickhouse_server: C
         clickhouse_server.client("dashboard").command("SELECT 1", settings={"max_execution_time": 600})
 
 
-MEMORY = ["max_memory_usage", "max_untracked_memory"]
+LIMITS = ["max_memory_usage", "max_untracked_memory", "max_concurrent_queries_for_user"]
 
 
-@pytest.mark.parametrize("setting", MEMORY)
+@pytest.mark.parametrize("setting", LIMITS)
 @pytest.mark.parametrize("role", ["writer", "reader", "dashboard"])
-def test_nobody_lifts_the_limit_of_memory(clickhouse_server: ClickHouse, role: str, setting: str) -> None:
+def test_nobody_lifts_a_limit(clickhouse_server: ClickHouse, role: str, setting: str) -> None:
     before = clickhouse_server.value(f"SELECT getSetting('{setting}')", role)
     for statement in (f"SELECT 1 SETTINGS {setting} = 0", f"SET {setting} = 100000000000"):
         with pytest.raises(DatabaseError, match=r"SETTING_CONSTRAINT_VIOLATION|READONLY"):
@@ -97,11 +97,12 @@ def test_nobody_lifts_a_limit_by_another_profile(clickhouse_server: ClickHouse, 
         return requests.post(url, data=statement, params=session, headers=headers, timeout=10).text
 
     ask(f"SET profile = '{profile}'")
-    for setting in MEMORY:
+    for setting in LIMITS:
         assert re.search("SETTING_CONSTRAINT_VIOLATION|READONLY", ask(f"SET {setting} = 0"))
+    assert re.search("SETTING_CONSTRAINT_VIOLATION|READONLY", ask("SET max_execution_time = 61"))
 
 
-@pytest.mark.parametrize("seconds", [0, 121])
+@pytest.mark.parametrize("seconds", [0, 61])
 def test_writer_may_set_its_own_time_limit_within_bounds(clickhouse_server: ClickHouse, seconds: int) -> None:
     """As the Collector does, to five seconds more than its own."""
     clickhouse_server.client("writer").command("SELECT 1", settings={"max_execution_time": 20})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import shlex
@@ -233,10 +234,9 @@ def test_engine_that_crashes_before_it_is_up_is_not_started_again(
     package = tmp_path / "package"
     package.mkdir()
     script = Path(embedded.__file__).with_name("clickhouse_server.py").read_text()
-    crash = "    os.kill(os.getpid(), signal.SIGILL)\n"
-    (package / "clickhouse_server.py").write_text(
-        script.replace("    try:\n        _confine", f"{crash}    try:\n        _confine")
-    )
+    first, crash = "def _confine(directory: Path) -> None:\n", "    os.kill(os.getpid(), signal.SIGILL)\n"
+    assert first in script
+    (package / "clickhouse_server.py").write_text(script.replace(first, first + crash))
     monkeypatch.setattr(embedded, "__file__", str(package / "embedded.py"))
     with pytest.raises(EmbeddedError, match="ClickHouse was ended by SIGILL before it was up"):
         embedded.start(tmp_path / "data", 0, 0)
@@ -252,6 +252,45 @@ def test_server_that_was_told_to_shut_down_is_not_started_again(tmp_path: Path) 
         assert embedded.restarts(tmp_path) == []
     finally:
         kill(server, process)
+
+
+def test_log_in_that_reads_the_servers_pipes_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
+    """file() opens whatever the process has open, and waits without end for what comes."""
+    with run_clickhouse(tmp_path) as clickhouse:
+        server = clickhouse.server
+        headers = {"X-ClickHouse-User": "intel_reader", "X-ClickHouse-Key": server.passwords["reader"]}
+        opened = [path.name for path in Path(f"/proc/{engine_pid(server)}/fd").iterdir()]
+        with contextlib.ExitStack() as stack:
+            for name in opened:
+                connection = stack.enter_context(
+                    contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=10))
+                )
+                connection.request("POST", "/", f"SELECT length(file('/proc/self/fd/{name}'))", headers)
+        assert clickhouse.value("SELECT 1") == 1
+        os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGTERM)
+        assert poll_until(lambda: embedded._running(tmp_path) is None, 30)
+    assert embedded.restarts(tmp_path) == []
+
+
+def test_idle_connections_do_not_hold_up_the_stop(tmp_path: Path) -> None:
+    with run_clickhouse(tmp_path) as clickhouse:
+        for role in embedded.ROLES:
+            assert clickhouse.value("SELECT 1", role) == 1
+        os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGTERM)
+        assert poll_until(lambda: embedded._running(tmp_path) is None, 4)  # it waited 5 s for them
+
+
+def test_answer_that_is_under_way_is_given_at_the_stop(tmp_path: Path) -> None:
+    with run_clickhouse(tmp_path) as clickhouse:
+        server = clickhouse.server
+        headers = {"X-ClickHouse-User": "intel_reader", "X-ClickHouse-Key": server.passwords["reader"]}
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=10)) as connection:
+            connection.request("POST", "/", "SELECT sleep(2)", headers)
+            running = "SELECT count() FROM system.processes WHERE query = 'SELECT sleep(2)'"
+            assert poll_until(lambda: clickhouse.value(running, "admin"))
+            os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGTERM)
+            assert connection.getresponse().read() == b"0\n"
+        assert poll_until(lambda: embedded._running(tmp_path) is None)
 
 
 def test_engine_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
