@@ -10,7 +10,8 @@ GRANT SELECT ON system.parts TO intel_owner;
 GRANT SELECT ON system.disks TO intel_owner;
 
 CREATE ROLE IF NOT EXISTS intel_ingest;
-GRANT INSERT, SHOW COLUMNS ON intel.otel_logs TO intel_ingest;
+-- Not IngestedAt: of the copies of an event the first to arrive counts, and nobody says himself when that was.
+GRANT INSERT(Timestamp, TraceId, SpanId, TraceFlags, SeverityText, SeverityNumber, ServiceName, Body, ResourceSchemaUrl, ResourceAttributes, ScopeSchemaUrl, ScopeName, ScopeVersion, ScopeAttributes, LogAttributes, EventName), SHOW COLUMNS ON intel.otel_logs TO intel_ingest;
 GRANT INSERT, SHOW COLUMNS ON intel.otel_traces TO intel_ingest;
 -- On a cluster: the node's own share of them.
 GRANT INSERT ON intel.otel_traces_local TO intel_ingest;

@@ -55,6 +55,16 @@ def test_writer_may_not_read_the_metrics(clickhouse_server: ClickHouse) -> None:
         clickhouse_server.value("SELECT count() FROM metrics.decisions", role="writer")
 
 
+def test_writer_does_not_say_when_an_event_arrived(clickhouse: ClickHouse) -> None:
+    """Of its copies the first to arrive counts."""
+    for column in ("IngestedAt", "EventId", "ContentHash"):
+        with pytest.raises(DatabaseError, match=r"ACCESS_DENIED|ILLEGAL_COLUMN"):
+            clickhouse.client("writer").command(
+                f"INSERT INTO intel.otel_logs (Timestamp, EventName, {column}) SELECT now64(9), 'intel.x', '1'"
+            )
+    assert clickhouse.value("SELECT count() FROM intel.otel_logs", "admin") == 0
+
+
 @pytest.mark.parametrize("role", ["reader", "dashboard"])
 def test_readers_may_not_insert(clickhouse_server: ClickHouse, role: str) -> None:
     with pytest.raises(DatabaseError, match=r"ACCESS_DENIED|READONLY"):
