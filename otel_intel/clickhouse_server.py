@@ -120,22 +120,26 @@ class _Engine:
     def __init__(self, directory: Path, wait: _Wait) -> None:
         self.code = 0
         self.was_up = False
-        # A log-in can open what is a pipe or a file of the engine, by file('/proc/self/fd/…'), but no socket.
+        # A log-in can open a pipe of the engine, by file('/proc/self/fd/…'), but no socket.
         self._control, control = socket.socketpair()
+        self._waits, ends = os.pipe()
+        os.write(ends, b"1\n")  # taken by the engine's last statement, when it listens
         self._pid = os.fork()
         if not self._pid:
             self._control.close()
             wait.forget()
-            _run_engine(directory, control)
+            _run_engine(directory, control, self._waits, ends)
         control.close()
+        os.close(ends)
 
     def ended(self) -> bool:
         """Tell, once, that it has ended: how is in ``code``, minus the number if it was a signal, and ``was_up``."""
         pid, status = os.waitpid(self._pid, os.WNOHANG)
         if pid:
             self.code = os.waitstatus_to_exitcode(status)
-            with contextlib.suppress(OSError), self._control:
-                self.was_up = bool(self._control.recv(1))
+            self.was_up = not os.read(self._waits, 1)
+            os.close(self._waits)
+            self._control.close()
         return bool(pid)
 
     def stop(self) -> int:
@@ -149,8 +153,11 @@ class _Engine:
         return min(1, abs(self.code))
 
 
-def _run_engine(directory: Path, control: socket.socket) -> NoReturn:
-    """Serve until the other end of ``control`` is closed, then leave this process; for one with one thread."""
+def _run_engine(directory: Path, control: socket.socket, waits: int, ends: int) -> NoReturn:
+    """Serve until the other end of ``control`` is closed, then leave this process; for one with one thread.
+
+    ``waits`` and ``ends`` are the pipe that the engine's session waits for.
+    """
     # TERM and INT go to every process of a service; the one above tells this one when to stop. Threads inherit it.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     # A crash must not leave a copy of the events behind, and writing one takes its time.
@@ -159,7 +166,7 @@ def _run_engine(directory: Path, control: socket.socket) -> NoReturn:
         with open(os.devnull) as nothing:
             os.dup2(nothing.fileno(), sys.stdin.fileno())
         _confine(directory)
-        error = _serve(directory, control)
+        error = _serve(directory, control, waits, ends)
     except Exception as failure:  # noqa: BLE001 (whatever it is, the process must end and say so)
         error = str(failure)
     if error:
@@ -169,27 +176,7 @@ def _run_engine(directory: Path, control: socket.socket) -> NoReturn:
     os._exit(1 if error else 0)
 
 
-class _Gate:
-    """A statement that the engine's session waits in, until the gate is opened."""
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe()
-        # INFILE is read without a grant to read files, and null() holds a column of numbers. No statement with a result
-        # is as short as this one: users.xml forbids longer ones.
-        self.statement = f"INSERT INTO FUNCTION null() FROM INFILE '/dev/fd/{self._read}' FORMAT TSV"
-
-    def await_session(self) -> None:
-        """Return when the session is here."""
-        os.write(self._write, b"1\n")
-        while select.select([self._read], [], [], 0)[0]:
-            time.sleep(0.01)
-
-    def open(self) -> None:
-        """Let the session go on."""
-        os.close(self._write)
-
-
-def _serve(directory: Path, control: socket.socket) -> str:
+def _serve(directory: Path, control: socket.socket, waits: int, ends: int) -> str:
     """Run the engine until the other end of ``control`` is closed and return its error, if any."""
     # Importing chdb opens an engine that reads ./config.xml: there must be none yet.
     with tempfile.TemporaryDirectory() as empty:
@@ -198,13 +185,13 @@ def _serve(directory: Path, control: socket.socket) -> str:
 
         # The served engine reads ./config.xml, too: its only way to be configured.
         os.chdir(directory)
-    up, quiet = _Gate(), _Gate()
-    threading.Thread(target=_stop_when_asked, args=(control, up, quiet), daemon=True).start()
-    # The session of these statements is the only one that user default may have (users.xml, which counts them, too).
-    # It ends when nobody can ask for one any more: after the listeners and the last connection.
+    threading.Thread(target=_stop_when_asked, args=(control, waits, ends), daemon=True).start()
+    # The last statement waits for the end of the pipe. The session of these is the only one that user default may have,
+    # and users.xml counts them and their size, too. INFILE needs no grant to read files, and null() holds one number.
     statements = (
-        *("SYSTEM START LISTEN HTTP", "SYSTEM START LISTEN TCP", up.statement),
-        *("SYSTEM STOP LISTEN HTTP", "SYSTEM STOP LISTEN TCP", quiet.statement),
+        "SYSTEM START LISTEN TCP",
+        "SYSTEM START LISTEN HTTP",
+        f"INSERT INTO FUNCTION null() FROM INFILE '/dev/fd/{waits}' FORMAT TSV",
     )
     # chdb.connect() cannot start listeners; this private entry point can, hence the pinned version.
     # Its format becomes the listeners' default format.
@@ -213,16 +200,14 @@ def _serve(directory: Path, control: socket.socket) -> str:
     return result.error_message() or ""
 
 
-def _stop_when_asked(control: socket.socket, up: _Gate, quiet: _Gate) -> None:
-    up.await_session()
+def _stop_when_asked(control: socket.socket, waits: int, ends: int) -> None:
+    """End all connections when the other end of ``control`` is closed, and by the pipe the session after them."""
+    while select.select([waits], [], [], 0)[0]:
+        time.sleep(0.01)
     _crash_at_once()
-    with contextlib.suppress(OSError):  # nobody is there any more
-        control.send(b"1")
-        control.recv(1)
-    up.open()
-    quiet.await_session()
+    control.recv(1)
     _end_connections()
-    quiet.open()
+    os.close(ends)
 
 
 def _crash_at_once() -> None:
@@ -236,35 +221,34 @@ def _crash_at_once() -> None:
 
 
 def _end_connections() -> None:
-    """End idle connections at once and the others when they have got their answer, for which they have seconds."""
+    """Take no more connections, end idle ones at once, and the others when they have got their answer, or soon."""
+    nothing, _keeps_it_open = socket.socketpair()
     deadline = time.monotonic() + _ANSWER_TIMEOUT
-    while (connections := _connections()) and time.monotonic() < deadline:
-        for connection in connections:
-            _shut(connection, socket.SHUT_RD)
+    while (found := _tcp_sockets()) and time.monotonic() < deadline:
+        for descriptor, copy in found:
+            with contextlib.suppress(OSError), copy:  # it has ended meanwhile
+                if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    # In its place the engine goes on to listen where nobody comes.
+                    os.dup2(nothing.fileno(), descriptor)
+                else:
+                    copy.shutdown(socket.SHUT_RD)
         time.sleep(0.01)
-    for connection in connections:
-        _shut(connection, socket.SHUT_RDWR)
+    for _, copy in found:
+        with contextlib.suppress(OSError), copy:
+            copy.shutdown(socket.SHUT_RDWR)
 
 
-def _shut(connection: socket.socket, how: int) -> None:
-    with contextlib.suppress(OSError), connection:  # it has ended meanwhile
-        connection.shutdown(how)
-
-
-def _connections() -> list[socket.socket]:
-    """Return copies of this process's TCP connections."""
+def _tcp_sockets() -> list[tuple[int, socket.socket]]:
+    """Return this process's TCP sockets by their descriptors, as copies."""
     found = []
     for name in os.listdir("/dev/fd"):
         with contextlib.suppress(OSError):  # it has been closed meanwhile
-            descriptor = os.dup(int(name))
-            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                connection = socket.socket(fileno=descriptor)
-                if connection.family == socket.AF_INET:
-                    found.append(connection)
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                copy = socket.socket(fileno=os.dup(int(name)))
+                if copy.family == socket.AF_INET:
+                    found.append((int(name), copy))
                 else:
-                    connection.close()
-            else:
-                os.close(descriptor)
+                    copy.close()
     return found
 
 
