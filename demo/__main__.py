@@ -15,7 +15,7 @@ from types import FrameType
 
 import click
 
-from otel_intel import embedded
+from otel_intel.server import embedded
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "demo"  # noqa: S105 (of a site on loopback that anybody can start)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from grafana import limits, names
 from grafana.queries import alerts as queries
-from otel_intel.grafana import RUNBOOK
+from otel_intel.commands.grafana_files import RUNBOOK
 
 DAY = 86400
 HOUR = 3600

@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana import look, names
 from grafana.panels import SOURCE, Panel, QueryBuilder
 from grafana.queries import common as queries
-from otel_intel.grafana import SITE_URL
+from otel_intel.commands.grafana_files import SITE_URL
 
 Variable = builder.Builder[models.VariableModel]
 

@@ -24,7 +24,7 @@ class OtelIntelConfig(AppConfig):
         except ConfigurationError:
             return  # the system checks say what is wrong
         if settings.TRACES and (not is_under_test() or settings.SEND_IN_TESTS):
-            from .tracing import instrument_django
+            from .delivery.spans import instrument_django
 
             instrument_django()
 

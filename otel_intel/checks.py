@@ -13,10 +13,10 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from opentelemetry.sdk.resources import SERVICE_NAME
 
-from . import _otel
 from .conf import KEYS, get_settings, resolve_engine_version, unknown_keys
+from .delivery import _otel
 from .exceptions import ConfigurationError
-from .reader import parse_url
+from .reading.reader import parse_url
 
 
 @register()

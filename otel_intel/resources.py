@@ -9,5 +9,5 @@ _PACKAGE = Path(__file__).parent
 
 def folder(name: str) -> Path:
     """Return the folder of that name (``clickhouse``, ``collector``, ``grafana``)."""
-    packaged = _PACKAGE / name
+    packaged = _PACKAGE / "_data" / name
     return packaged if packaged.is_dir() else _PACKAGE.parent / name

@@ -15,11 +15,12 @@ from typing import Concatenate, Literal, ParamSpec, TypeAlias
 from opentelemetry.context import get_current
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 
-from . import events, metrics
+from . import events
 from .conf import Settings, env_flag, get_settings, is_under_test, resolve_engine_version
+from .delivery.pipeline import Pipeline, PipelineStatus, QueuedEvent
 from .events import Event, Id
 from .exceptions import InvalidEventError
-from .pipeline import Pipeline, PipelineStatus, QueuedEvent
+from .reading import metrics
 from .transactions import when_committed
 
 P = ParamSpec("P")

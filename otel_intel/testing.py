@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 from opentelemetry.trace import get_current_span
 
+from .delivery.pipeline import QueuedEvent
 from .events import ENGINE_VERSION, AttributeValue
-from .pipeline import QueuedEvent
 from .telemetry import get_telemetry
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import clicks, views
+from . import clicks
+from .pages import views
 
 urlpatterns = [
     path("", views.dashboard, name="telemetry-dashboard"),

@@ -15,8 +15,9 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from otel_intel import embedded, migrate
 from otel_intel.resources import folder
+from otel_intel.schema import migrate
+from otel_intel.server import embedded
 from tests.waiting import poll_until
 
 

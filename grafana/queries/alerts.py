@@ -6,7 +6,7 @@ A table with exactly one numeric column and no time column is what Grafana's thr
 from __future__ import annotations
 
 from grafana import limits
-from otel_intel.pipeline import REASONS
+from otel_intel.delivery.pipeline import REASONS
 
 _IS_RECENT = f"timestamp > $__toTime - INTERVAL {limits.RECENT_DAYS} DAY"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana import limits
 from grafana.queries.common import DAYS, SERVICE
-from otel_intel.pipeline import REASONS
+from otel_intel.delivery.pipeline import REASONS
 
 # Who is not logged in has nothing to lose: dropped, but not lost.
 _LOST = " + ".join(f"dropped_{reason}" for reason in REASONS if reason != "no_admin")

@@ -16,7 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from otel_intel import embedded
+from otel_intel.server import embedded
 from tests.browser.conftest import NewPage
 from tests.servers import ClickHouse
 from tests.waiting import poll_until

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from otel_intel import embedded
-from otel_intel.cluster import Cluster
-from otel_intel.migrate import migrate, require_nodes
 from otel_intel.resources import folder
+from otel_intel.schema.cluster import Cluster
+from otel_intel.schema.migrate import migrate, require_nodes
+from otel_intel.server import embedded
 from tests.servers import ClickHouse, kill
 
 CLUSTER = Cluster("intel")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from otel_intel.cli import main
-from otel_intel.cluster import Cluster
-from otel_intel.migrate import MigrationError, migrate, read_steps, require_nodes
+from otel_intel.commands.main import main
 from otel_intel.resources import folder
+from otel_intel.schema.cluster import Cluster
+from otel_intel.schema.migrate import MigrationError, migrate, read_steps, require_nodes
 from tests.servers import ClickHouse
 
 

@@ -11,8 +11,8 @@ import requests
 from click.testing import CliRunner
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from otel_intel.cli import main
-from otel_intel.rebuild import rebuild
+from otel_intel.commands.main import main
+from otel_intel.schema.rebuild import rebuild
 from tests.cluster.nodes import CLUSTER, Node, run_cluster
 from tests.otlp import Record, logs_request, post
 from tests.servers import ClickHouse

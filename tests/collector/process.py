@@ -14,8 +14,8 @@ from pathlib import Path
 import requests
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from otel_intel.embedded import Server
 from otel_intel.resources import folder
+from otel_intel.server.embedded import Server
 from tests.otlp import Record, logs_request
 from tests.waiting import poll_until
 

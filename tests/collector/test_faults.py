@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_intel import embedded, migrate
+from otel_intel.schema import migrate
+from otel_intel.server import embedded
 from tests.collector.process import Collector
 from tests.collector.traffic import IDS, Sender, arrived, assert_counted_once, make_events, told_missing
 from tests.otlp import Record

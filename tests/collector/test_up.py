@@ -14,9 +14,9 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from otel_intel import collector as collectors
-from otel_intel import embedded
-from otel_intel.cli import main
+from otel_intel.commands.main import main
+from otel_intel.server import collector as collectors
+from otel_intel.server import embedded
 from tests.collector.process import binary
 from tests.otlp import event, logs_request
 from tests.servers import ClickHouse

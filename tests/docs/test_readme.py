@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from django.test import override_settings
 
 from otel_intel import events
-from otel_intel.cli import main
+from otel_intel.commands.main import main
 from otel_intel.conf import Settings
 from otel_intel.testing import CapturedEvents
 from tests.servers import ClickHouse

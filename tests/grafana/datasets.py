@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from otel_intel.delivery.pipeline import REASONS
 from otel_intel.events import CATALOGUE, CONFIDENCES, OUTCOME_STATUSES, PROCESS_ID_KEY
-from otel_intel.pipeline import REASONS
 from tests.otlp import Record, event, report
 from tests.servers import ClickHouse
 from tests.sql.reference import Reference

@@ -11,10 +11,10 @@ import pytest
 from pytest_django import Settings
 
 from otel_intel import get_telemetry
-from otel_intel.metrics import today
-from otel_intel.pages_summary import Summary
-from otel_intel.pipeline import REASONS
-from otel_intel.reader import Reader
+from otel_intel.delivery.pipeline import REASONS
+from otel_intel.pages.summary import Summary
+from otel_intel.reading.metrics import today
+from otel_intel.reading.reader import Reader
 from tests.grafana.datasets import CANARY, CURRENT, SECOND, TYPES, Dataset, valid
 from tests.grafana.files import dashboards, panels
 from tests.grafana.macros import Context, expand

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from grafana import names
-from otel_intel import grafana as command
+from otel_intel.commands import grafana_files as command
 from otel_intel.resources import folder
 from tests.grafana.files import dashboards, panels, provisioning
 from tests.grafana.macros import Context, expand_macros

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from pytest_django import Settings
 
-from otel_intel import metrics, reader
 from otel_intel.exceptions import TelemetryUnavailable
+from otel_intel.reading import metrics, reader
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 

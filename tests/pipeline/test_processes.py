@@ -196,7 +196,7 @@ def test_spans_and_events_share_one_deadline(sink: Sink) -> None:
     run(
         """
 from opentelemetry.sdk.trace import TracerProvider
-from otel_intel.tracing import PerProcessBatches
+from otel_intel.delivery.spans import PerProcessBatches
 provider = TracerProvider(shutdown_on_exit=False)
 provider.add_span_processor(PerProcessBatches())
 provider.get_tracer("test").start_span("request").end()

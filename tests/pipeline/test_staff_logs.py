@@ -15,10 +15,10 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from otel_intel import pages_keyset
-from otel_intel.pages_filters import Filters, read_filters
-from otel_intel.pages_keyset import EVENTS, OUTCOMES, VIEWS, Log, Row
-from otel_intel.reader import Reader
+from otel_intel.pages import keyset as pages_keyset
+from otel_intel.pages.filters import Filters, read_filters
+from otel_intel.pages.keyset import EVENTS, OUTCOMES, VIEWS, Log, Row
+from otel_intel.reading.reader import Reader
 from tests.otlp import Record, event, send
 from tests.pages import log_cells, page_csv, page_text
 from tests.servers import ClickHouse

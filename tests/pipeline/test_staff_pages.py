@@ -15,8 +15,8 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from otel_intel import metrics
-from otel_intel.reader import Reader
+from otel_intel.reading import metrics
+from otel_intel.reading.reader import Reader
 from tests.otlp import event, send
 from tests.pages import log_cells, page_csv, page_text
 from tests.servers import ClickHouse

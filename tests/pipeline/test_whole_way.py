@@ -18,7 +18,8 @@ import requests
 from django.test import override_settings
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from otel_intel import Telemetry, embedded
+from otel_intel import Telemetry
+from otel_intel.server import embedded
 from tests.servers import ClickHouse, kill
 from tests.sink import Sink, attributes_of
 from tests.waiting import poll_until

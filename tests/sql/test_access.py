@@ -8,7 +8,7 @@ import pytest
 import requests
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from otel_intel import embedded
+from otel_intel.server import embedded
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 

@@ -14,8 +14,9 @@ import pytest
 from click.testing import CliRunner
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from otel_intel import confinement, embedded
-from otel_intel.cli import main
+from otel_intel.commands.main import main
+from otel_intel.server import embedded
+from otel_intel.server import landlock as confinement
 from tests.servers import ClickHouse, run_clickhouse
 
 ROLES = ("writer", "reader", "dashboard")
@@ -128,7 +129,7 @@ def test_confined_process_reads_and_writes_below_what_it_was_left(tmp_path: Path
     script = """
 import sys
 from pathlib import Path
-from otel_intel.confinement import confine
+from otel_intel.server.landlock import confine
 top = Path(sys.argv[1])
 confine([top / "read", top / "missing"], [top / "write"])
 for folder in ("read", "write", "neither"):

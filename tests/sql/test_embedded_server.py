@@ -20,12 +20,12 @@ import pytest
 from click.testing import CliRunner
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
-from otel_intel import embedded
-from otel_intel.cli import main
-from otel_intel.embedded import EmbeddedError
+from otel_intel.commands.main import main
 from otel_intel.exceptions import OtelIntelError
-from otel_intel.migrate import connect, migrate, read_steps
 from otel_intel.resources import folder
+from otel_intel.schema.migrate import connect, migrate, read_steps
+from otel_intel.server import embedded
+from otel_intel.server.embedded import EmbeddedError
 from tests.otlp import event, send
 from tests.servers import ClickHouse, engine_pid, kill, run_clickhouse
 from tests.waiting import poll_until

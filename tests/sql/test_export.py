@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from otel_intel.cli import main
-from otel_intel.export import FORMATS, VIEWS
-from otel_intel.migrate import migrate
+from otel_intel.commands.main import main
+from otel_intel.reading.export import FORMATS, VIEWS
+from otel_intel.schema.migrate import migrate
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 

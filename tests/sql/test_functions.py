@@ -13,7 +13,7 @@ import clickhouse_driver.errors
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from otel_intel import embedded
+from otel_intel.server import embedded
 from tests.otlp import event, send
 from tests.servers import ClickHouse, engine_pid
 

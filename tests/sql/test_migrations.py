@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from otel_intel.migrate import MigrationError, connect, migrate, pending
 from otel_intel.resources import folder
+from otel_intel.schema.migrate import MigrationError, connect, migrate, pending
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 
@@ -66,7 +66,7 @@ def test_second_run_runs_no_migration(admin: Client, sql: Path) -> None:
 def test_run_after_a_kill_finishes_the_work(clickhouse: ClickHouse, admin: Client, sql: Path, survived: int) -> None:
     """The process is killed before a statement is recorded: it has run, but the ledger does not know."""
     program = (
-        "import os, sys; from pathlib import Path; from otel_intel import migrate as m\n"
+        "import os, sys; from pathlib import Path; from otel_intel.schema import migrate as m\n"
         "steps = iter(range(1, 9)); insert = m.Client.insert\n"
         "def dying(self, *a, **k):\n"
         f"    if next(steps) == {survived}: os.kill(os.getpid(), 9)\n"
@@ -142,7 +142,7 @@ def test_failed_statement_is_named_and_the_rest_waits(admin: Client, sql: Path) 
 def test_server_without_owner_or_role_is_refused_with_the_script(
     admin: Client, monkeypatch: pytest.MonkeyPatch, setting: str, value: object, missing: str
 ) -> None:
-    monkeypatch.setattr(f"otel_intel.migrate.{setting}", value)
+    monkeypatch.setattr(f"otel_intel.schema.migrate.{setting}", value)
     with pytest.raises(MigrationError, match=f"has no {missing}") as caught:
         migrate(admin, print)
     assert "CREATE USER IF NOT EXISTS intel_owner" in str(caught.value)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from otel_intel.migrate import migrate
-from otel_intel.rebuild import rebuild
+from otel_intel.schema.migrate import migrate
+from otel_intel.schema.rebuild import rebuild
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 from tests.waiting import poll_until

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner, Result
 
-from otel_intel.cli import main
+from otel_intel.commands.main import main
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 from tests.waiting import poll_until

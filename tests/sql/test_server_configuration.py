@@ -9,8 +9,8 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from otel_intel import migrate
 from otel_intel.resources import folder
+from otel_intel.schema import migrate
 from tests.otlp import event
 from tests.servers import ClickHouse, run_as_in_production
 

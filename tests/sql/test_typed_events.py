@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from otel_intel.events import CATALOGUE, Event
-from otel_intel.migrate import migrate, read_steps
 from otel_intel.resources import folder
+from otel_intel.schema.migrate import migrate, read_steps
 from tests.otlp import Record, event, send
 from tests.servers import ClickHouse
 

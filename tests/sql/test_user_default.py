@@ -21,7 +21,7 @@ import clickhouse_driver.errors
 import pytest
 import requests
 
-from otel_intel import embedded
+from otel_intel.server import embedded
 from tests.otlp import event, send
 from tests.servers import ClickHouse, engine_pid, kill, run_clickhouse
 from tests.waiting import poll_until

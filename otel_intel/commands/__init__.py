@@ -1,0 +1,1 @@
+"""The command otel-intel: a module for each group of subcommands."""

@@ -1,0 +1,1 @@
+"""From the caller to the endpoint: the queue, its thread, the counters, OTLP."""

@@ -1,0 +1,395 @@
+"""From the caller to the exporter: a bounded queue and one daemon thread per process, without Django.
+
+The caller only appends; encoding, sending, retrying and reporting happen in the thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import random
+import sys
+import threading
+import time
+import uuid
+import weakref
+from collections import Counter, deque
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypedDict, get_args
+
+from opentelemetry.context import Context
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from otel_intel.events import PIPELINE_REPORTED, AttributeValue, Event, Kind
+
+# Imported here and not at the first event: a process that is about to exit can no longer import it.
+from ._otel import Delivery, Exporter
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import ReadableLogRecord
+
+logger = logging.getLogger("otel_intel")
+
+Reason: TypeAlias = Literal["invalid", "no_admin", "queue_full", "rejected", "after_shutdown", "exit_deadline"]
+REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
+
+VIEW_SHARE: Final = 0.8  # views may fill this much of the queue; the rest is kept for decisions and outcomes
+REPORT_INTERVAL: Final = 60.0  # seconds
+MAX_BACKOFF: Final = 30.0  # seconds
+MAX_DELAY: Final = 3600.0  # seconds
+
+# Encoding 512 events in one go holds the GIL for 10-17 ms, and that is what a page would feel.
+DEFAULT_BATCH_SIZE: Final = 128
+DEFAULT_DELAY_MS: Final = 1000
+
+_HINTS: Final[dict[Reason, str]] = {
+    "invalid": "it does not fit the catalogue",
+    "no_admin": "the request's user is anonymous or was never loaded; decorate below the login check",
+    "queue_full": "events come in faster than they are delivered, or the endpoint is down",
+    "rejected": "the endpoint refused it for good",
+    "after_shutdown": "the pipeline of this process was shut down",
+    "exit_deadline": "the process ended before the endpoint took it",
+}
+
+
+class QueuedEvent(NamedTuple):
+    """One valid event, as small as it can be: the caller pays for it."""
+
+    event: Event
+    time_ns: int
+    context: Context
+    engine_version: str
+    values: tuple[AttributeValue | None, ...]
+
+    def attributes(self) -> dict[str, AttributeValue]:
+        """Return the present attributes by their keys on the wire."""
+        pairs = zip(self.event.attributes, self.values, strict=True)
+        return {attribute.key: value for attribute, value in pairs if value is not None}
+
+
+class PipelineStatus(TypedDict):
+    """Count the events of this process: ``emitted == delivered + sum(dropped.values()) + queued``."""
+
+    emitted: int
+    delivered: int
+    dropped: dict[Reason, int]
+    queued: int
+
+
+def _env_int(name: str, default: int) -> int:
+    try:
+        value = int(os.environ.get(name, ""))
+    except ValueError:
+        return default
+    return value if value > 0 else default
+
+
+_pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+_exiting = False  # a thread that is started from here on would never run, and its start would never return
+
+
+class Pipeline:
+    """Queue events and deliver them in the background.
+
+    Safe to use from any thread, from async code and after fork: a child starts empty, with a thread, a
+    connection and counters of its own; what waited before the fork is delivered by the parent.
+
+    Args:
+        queue_size: Most events that wait (OTEL_BLRP_MAX_QUEUE_SIZE wins where it is set); views are refused
+            at 80 %, everything at 100 %.
+        exit_timeout: Seconds that the exit of the process may wait for delivery.
+        admin_id_hash_key: If set, admin ids are sent as keyed hashes.
+    """
+
+    def __init__(self, queue_size: int = 8192, exit_timeout: float = 2.0, admin_id_hash_key: str = "") -> None:
+        self._limit = _env_int("OTEL_BLRP_MAX_QUEUE_SIZE", queue_size)
+        self._view_limit = max(1, int(self._limit * VIEW_SHARE))
+        self._exit_timeout = exit_timeout
+        self._hash_key = admin_id_hash_key
+        self._batch_size = _env_int("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", DEFAULT_BATCH_SIZE)
+        self._delay = min(MAX_DELAY, _env_int("OTEL_BLRP_SCHEDULE_DELAY", DEFAULT_DELAY_MS) / 1000)
+        self._reset()
+        _pipelines.add(self)
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._queue: deque[QueuedEvent] = deque()
+        self._records: deque[ReadableLogRecord] = deque()  # of the oldest events in the queue, ids included
+        # Re-entrant: garbage collection may run a __del__ that tracks, in the thread that holds it.
+        self._books = threading.RLock()
+        self._changed = threading.Condition(self._books)
+        self._delivered: Counter[Kind] = Counter()
+        self._dropped: Counter[tuple[Kind, Reason]] = Counter()
+        self._settled = 0  # events that left the queue, for whatever reason
+        self._lost_before_flush = 0
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._worker: threading.Thread | None = None
+        self._exporter: Exporter | None = None
+        self._closing = _exiting
+        self._closed = False
+        self._deadline = float("inf")
+        self._failures = 0
+        self._logged: set[str] = set()
+        self._process_id = str(uuid.uuid4())
+        self._started_at_ns = time.time_ns()
+
+    # -- the caller's side ---------------------------------------------------------------------------------
+
+    def put(self, item: QueuedEvent) -> None:
+        """Queue one event; takes no lock, never blocks and never raises."""
+        # uWSGI forks in C and may not run Python's hooks:
+        # https://github.com/open-telemetry/opentelemetry-python/issues/2266
+        if self._pid != os.getpid():
+            self._reset()
+        queue = self._queue
+        size = len(queue)
+        if size >= self._view_limit and (size >= self._limit or not item.event.state_change):
+            self.refuse(item.event.kind, "queue_full")
+            return
+        if self._closing:
+            self.refuse(item.event.kind, "after_shutdown")
+            return
+        queue.append(item)
+        if self._worker is None:
+            self._start()
+        elif size >= self._batch_size and self._wake.empty():
+            self._wake.put(None)
+
+    def refuse(self, kind: Kind, reason: Reason, why: object = None) -> None:
+        """Count an event that never got into the queue, and log the first of each reason."""
+        with self._books:
+            self._dropped[kind, reason] += 1
+        if self._worker is None and not self._closing:
+            self._start()  # a process that only loses events has to report that, too
+        self._log_once(reason, "Event dropped (%s): %s.", reason, why or _HINTS[reason])
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until all that was emitted so far has been delivered.
+
+        Args:
+            timeout: Seconds to wait at most. Do not call it in a request.
+
+        Returns:
+            True if it was all delivered; False if the time ran out or an event was lost since the last flush.
+        """
+        deadline = time.monotonic() + timeout
+        if self._pid != os.getpid():
+            self._reset()
+        with self._changed:
+            goal = self._settled + len(self._queue)
+            if self._queue and not self._closing:
+                self._start()
+                self._failures = 0
+                self._wake.put(None)
+            while self._settled < goal:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    break
+            lost = sum(self._dropped.values())
+            nothing_lost = lost == self._lost_before_flush
+            self._lost_before_flush = lost
+            return nothing_lost and self._settled >= goal
+
+    def status(self) -> PipelineStatus:
+        """Return the counters of this process; events in flight count as queued."""
+        with self._books:
+            dropped: dict[Reason, int] = dict.fromkeys(REASONS, 0)
+            for (_, reason), count in self._dropped.items():
+                dropped[reason] += count
+            delivered, queued = sum(self._delivered.values()), len(self._queue)
+            emitted = delivered + sum(dropped.values()) + queued
+            return {"emitted": emitted, "delivered": delivered, "dropped": dropped, "queued": queued}
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """Deliver what waits, count what could not be delivered in time, and take no more.
+
+        Args:
+            timeout: Seconds to wait at most; the exit timeout by default.
+        """
+        if self._closing or self._pid != os.getpid():
+            return
+        self._deadline = time.monotonic() + (self._exit_timeout if timeout is None else timeout)
+        self._closing = True
+        worker = self._worker
+        if worker is not None and worker.is_alive():
+            self._wake.put(None)
+            worker.join(self._deadline - time.monotonic())
+        elif self._queue:
+            # No thread could be started: https://github.com/open-telemetry/opentelemetry-python/issues/4752
+            self._run()
+        with self._books:
+            self._settle(len(self._queue), "exit_deadline")
+            self._closed = True
+
+    # -- the worker's side ---------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        with self._books:
+            if self._worker is not None and self._worker.is_alive():
+                return
+            worker = threading.Thread(target=self._run, name="otel_intel", daemon=True)
+            try:
+                worker.start()
+            except RuntimeError:  # the interpreter is shutting down; shutdown() delivers without a thread
+                return
+            self._worker = worker
+            # Children of multiprocessing leave by os._exit, which skips atexit, but run their finalizers.
+            if multiprocessing_util := sys.modules.get("multiprocessing.util"):
+                multiprocessing_util.Finalize(self, self.shutdown, exitpriority=0)
+
+    def _run(self) -> None:
+        reported = time.monotonic()
+        with suppress_instrumentation():
+            while not self._closing:
+                try:
+                    self._wait(self._pause())
+                    self._deliver()
+                    if time.monotonic() - reported >= REPORT_INTERVAL:
+                        reported = time.monotonic()
+                        self._report()
+                except Exception:  # noqa: BLE001 (the thread must outlive what nobody thought of)
+                    self._unexpected()
+            try:
+                while self._queue and time.monotonic() < self._deadline:
+                    if not self._deliver():
+                        time.sleep(0.1)
+                if time.monotonic() < self._deadline and not self._closed:
+                    self._report()
+            except Exception:  # noqa: BLE001 (as above)
+                self._unexpected()
+
+    def _unexpected(self) -> None:
+        self._failures += 1
+        if "worker" not in self._logged:
+            self._logged.add("worker")
+            logger.exception("The delivery of events failed; trying again")
+
+    def _pause(self) -> float:
+        if not self._failures:
+            return self._delay
+        doubled = self._delay * 2.0 ** min(self._failures, 60)
+        # Not from the module's own generator: its sequence is the application's, which may have seeded it.
+        return min(MAX_BACKOFF, doubled) * random.SystemRandom().uniform(0.8, 1.2)
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep until the time is up, or until somebody flushes, exits or has filled a batch."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            try:
+                self._wake.get(timeout=left)
+            except Empty:
+                return
+            if not self._failures or self._closing:
+                return
+
+    def _deliver(self) -> bool:
+        """Send all that waits, slice by slice; return False if the endpoint did not take it."""
+        # A snapshot of the length: chasing the live queue would keep the thread busy.
+        for _ in range(-(-len(self._queue) // self._batch_size)):
+            if not self._send(min(len(self._queue), self._batch_size)):
+                self._failures += 1
+                return False
+            self._failures = 0
+        return True
+
+    def _send(self, count: int) -> bool:
+        """Send the oldest events; halve what is refused until the bad one is alone, and drop only that."""
+        exporter = self._connected()
+        if exporter is None:
+            return False
+        while len(self._records) < count:
+            item = self._queue[len(self._records)]
+            record = exporter.record(item.event, item.time_ns, item.context, item.engine_version, item.attributes())
+            self._records.append(record)
+        delivery = exporter.export([self._records[position] for position in range(count)])
+        if delivery is Delivery.DELIVERED:
+            self._settle(count)
+            return True
+        if delivery is Delivery.REFUSED:
+            if count == 1:
+                self._settle(1, "rejected", exporter.last_error)
+                return True
+            half = count // 2
+            return self._send(half) and self._send(count - half)
+        self._log_once("failed", "Events cannot be delivered, trying again: %s", exporter.last_error)
+        return False
+
+    def _connected(self) -> Exporter | None:
+        if self._exporter is None:
+            try:
+                self._exporter = Exporter(self._hash_key, self._process_id)
+            except Exception as error:  # noqa: BLE001 (a bad variable must not end the thread; it is said once)
+                self._log_once("failed", "Events cannot be delivered: %s", error)
+        return self._exporter
+
+    def _settle(self, count: int, reason: Reason | None = None, why: str = "") -> None:
+        """Take the oldest events out of the queue and count them: the only way out."""
+        if not count:
+            return
+        with self._changed:
+            if self._closed:
+                return
+            for _ in range(count):
+                kind = self._queue.popleft().event.kind
+                if self._records:
+                    self._records.popleft()
+                if reason is None:
+                    self._delivered[kind] += 1
+                else:
+                    self._dropped[kind, reason] += 1
+            self._settled += count
+            self._changed.notify_all()
+        if reason is not None:
+            self._log_once(reason, "%d event(s) dropped (%s): %s.", count, reason, why or _HINTS[reason])
+
+    def _report(self) -> None:
+        """Send the counters of each kind; they are cumulative, so that a lost report loses nothing."""
+        exporter = self._connected()
+        if exporter is None:
+            return
+        prefix, records = "intel.pipeline.", []
+        with self._books:
+            queued = Counter(item.event.kind for item in self._queue.copy())
+            for kind in sorted({*self._delivered, *queued, *(kind for kind, _ in self._dropped)}):
+                dropped = {reason: self._dropped[kind, reason] for reason in REASONS}
+                attributes: dict[str, AttributeValue] = {
+                    f"{prefix}process.pid": self._pid,
+                    f"{prefix}process.started_at": self._started_at_ns,
+                    f"{prefix}kind": kind,
+                    f"{prefix}emitted": self._delivered[kind] + queued[kind] + sum(dropped.values()),
+                    f"{prefix}delivered": self._delivered[kind],
+                    f"{prefix}queued": queued[kind],
+                    **{f"{prefix}dropped.{reason}": count for reason, count in dropped.items()},
+                }
+                records.append(exporter.record(PIPELINE_REPORTED, time.time_ns(), None, "", attributes))
+        if records:
+            exporter.export(records)
+
+    def _log_once(self, key: str, message: str, *arguments: object) -> None:
+        if key not in self._logged:
+            self._logged.add(key)
+            logger.warning(f"{message} (said once per process; see status())", *arguments)
+
+
+def _reset_after_fork() -> None:
+    for pipeline in list(_pipelines):
+        pipeline._reset()
+
+
+delivering_at_exit: Final[list[tuple[threading.Thread, float]]] = []
+"""Other threads that deliver at exit, beside the events, and until when (monotonic seconds): the spans'."""
+
+
+def _shutdown_at_exit() -> None:
+    global _exiting
+    for pipeline in list(_pipelines):
+        pipeline.shutdown()
+    for thread, deadline in delivering_at_exit:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    _exiting = True
+
+
+os.register_at_fork(after_in_child=_reset_after_fork)
+# At import, so that it runs after the exit handlers of the application, whose events count, too.
+atexit.register(_shutdown_at_exit)

@@ -1,0 +1,122 @@
+"""Trace Django's requests, so that an event's trace_id opens the request that produced it."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.instrumentation.django import DjangoInstrumentor
+from opentelemetry.sdk.environment_variables import OTEL_BSP_SCHEDULE_DELAY, OTEL_SDK_DISABLED
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from otel_intel.conf import env_flag, get_settings
+
+from . import _otel
+from .pipeline import delivering_at_exit
+
+logger = logging.getLogger("otel_intel")
+
+DEFAULT_DELAY_MS = 1000  # OpenTelemetry's 5 s would leave a fresh event without its request for too long
+
+
+def instrument_django() -> None:
+    """Trace Django's requests, unless something has set that up already.
+
+    Uses the application's TracerProvider where there is one, with the exporter it has; else one of our own
+    that sends to the same place as the events. Never sets a global provider.
+    """
+    instrumentor = DjangoInstrumentor()
+    if instrumentor.is_instrumented_by_opentelemetry or env_flag(OTEL_SDK_DISABLED):
+        return
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, trace.ProxyTracerProvider):
+        own = TracerProvider(resource=_otel.resource(), shutdown_on_exit=False)
+        own.add_span_processor(PerProcessBatches())
+        provider = own
+    instrumentor.instrument(tracer_provider=provider)
+
+
+class _QuietExporter(SpanExporter):
+    """Say once that spans cannot be delivered; the exporter would say it for each batch."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self._said = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        with _otel.exporter_log.attempt() as attempt:
+            result = self._exporter.export(spans)
+        if result is not SpanExportResult.SUCCESS and not self._said:
+            self._said = True
+            logger.warning(
+                "Spans cannot be delivered (said once per process): %s", _otel.without_secrets(attempt.error)
+            )
+        return result
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+
+def _exporter() -> SpanExporter:
+    if _otel.protocol("TRACES") == _otel.GRPC:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+
+        return GrpcExporter(timeout=_otel.timeout("TRACES"))
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+
+    return HttpExporter(timeout=_otel.timeout("TRACES"), session=_otel.Session())
+
+
+class PerProcessBatches(SpanProcessor):
+    """Batch and export spans with a thread and a connection of this process's own, from its first span on.
+
+    A connection that came through a fork is shared with the parent and garbles both
+    (https://github.com/open-telemetry/opentelemetry-python/issues/4994).
+    """
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._batches: BatchSpanProcessor | None = None
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Do nothing: spans are exported when they end."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue a finished span."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            delay = None if os.environ.get(OTEL_BSP_SCHEDULE_DELAY) else DEFAULT_DELAY_MS
+            self._batches = BatchSpanProcessor(_QuietExporter(_exporter()), schedule_delay_millis=delay)
+            atexit.register(self._begin_shutdown)
+        if self._batches is not None:
+            self._batches.on_end(span)
+
+    def shutdown(self) -> None:
+        """Export what waits, within EXIT_TIMEOUT: the SDK's own shutdown may take many seconds."""
+        closing = self._begin_shutdown()
+        if closing is not None:
+            closing.join(get_settings().EXIT_TIMEOUT)
+
+    def _begin_shutdown(self) -> threading.Thread | None:
+        """Let a thread export what waits; the exit of the process waits for it and for the events together."""
+        batches, self._batches = self._batches, None
+        if batches is None or self._pid != os.getpid():
+            return None
+        closing = threading.Thread(target=batches.shutdown, name="otel_intel-spans", daemon=True)
+        try:
+            closing.start()
+        except RuntimeError:  # no new threads while the interpreter shuts down
+            return None
+        delivering_at_exit.append((closing, time.monotonic() + get_settings().EXIT_TIMEOUT))
+        return closing
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Export what waits."""
+        return self._batches is None or self._batches.force_flush(timeout_millis)

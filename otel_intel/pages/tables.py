@@ -1,0 +1,141 @@
+"""Tables as pages and downloads share them."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, StreamingHttpResponse
+
+from otel_intel.reading.metrics import today
+
+from .format import NONE
+
+# https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 (full-width signs start formulas too)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Hold one cell.
+
+    Args:
+        value: What a download holds.
+        text: What the page shows; the value when empty.
+        kind: The CSS class that says how.
+        url: Where the text leads.
+        title: A longer form of the text.
+    """
+
+    value: object
+    text: str = ""
+    kind: str = ""
+    url: str = ""
+    title: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What the page shows."""
+        return self.text or (NONE if self.value is None else str(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Hold a column's head.
+
+    Args:
+        title: What it says.
+        kind: The CSS class of the column.
+        url: Link that sorts by it.
+        order: "ascending" or "descending" when the table is sorted by it.
+    """
+
+    title: str
+    kind: str = ""
+    url: str = ""
+    order: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Hold one table.
+
+    Args:
+        name: Its name in ``?csv=``, and of the file.
+        caption: What it shows, for everyone.
+        columns: Its heads.
+        rows: Its cells; the first of a row is the row's head.
+        csv_url: Where its download is.
+        empty: What to say without rows.
+    """
+
+    name: str
+    caption: str
+    columns: Sequence[Header]
+    rows: Sequence[Sequence[Cell]]
+    csv_url: str = ""
+    empty: str = "Nothing in this range."
+
+    def lines(self) -> Iterator[Sequence[object]]:
+        """Yield what a download of the table holds, the heads first."""
+        yield [column.title for column in self.columns]
+        for row in self.rows:
+            yield [cell.value for cell in row]
+
+
+class _Echo:
+    def write(self, line: str) -> str:
+        return line
+
+
+def csv_response(
+    request: HttpRequest, name: str, slices: Iterable[Iterable[Sequence[object]]]
+) -> StreamingHttpResponse:
+    """Stream a download slice by slice; cells that a spreadsheet would run as a formula are made text.
+
+    The first slice is read at once, so that its errors still become an error page. A later one breaks
+    the download off, after a line that says so.
+    """
+    rest = iter(slices)
+    first = _text(next(rest, ()))
+
+    def body() -> Iterator[str]:
+        # Excel takes a file without this mark for one in its regional encoding.
+        yield "\ufeff" + first
+        try:
+            for lines in rest:
+                if part := _text(lines):
+                    yield part
+        except Exception:
+            yield "INCOMPLETE: the download was broken off\r\n"
+            raise
+
+    async def async_body() -> AsyncIterator[str]:
+        parts = body()
+        while part := await sync_to_async(lambda: next(parts, ""))():
+            yield part
+
+    response = StreamingHttpResponse(
+        # Django reads a sync iterator to its end first when it runs under ASGI.
+        async_body() if isinstance(request, ASGIRequest) else body(),
+        content_type="text/csv; charset=utf-8",
+    )
+    response["Content-Disposition"] = f'attachment; filename="{name}-{today()}.csv"'
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _text(lines: Iterable[Sequence[object]]) -> str:
+    writer = csv.writer(_Echo())
+    return "".join(writer.writerow([_safe(value) for value in line]) for line in lines)
+
+
+def _safe(value: object) -> object:
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value

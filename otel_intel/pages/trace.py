@@ -1,0 +1,141 @@
+"""The request behind an event: its spans, as far as they were kept, and its events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, NamedTuple
+
+from django.http import QueryDict
+from django.urls import reverse
+
+from otel_intel.reading.metrics import first_day, today
+from otel_intel.reading.reader import Reader
+
+from .filters import DEFAULT_DAYS, Filters
+from .format import duration, iso, when
+from .keyset import EVENTS, OUTCOMES, VIEWS, Log
+from .log import Context
+from .rows import log_table
+from .tables import Cell, Header, Table
+
+MAX_SPANS: Final = 500
+WIDTH: Final = 1000
+"""Of the waterfall's drawing, in its own units."""
+
+_LOGS: Final = (
+    (EVENTS, "recommendation-events", "Recommendation events"),
+    (OUTCOMES, "outcome-snapshots", "Outcomes"),
+    (VIEWS, "view-telemetry", "Activity"),
+)
+
+
+class Span(NamedTuple):
+    """Hold one span as ClickHouse keeps it."""
+
+    span_id: str
+    parent_span_id: str
+    name: str
+    kind: str
+    service_name: str
+    ns: int
+    duration_ms: float
+    status: str
+    route: str
+    method: str
+    status_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Hold a span's place in the waterfall; x and width of WIDTH."""
+
+    span: Span
+    depth: int
+    x: int
+    width: int
+    took: str
+
+
+def trace_context(reader: Reader, trace_id: str, at: int | None) -> Context:
+    """Return the spans and events of a trace.
+
+    Args:
+        reader: Answers the queries.
+        trace_id: 32 hexadecimal digits.
+        at: Time of one of its events in nanoseconds since 1970: bounds the search.
+    """
+    spans = reader.rows(
+        Span,
+        "SELECT span_id, parent_span_id, name, kind, service_name, toUnixTimestamp64Nano(timestamp) AS ns,"
+        " duration_ms, status, ifNull(toString(route), '') AS route, ifNull(toString(method), '') AS method,"
+        " ifNull(toString(status_code), '') AS status_code"
+        " FROM metrics.spans WHERE trace_id = {trace_id:String} ORDER BY timestamp, span_id LIMIT {limit:UInt32}",
+        {"trace_id": trace_id, "limit": MAX_SPANS},
+    )
+    filters = replace(_around([span.ns for span in spans] or ([at] if at else [])), equal={"trace": trace_id})
+    tables = [_events(reader, log, filters, page, caption) for log, page, caption in _LOGS]
+    return {
+        "trace_id": trace_id,
+        "bars": waterfall(spans),
+        "spans": _table(spans),
+        "width": WIDTH,
+        "filters": filters,
+        "logs": [table for table in tables if table.rows],
+        **{table.name: table for table in tables},
+    }
+
+
+def waterfall(spans: Sequence[Span]) -> list[Bar]:
+    """Return the spans in the order in which they began, each below its parent's depth."""
+    if not spans:
+        return []
+    start = spans[0].ns
+    length = max(max(span.ns - start + span.duration_ms * 1e6 for span in spans), 1.0)
+    depths: dict[str, int] = {}
+    bars = []
+    for span in spans:
+        depths[span.span_id] = depth = depths.get(span.parent_span_id, -1) + 1
+        x = min(WIDTH - 4, round((span.ns - start) / length * WIDTH))
+        width = max(4, min(WIDTH - x, round(span.duration_ms * 1e6 / length * WIDTH)))
+        bars.append(Bar(span, min(depth, 8), x, width, duration(span.duration_ms)))
+    return bars
+
+
+def _around(times: Sequence[int]) -> Filters:
+    """Return the days to look for events in: those of the given times, or the default range."""
+    if not times:
+        return Filters(first_day(DEFAULT_DAYS, today()), today())
+    return Filters(_day(min(times)) - timedelta(days=1), _day(max(times)) + timedelta(days=1))
+
+
+def _day(nanoseconds: int) -> date:
+    return datetime.fromtimestamp(nanoseconds // 10**9, UTC).date()
+
+
+def _events(reader: Reader, log: Log, filters: Filters, page: str, caption: str) -> Table:
+    of_trace = replace(log, filters={**log.filters, "trace": "trace_id"})
+    rows, _ = of_trace.page(reader, filters)
+    table = log_table(log, rows, caption, QueryDict(), page=reverse(page), without=("trace_id",))
+    return replace(table, csv_url=f"?csv={log.name}&at={filters.start}")
+
+
+def _table(spans: Sequence[Span]) -> Table:
+    heads = ("Name", "Start (UTC)", "Duration", "Kind", "Service", "Route", "Method", "HTTP status", "Status")
+    rows = [
+        [
+            Cell(span.name),
+            Cell(iso(span.ns), when(span.ns), "time", title=iso(span.ns)),
+            Cell(span.duration_ms, duration(span.duration_ms), "number"),
+            Cell(span.kind),
+            Cell(span.service_name),
+            Cell(span.route or None),
+            Cell(span.method or None),
+            Cell(span.status_code or None),
+            Cell(span.status),
+        ]
+        for span in spans
+    ]
+    columns = [Header(head, "number" if head == "Duration" else "") for head in heads]
+    return Table("spans", "Spans", columns, rows, f"?csv=spans&at={spans[0].ns}" if spans else "")

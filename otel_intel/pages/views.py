@@ -1,0 +1,116 @@
+"""The staff pages: overview, the three logs with their charts, and the request behind an event."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import TypeVar, cast
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, QueryDict
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from otel_intel.conf import get_settings
+from otel_intel.exceptions import OtelIntelError
+from otel_intel.reading.metrics import today
+from otel_intel.reading.reader import Reader
+
+from .activity import activity_context
+from .charts import Chart
+from .filters import Filters, read_filters
+from .keyset import EVENTS, OUTCOMES, VIEWS, Log
+from .log import Context, log_context
+from .outcomes import outcomes_context
+from .overview import overview_context
+from .rows import TRACE_ID, log_lines
+from .tables import Table, csv_response
+from .trace import trace_context
+
+logger = logging.getLogger("otel_intel")
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
+
+def staff_page(view: View) -> View:
+    """Show a page to staff only (with OTEL_INTEL['VIEW_PERMISSION'] if set); say so when ClickHouse cannot answer."""
+
+    @never_cache
+    @require_safe
+    @wraps(view)
+    def page(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        user = request.user
+        if not user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        try:
+            permission = get_settings().VIEW_PERMISSION
+            if not user.is_active or not user.is_staff or (permission and not user.has_perm(permission)):
+                return render(request, "otel_intel/forbidden.html", {"permission": permission}, status=403)
+            return view(request, *args, **kwargs)
+        except OtelIntelError as error:
+            logger.warning("No staff page: %s", error)
+            return render(request, "otel_intel/unavailable.html", {"reason": str(error)}, status=503)
+
+    return cast(View, page)
+
+
+@staff_page
+def dashboard(request: HttpRequest) -> HttpResponseBase:
+    """Show the five metrics, their trends, the engine versions and what happened last."""
+    return _page(request, "otel_intel/overview.html", overview_context(Reader(), today()))
+
+
+@staff_page
+def recommendation_events(request: HttpRequest) -> HttpResponseBase:
+    """Show the log of recommendations viewed, accepted, ignored and overridden."""
+    return _log_page(request, "otel_intel/events.html", EVENTS, lambda *_: {})
+
+
+@staff_page
+def outcome_snapshots(request: HttpRequest) -> HttpResponseBase:
+    """Show how risk signals ended, how long it took, and the log of it."""
+    return _log_page(request, "otel_intel/outcomes.html", OUTCOMES, outcomes_context)
+
+
+@staff_page
+def view_telemetry(request: HttpRequest) -> HttpResponseBase:
+    """Show who looks at what and when, and the log of it."""
+    return _log_page(request, "otel_intel/activity.html", VIEWS, activity_context)
+
+
+@staff_page
+def trace(request: HttpRequest, trace_id: str) -> HttpResponseBase:
+    """Show the request that an event belongs to: its spans and its events."""
+    if not TRACE_ID.fullmatch(trace_id):
+        raise Http404("A trace id is 32 hexadecimal digits.")
+    at = request.GET.get("at", "")
+    context = trace_context(Reader(), trace_id, int(at) if re.fullmatch(r"[1-4]\d{18}", at, re.ASCII) else None)
+    return _page(request, "otel_intel/trace.html", context)
+
+
+def _log_page(
+    request: HttpRequest, template: str, log: Log, charts: Callable[[Reader, Filters, QueryDict], Context]
+) -> HttpResponseBase:
+    filters = read_filters(request.GET, tuple(log.filters), log.choices, log.sort_names)
+    if request.GET.get("csv") == log.name:
+        slices = log.slices(replace(filters, cursor=None))
+        return csv_response(request, log.name, log_lines(log, slices))
+    reader = Reader()
+    context = log_context(reader, log, filters, request.GET) | charts(reader, filters, request.GET)
+    return _page(request, template, context)
+
+
+def _page(request: HttpRequest, template: str, context: Context) -> HttpResponseBase:
+    wanted = request.GET.get("csv")
+    if not wanted:
+        page = template.removeprefix("otel_intel/").removesuffix(".html")
+        return render(request, template, {"page": page, **context})
+    for part in context.values():
+        table = part.table if isinstance(part, Chart) else part
+        if isinstance(table, Table) and table.name == wanted:
+            return csv_response(request, table.name, [table.lines()])
+    raise Http404("There is no such table on this page.")

@@ -1,0 +1,120 @@
+"""What has arrived and what was lost, as ``otel-intel status`` shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from otel_intel.delivery.pipeline import REASONS
+
+from .reader import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """The events of one kind: how many in all, and when the last one happened."""
+
+    kind: str
+    events: int
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Events of the last 7 days that did not fit the catalogue, by reason."""
+
+    reason: str
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """How a day's events came in: delays in milliseconds, copies that did not count."""
+
+    day: date
+    events: int
+    duplicates: int
+    conflicting: int
+    delay_p50_ms: float | None
+    delay_p99_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The answer: arrivals, the last days, rejections, and the processes' own counters of the last 7 days."""
+
+    arrived: list[Arrived]
+    days: list[Day]
+    rejected: list[Rejected]
+    pipeline: dict[str, int]
+
+
+_ARRIVED = " UNION ALL ".join(
+    f"SELECT '{kind}' AS kind, count() AS events, if(count() = 0, NULL, max(timestamp)) AS last FROM metrics.{view}"
+    for kind, view in (
+        ("recommendation", "recommendation_events"),
+        ("outcome", "signal_outcomes"),
+        ("view", "admin_views"),
+    )
+)
+_COUNTERS = ("emitted", "delivered", "queued", "missing", *(f"dropped_{reason}" for reason in REASONS))
+
+
+def read(url: str = "") -> Health:
+    """Read the state of things as the reader.
+
+    Args:
+        url: The reader's ClickHouse URL, OTEL_INTEL['CLICKHOUSE_URL'] by default.
+
+    Raises:
+        TelemetryUnavailable: If ClickHouse cannot answer.
+    """
+    reader = Reader(url=url)
+    sums = ", ".join(f"toUInt64(sum({name})) AS {name}" for name in _COUNTERS)
+    pipeline: dict[str, int]
+    [pipeline] = reader.rows(
+        dict, f"SELECT {sums} FROM metrics.pipeline_health WHERE reported_at > now() - INTERVAL 7 DAY"
+    )
+    return Health(
+        arrived=reader.rows(Arrived, f"{_ARRIVED} ORDER BY kind"),
+        days=reader.rows(
+            Day,
+            "SELECT day, events, duplicates, conflicting, delay_p50_ms, delay_p99_ms"
+            " FROM metrics.ingest_health WHERE day > toDate(now(), 'UTC') - 7 ORDER BY day DESC",
+        ),
+        rejected=reader.rows(
+            Rejected,
+            "SELECT reason, count() AS events FROM metrics.rejected_events"
+            " WHERE ingested_at > now() - INTERVAL 7 DAY GROUP BY reason ORDER BY events DESC, reason",
+        ),
+        pipeline=pipeline,
+    )
+
+
+def describe(health: Health) -> Iterator[str]:
+    """Yield the lines for people."""
+    now = datetime.now(UTC)
+    yield "Events"
+    for arrived in health.arrived:
+        # ClickHouse's UTC times come without a zone.
+        age = now - arrived.last.replace(tzinfo=UTC) if arrived.last else None
+        last = "" if age is None else f", the last {str(age).partition('.')[0]} ago"
+        yield f"  {arrived.kind:<16}{arrived.events:>12,}{last}"
+    yield "Days (by arrival)"
+    for day in health.days:
+        copies = f"{day.duplicates:,} duplicates, {day.conflicting:,} conflicting copies"
+        delay = f"delay p50 {day.delay_p50_ms or 0:,.0f} ms, p99 {day.delay_p99_ms or 0:,.0f} ms"
+        yield f"  {day.day!s:<16}{day.events:>12,}  {copies}, {delay}"
+    yield "Rejected in 7 days"
+    for rejected in health.rejected:
+        yield f"  {rejected.events:>12,}  {rejected.reason}"
+    if not health.rejected:
+        yield "  none"
+    yield "Processes that reported in 7 days"
+    counters = health.pipeline
+    yield "  " + ", ".join(f"{name} {counters[name]:,}" for name in ("emitted", "delivered", "queued"))
+    if counters["missing"]:
+        yield f"  {counters['missing']:,} of the delivered are not here: in the Collector's queue, or lost behind it"
+    dropped = [f"{reason} {count:,}" for reason in REASONS if (count := counters[f"dropped_{reason}"])]
+    yield f"  dropped: {', '.join(dropped) or 'none'}"

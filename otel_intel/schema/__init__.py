@@ -1,0 +1,1 @@
+"""ClickHouse's tables and views: connections, migrations, clusters, retention, rebuild."""

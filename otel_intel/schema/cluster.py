@@ -1,0 +1,92 @@
+"""The same schema on a cluster of shards: how one statement for one server becomes those for each node.
+
+A stored table becomes a local table and a ``Distributed`` one over the local tables of all nodes. Writers and readers
+keep the names they know: what has to meet its copies goes through the ``Distributed`` table, the landing stays local.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from otel_intel.exceptions import OtelIntelError
+
+# All copies of an event, conflicting ones included, have to meet on one shard: the id is all that they share.
+SHARDED: Final = {
+    "recommendation_events": "event_id",
+    "signal_outcomes": "event_id",
+    "admin_views": "event_id",
+    "pipeline_reports": "event_id",
+    "rejected_events": "event_id",
+    "otel_traces": "TraceId",
+}
+# What arrives stays on the node that it arrived at.
+LANDING: Final = ("otel_logs", "quarantine_logs")
+
+_TABLE = re.compile(
+    r"CREATE TABLE IF NOT EXISTS intel\.(?P<name>\w+)\n(?P<columns>\(.*\n\))\n"
+    r"ENGINE = (?P<engine>\w*MergeTree)(?:\((?P<arguments>\w+)\))?\n(?P<rest>.*?COMMENT (?P<comment>'[^']*'))",
+    re.DOTALL,
+)
+_ALTER = re.compile(r"ALTER TABLE intel\.(?P<name>\w+) (?P<what>.*)", re.DOTALL)
+_READS_LANDING = re.compile(rf"\bFROM intel\.({'|'.join(LANDING)})\b")
+
+
+class ClusterError(OtelIntelError):
+    """The schema cannot be laid out over the cluster; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster of ``remote_servers``; ``replicated`` where the servers have a Keeper and the macros shard, replica."""
+
+    name: str
+    replicated: bool = False
+
+    def statements(self, statement: str) -> list[str]:
+        """Return what has to run on each node instead of a statement of the SQL files."""
+        if table := _TABLE.search(statement):
+            return self._tables(table)
+        if alter := _ALTER.search(statement):
+            return _alterations(alter)
+        if "CREATE OR REPLACE VIEW metrics." in statement:
+            return [_READS_LANDING.sub(r"FROM intel.\1_all", statement)]
+        return [statement]
+
+    def _tables(self, table: re.Match[str]) -> list[str]:
+        name = table["name"]
+        local, everywhere = _names(name)
+        key = f", cityHash64({SHARDED[name]})" if name in SHARDED else ""
+        return [
+            f"CREATE TABLE IF NOT EXISTS intel.{local}\n{table['columns']}\n"
+            f"ENGINE = {self._engine(local, table['engine'], table['arguments'])}\n{table['rest']}",
+            f"CREATE TABLE IF NOT EXISTS intel.{everywhere} AS intel.{local}\n"
+            f"ENGINE = Distributed('{self.name}', 'intel', '{local}'{key})\nCOMMENT {table['comment']}",
+        ]
+
+    def _engine(self, local: str, engine: str, arguments: str | None) -> str:
+        if not self.replicated:
+            return f"{engine}({arguments or ''})"
+        path = f"'/clickhouse/tables/{{shard}}/intel/{local}', '{{replica}}'"
+        return f"Replicated{engine}({path}{f', {arguments}' if arguments else ''})"
+
+
+def local_table(name: str, cluster: Cluster | None) -> str:
+    """Return the name under which a node stores its rows of a table of ``intel``."""
+    return f"intel.{_names(name)[0] if cluster else name}"
+
+
+def _names(name: str) -> tuple[str, str]:
+    if name in SHARDED:
+        return f"{name}_local", name
+    if name in LANDING:
+        return name, f"{name}_all"
+    raise ClusterError(f"intel.{name}: otel_intel/cluster.py does not say how to spread it over a cluster")
+
+
+def _alterations(alter: re.Match[str]) -> list[str]:
+    """Return the change of the local table and, where it is about columns, of the Distributed one."""
+    local, everywhere = _names(alter["name"])
+    tables = [local, everywhere] if " COLUMN " in alter["what"] else [local]
+    return [f"ALTER TABLE intel.{table} {alter['what']}" for table in tables]

@@ -1,0 +1,250 @@
+"""Brings a ClickHouse server's schema up to date: numbered migrations with a ledger, then the views.
+
+Every statement can be run again without harm, so a run that died half-way or two runs at once need no lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error as ClickHouseError
+
+from otel_intel.exceptions import OtelIntelError
+from otel_intel.reading.reader import parse_url
+from otel_intel.resources import folder
+
+from .cluster import Cluster
+
+OWNER = "intel_owner"
+ROLES = ("intel_ingest", "intel_metrics")
+
+_LEDGER = (
+    "CREATE DATABASE IF NOT EXISTS intel",
+    "CREATE DATABASE IF NOT EXISTS metrics",
+    "CREATE TABLE IF NOT EXISTS intel.schema_migrations (file String, step UInt16, sha256 FixedString(64),"
+    " applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'))"
+    " ENGINE = ReplacingMergeTree ORDER BY (file, step) COMMENT 'Ledger of the applied migrations'",
+)
+_MATERIALIZED = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (?P<name>\S+).*?\nAS\n(?P<select>.*)", re.DOTALL)
+
+
+class MigrationError(OtelIntelError):
+    """The schema cannot be brought up to date; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement of a SQL file; ``number`` counts from 1 within the file."""
+
+    file: str
+    number: int
+    statement: str
+
+    @property
+    def sha256(self) -> str:
+        """The statement's checksum, as the ledger keeps it."""
+        return hashlib.sha256(self.statement.encode()).hexdigest()
+
+    @property
+    def title(self) -> str:
+        """The statement's first line that is not a comment."""
+        lines = (line for line in self.statement.splitlines() if not line.startswith("--"))
+        return next((line for line in lines if line.strip()), "")
+
+
+def read_steps(directory: Path) -> list[Step]:
+    """Return the statements of all ``*.sql`` files of a directory in the order of their names."""
+    steps: list[Step] = []
+    for path in sorted(directory.glob("*.sql")):
+        parts = re.split(r";[ \t]*(?:\n|$)", path.read_text(encoding="utf-8"))
+        statements = [part.strip() for part in parts if part.strip()]
+        steps += [Step(path.name, number, statement) for number, statement in enumerate(statements, 1)]
+    return steps
+
+
+@contextlib.contextmanager
+def connect(url: str) -> Iterator[Client]:
+    """Give a client for an administrator's URL; raise MigrationError when the server does not answer."""
+    try:
+        parse_url(url)  # the driver would take anything, and fall back to localhost
+    except ValueError:
+        raise MigrationError("That is no ClickHouse URL; it looks like http://admin:password@host:8123") from None
+    try:
+        client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
+    except ClickHouseError as error:
+        raise MigrationError(f"ClickHouse does not answer: {_first_line(error)}") from error
+    try:
+        yield client
+    finally:
+        # Idle connections would hold up the stop of a server for seconds.
+        client.close_connections()
+        client.close()
+
+
+def migrate(
+    client: Client, report: Callable[[str], object], sql: Path | None = None, cluster: Cluster | None = None
+) -> None:
+    """Apply what is missing, then every view; on a cluster, once for each node.
+
+    Args:
+        client: Connected as a user who may create databases, tables and views for the owner.
+        report: Called with one line per statement of a migration, before it runs.
+        sql: The folder with ``migrations`` and ``views``; the package's own by default.
+        cluster: The cluster that the server is a node of.
+    """
+    _require_owner(client)
+    for statement in _LEDGER:
+        client.command(statement)
+    _refuse_another_layout(client, cluster)
+    sql = sql or folder("clickhouse")
+    for step in pending(client, sql):
+        report(f"{step.file} step {step.number}: {step.title}")
+        for statement in on_node(step, cluster):
+            _run(client, step, statement)
+        client.insert(
+            "intel.schema_migrations",
+            [[step.file, step.number, step.sha256]],
+            column_names=["file", "step", "sha256"],
+        )
+    _refuse_tables_of_others(client)
+    for step in read_steps(sql / "views"):
+        for statement in on_node(step, cluster):
+            for part in _view_statements(statement):
+                _run(client, step, part)
+    _require_grants(client)
+
+
+def require_nodes(clients: Sequence[Client], cluster: Cluster) -> None:
+    """Raise MigrationError unless the clients are connected to each node of the cluster."""
+    for client in clients:
+        rows = client.query(
+            "SELECT host_name, port FROM system.clusters WHERE cluster = {name:String}",
+            parameters={"name": cluster.name},
+        ).result_rows
+        if not rows:
+            raise MigrationError(
+                f"This ClickHouse knows no cluster {cluster.name}: see remote_servers in its configuration,"
+                " clickhouse/server/cluster.xml is an example"
+            )
+        if len(rows) != len(clients):
+            nodes = ", ".join(f"{host}:{port}" for host, port in rows)
+            raise MigrationError(
+                f"Cluster {cluster.name} has {len(rows)} nodes ({nodes}), but {len(clients)} URLs are given:"
+                " give one for each node"
+            )
+
+
+def pending(client: Client, sql: Path | None = None) -> list[Step]:
+    """Return the steps that ``migrate`` would run; raise MigrationError for a changed or unknown migration."""
+    steps = read_steps((sql or folder("clickhouse")) / "migrations")
+    applied = _applied(client)
+    known = {(step.file, step.number) for step in steps}
+    for file, number in sorted(applied.keys() - known):
+        raise MigrationError(
+            f"{file} step {number} is applied in this database but not part of this version of otel-intel:"
+            " install the newer version, or restore the file"
+        )
+    for step in steps:
+        if applied.get((step.file, step.number), step.sha256) != step.sha256:
+            raise MigrationError(
+                f"{step.file} was changed after step {step.number} had been applied:"
+                " restore the file and put the change into a new migration"
+            )
+    return [step for step in steps if (step.file, step.number) not in applied]
+
+
+def setup_script() -> str:
+    """Return the SQL that creates the owner, the roles and the settings profiles on a server of one's own."""
+    sql = folder("clickhouse")
+    proto = sql.joinpath("otlp.proto").read_text(encoding="utf-8").replace("\\", "\\\\").replace("'", "\\'")
+    return Template(sql.joinpath("setup.sql").read_text(encoding="utf-8")).substitute(otlp_proto=proto)
+
+
+def _applied(client: Client) -> dict[tuple[str, int], str]:
+    if not client.command("EXISTS TABLE intel.schema_migrations"):
+        return {}
+    rows = client.query("SELECT file, step, toString(sha256) FROM intel.schema_migrations FINAL").result_rows
+    return {(str(file), int(step)): str(sha256) for file, step, sha256 in rows}
+
+
+def _require_owner(client: Client) -> None:
+    users = _names(client, "SELECT name FROM system.users WHERE name = {name:String}", OWNER)
+    missing = [] if users else [f"user {OWNER}"]
+    for role in ROLES:
+        if not _names(client, "SELECT name FROM system.roles WHERE name = {name:String}", role):
+            missing.append(f"role {role}")
+    if missing:
+        raise MigrationError(
+            f"This ClickHouse has no {', no '.join(missing)}."
+            f" Run this once as an administrator, then migrate again:\n\n{setup_script()}"
+        )
+
+
+def _require_grants(client: Client) -> None:
+    """Stop where the owner lacks a grant that this version needs: a view would only fail when it is read."""
+    try:
+        client.command("SELECT count() FROM metrics.storage")
+    except ClickHouseError as error:
+        raise MigrationError(
+            f"{_first_line(error)}\nThe owner's grants are those of an older version. Start the server with this"
+            " version's clickhouse/access.xml or, where users are managed by SQL, run this once as an administrator:"
+            f"\n\n{setup_script()}"
+        ) from error
+
+
+def on_node(step: Step, cluster: Cluster | None) -> list[str]:
+    """Return what has to run for a step on one server, or on each node of a cluster."""
+    return cluster.statements(step.statement) if cluster else [step.statement]
+
+
+def _refuse_another_layout(client: Client, cluster: Cluster | None) -> None:
+    """Stop before one server's tables and a cluster's are mixed under the same names."""
+    engine = client.query(
+        "SELECT engine FROM system.tables WHERE database = 'intel' AND name = 'signal_outcomes'"
+    ).result_rows
+    if engine and (engine[0][0] == "Distributed") != bool(cluster):
+        raise MigrationError(
+            "The tables of this ClickHouse are "
+            + ("one server's, not a cluster's" if cluster else "a cluster's: name it, OTEL_INTEL_CLUSTER")
+        )
+
+
+def _refuse_tables_of_others(client: Client) -> None:
+    """Stop before CREATE OR REPLACE VIEW takes the place of a table in a database that was there before."""
+    rows = client.query("SELECT name FROM system.tables WHERE database = 'metrics' AND engine != 'View'").result_rows
+    if rows:
+        names = ", ".join(f"metrics.{name}" for (name,) in rows)
+        raise MigrationError(f"{names}: not made by otel-intel, which keeps only views there. Move it.")
+
+
+def _names(client: Client, sql: str, name: str) -> Sequence[Sequence[object]]:
+    try:
+        return client.query(sql, parameters={"name": name}).result_rows
+    except ClickHouseError as error:
+        raise MigrationError(f"This user may not see users and roles: {_first_line(error)}") from error
+
+
+def _view_statements(statement: str) -> Iterator[str]:
+    yield statement
+    # MODIFY QUERY swaps the query at once; dropping and creating would lose what is inserted in between.
+    if match := _MATERIALIZED.search(statement):
+        yield f"ALTER TABLE {match['name']} MODIFY QUERY {match['select']}"
+
+
+def _run(client: Client, step: Step, statement: str) -> None:
+    try:
+        client.command(statement)
+    except ClickHouseError as error:
+        raise MigrationError(f"{step.file} step {step.number} failed: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:500]

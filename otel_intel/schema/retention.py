@@ -1,0 +1,59 @@
+"""How long a ClickHouse keeps what arrived; the facts are kept for good."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+
+from otel_intel.exceptions import OtelIntelError
+
+from .cluster import Cluster, local_table
+
+# Rejected events are what a fact would be: they go with the landing that they could be judged again from.
+TABLES: Final = {
+    "landing": {"otel_logs": "IngestedAt", "rejected_events": "ingested_at"},
+    "quarantine": {"quarantine_logs": "IngestedAt"},
+}
+
+_PERIOD = re.compile(r"([1-9]\d{0,4})\s*(DAY|WEEK|MONTH|YEAR)S?", re.IGNORECASE)
+
+
+class RetentionError(OtelIntelError):
+    """A period cannot be understood; the message names the setting."""
+
+
+def retain(
+    client: Client, what: str, period: str, report: Callable[[str], object], cluster: Cluster | None = None
+) -> None:
+    """Keep what arrived for a period after its arrival, as this server's tables have it from now on.
+
+    Args:
+        client: Connected as an administrator.
+        what: A key of TABLES.
+        period: Such as "13 MONTH" or "400 days".
+        report: Called with one line per table that changes; what is older than the period goes in the background.
+        cluster: The cluster that the server is a node of.
+    """
+    match = _PERIOD.fullmatch(period.strip())
+    if not match:
+        setting = f"OTEL_INTEL_RETENTION_{what.upper()}"
+        raise RetentionError(f"{setting} must be a number of days, weeks, months or years, '13 MONTH', not {period!r}")
+    interval = f"toInterval{match[2].capitalize()}({match[1]})"
+    for name, column in TABLES[what].items():
+        table = local_table(name, cluster)
+        wanted = f"toDateTime({column}) + {interval}"
+        if f"TTL {wanted} " not in f"{_definition(client, table)} ":
+            report(f"{table}: kept for {match[1]} {match[2].lower()}s")
+            client.command(f"ALTER TABLE {table} MODIFY TTL {wanted}")
+
+
+def _definition(client: Client, table: str) -> str:
+    database, _, name = table.partition(".")
+    rows = client.query(
+        "SELECT engine_full FROM system.tables WHERE database = {database:String} AND name = {name:String}",
+        parameters={"database": database, "name": name},
+    ).result_rows
+    return str(rows[0][0])

@@ -1,0 +1,178 @@
+"""An OpenTelemetry Collector in front of the embedded server: the way of production on one machine."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import runpy
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from otel_intel.resources import folder
+
+from .embedded import EmbeddedError, Lock, Server, await_answer, stop_process, write_private
+
+_STATE: Final = "collector.json"
+_PID: Final = "collector.pid"
+_LOG: Final = "collector.log"
+_PORTS: Final = {"http": 4318, "grpc": 4317, "metrics": 8888, "health": 13133}
+_STOP_TIMEOUT: Final = 30.0
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """A collector's loopback ports and the token that it asks for."""
+
+    ports: dict[str, int]
+    token: str
+
+    def variables(self, server: Server) -> dict[str, str]:
+        """Return the environment variables that make an application send here and read from the server."""
+        return {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.ports['http']}",
+            "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{self.token}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_INTEL_CLICKHOUSE_URL": server.url("reader"),
+        }
+
+
+def find_binary(given: Path | None = None) -> Path:
+    """Return the collector's binary, the given one or the one that ``make collector`` built; raise EmbeddedError."""
+    script = folder("collector") / "build.py"
+    binary = given or Path(runpy.run_path(str(script))["cached_binary"]())
+    if binary.is_file() and os.access(binary, os.X_OK):
+        return binary
+    if given:
+        raise EmbeddedError(f"{given} is not a program: give --collector-binary the path of a collector")
+    raise EmbeddedError(
+        f"The collector is not built yet: run make collector (or python {script}), or give --collector-binary PATH"
+    )
+
+
+def start(server: Server, binary: Path, *, detach: bool = False) -> tuple[Collector, subprocess.Popen[bytes]]:
+    """Start a collector that writes into a running server and return when it takes requests.
+
+    Token, ports and the queue of what is not written yet are kept in the server's directory.
+
+    Args:
+        server: Where it writes to.
+        binary: As find_binary returns it.
+        detach: It outlives this process.
+    """
+    stop(server.directory)  # one that outlived its server
+    before = _load(server.directory)
+    collector = Collector(
+        {name: _free_port(port) for name, port in (before.ports if before else _PORTS).items()},
+        before.token if before else secrets.token_urlsafe(24),
+    )
+    lock = Lock(server.directory / _PID)
+    try:
+        write_private(server.directory / _STATE, json.dumps(asdict(collector), indent=2) + "\n")
+        with (server.directory / _LOG).open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603
+                [binary, f"--config={folder('collector') / 'config.yaml'}"],
+                env=_settings(server, collector),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[lock.descriptor],
+                start_new_session=True,
+                preexec_fn=None if detach else _end_with_parent,
+            )
+        lock.write(str(process.pid))
+    finally:
+        lock.close()
+    try:
+        await_answer("collector", collector.ports["health"], "", process, lambda: _last_lines(server.directory))
+    except BaseException:
+        stop_process(process)
+        raise
+    return collector, process
+
+
+def left(directory: Path) -> str:
+    """Say what it means to start a directory's server without the collector it had before; '' if it had none."""
+    before = _load(directory)
+    if before is None:
+        return ""
+    return (
+        "This directory was used with --collector before: applications that still send to port"
+        f" {before.ports['http']} reach nothing, and what waits in its queue stays there. Add --collector, or give them"
+        " these variables."
+    )
+
+
+def running(directory: Path) -> Collector | None:
+    """Return the collector that runs in front of a directory's server, if one does."""
+    return _load(directory) if _pid(directory) else None
+
+
+def stop(directory: Path) -> None:
+    """Stop the collector of a directory, if one runs, and return when it has ended; its queue stays."""
+    if pid := _pid(directory):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_TIMEOUT
+    while _pid(directory):
+        if time.monotonic() > deadline:
+            raise EmbeddedError(f"The collector (process {pid}) did not stop within {_STOP_TIMEOUT:.0f} s")
+        time.sleep(0.02)
+
+
+def _settings(server: Server, collector: Collector) -> dict[str, str]:
+    return {
+        "OTLP_INGEST_TOKEN": collector.token,
+        "OTLP_HTTP_ENDPOINT": f"127.0.0.1:{collector.ports['http']}",
+        "OTLP_GRPC_ENDPOINT": f"127.0.0.1:{collector.ports['grpc']}",
+        "METRICS_PORT": str(collector.ports["metrics"]),
+        "HEALTH_ENDPOINT": f"127.0.0.1:{collector.ports['health']}",
+        "CLICKHOUSE_ENDPOINT": f"tcp://127.0.0.1:{server.native_port}",
+        "CLICKHOUSE_PASSWORD": server.passwords["writer"],
+        "QUEUE_DIR": str(server.directory / "collector-queue"),
+    }
+
+
+def _load(directory: Path) -> Collector | None:
+    try:
+        state = json.loads((directory / _STATE).read_text(encoding="utf-8"))
+        return Collector({name: state["ports"][name] for name in _PORTS}, state["token"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EmbeddedError(f"{directory / _STATE} cannot be read: {error}") from error
+
+
+def _pid(directory: Path) -> int | None:
+    return Lock.holder(directory / _PID)
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise EmbeddedError("No free port on 127.0.0.1")
+
+
+def _end_with_parent() -> None:
+    # The collector does not watch its standard input, as the server does.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _last_lines(directory: Path) -> str:
+    lines = (directory / _LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    told = [line for line in lines if "\tinfo\t" not in line]
+    return "\n".join(told[-5:]) or "it ended without a message"

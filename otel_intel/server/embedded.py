@@ -1,0 +1,311 @@
+"""The embedded server: one directory with its data, passwords and ports, started and stopped by ``otel-intel``."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Final
+from xml.sax.saxutils import escape
+
+from otel_intel.exceptions import OtelIntelError
+from otel_intel.resources import folder
+
+ROLES: Final = ("admin", "writer", "reader", "dashboard")
+HTTP_PORT: Final = 8123
+NATIVE_PORT: Final = 9000
+
+_STATE: Final = "otel-intel.json"
+_PID: Final = "server.pid"
+_OUTPUT: Final = "server.log"
+_RESTARTS: Final = "restarts.log"  # written by engine.py
+_START_TIMEOUT: Final = 60.0
+_STOP_TIMEOUT: Final = 60.0
+# All that the server gets of the environment, which its log-ins can read: nothing secret, and only what python needs.
+_ENVIRONMENT: Final = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "TZ")
+
+
+class EmbeddedError(OtelIntelError):
+    """The embedded server cannot be started, stopped or found; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An embedded server's directory, ports and passwords by role."""
+
+    directory: Path
+    http_port: int
+    native_port: int
+    passwords: Mapping[str, str]
+
+    def url(self, role: str) -> str:
+        """Return the ClickHouse URL of one of ROLES, password included."""
+        return f"http://intel_{role}:{self.passwords[role]}@127.0.0.1:{self.http_port}"
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables that make an application send here and read from here."""
+        return {
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": self._door("intel.otlp_logs", "ExportLogsServiceRequest"),
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": self._door("intel.otlp_traces", "ExportTraceServiceRequest"),
+            "OTEL_EXPORTER_OTLP_HEADERS": (
+                f"x-clickhouse-user=intel_writer,x-clickhouse-key={self.passwords['writer']}"
+            ),
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_INTEL_CLICKHOUSE_URL": self.url("reader"),
+        }
+
+    def _door(self, table: str, message: str) -> str:
+        query = {
+            "query": f"INSERT INTO {table} FORMAT ProtobufSingle",
+            "format_schema_message_name": message,
+        }
+        return f"http://127.0.0.1:{self.http_port}/?{urllib.parse.urlencode(query)}"
+
+
+def load(directory: Path) -> Server:
+    """Return the server that was set up in a directory, running or not; raise EmbeddedError if there is none."""
+    try:
+        state = json.loads((directory / _STATE).read_text(encoding="utf-8"))
+        return Server(directory, state["http_port"], state["native_port"], state["passwords"])
+    except FileNotFoundError:
+        raise EmbeddedError(f"{directory} holds no otel-intel server: start one with otel-intel up") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EmbeddedError(f"{directory / _STATE} cannot be read: {error}") from error
+
+
+def start(
+    directory: Path, http_port: int | None = None, native_port: int | None = None, *, detach: bool = False
+) -> tuple[Server, subprocess.Popen[bytes]]:
+    """Start the server of a directory and return when it answers.
+
+    Args:
+        directory: Made if it does not exist; otherwise empty or set up by an earlier start.
+        http_port: 0 takes a free one; None the one of the last start, at first 8123.
+        native_port: The same for the native protocol, at first 9000.
+        detach: The server outlives this process; otherwise it stops when this process ends.
+    """
+    if importlib.util.find_spec("chdb") is None:
+        raise EmbeddedError("The embedded server needs chdb-core: pip install 'otel-intel[embedded]'")
+    before = _inspect(directory)
+    if http_port and http_port == native_port:
+        raise EmbeddedError(f"--http-port and --native-port are both {http_port}: choose two ports")
+    server = Server(
+        directory,
+        _port("--http-port", http_port, before.http_port if before else HTTP_PORT),
+        _port("--native-port", native_port, before.native_port if before else NATIVE_PORT),
+        before.passwords if before else {role: secrets.token_urlsafe(24) for role in ROLES},
+    )
+    with contextlib.closing(_lock(directory)) as lock:
+        lock.write("")  # the last server's process is no longer the one to stop
+        _write_configuration(server)
+        process = _spawn(server, lock, detach)
+        lock.write(str(process.pid))
+    try:
+        await_answer("server", server.http_port, "ping", process, lambda: _last_lines(server.directory))
+    except BaseException:
+        stop_process(process)
+        raise
+    return server, process
+
+
+def stop(directory: Path) -> None:
+    """Stop the server of a directory and return when it has ended; raise EmbeddedError if none runs."""
+    load(directory)
+    pid = _running(directory)
+    if pid is None:
+        raise EmbeddedError(f"No server is running on {directory}")
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_TIMEOUT
+    while _running(directory) is not None:
+        if time.monotonic() > deadline:
+            raise EmbeddedError(f"The server (process {pid}) did not stop within {_STOP_TIMEOUT:.0f} s")
+        time.sleep(0.02)
+
+
+def restarts(directory: Path) -> list[str]:
+    """Return a line for each time that the server of a directory crashed and was started again since it was started."""
+    try:
+        return (directory / _RESTARTS).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def stop_process(process: subprocess.Popen[bytes]) -> int:
+    """Stop a server that this process started and return its exit code."""
+    process.terminate()
+    try:
+        return process.wait(_STOP_TIMEOUT)
+    finally:
+        if process.stdin:
+            process.stdin.close()
+
+
+def _inspect(directory: Path) -> Server | None:
+    """Return what an earlier start left, None for a new or empty directory; touch nothing."""
+    try:
+        if not directory.exists() or not any(directory.iterdir()):
+            return None
+    except OSError as error:
+        raise EmbeddedError(f"{directory} cannot be used: {error.strerror}") from error
+    if not (directory / _STATE).exists():
+        raise EmbeddedError(f"{directory} is not empty and was not made by otel-intel: choose another --data")
+    server = load(directory)
+    pid = _running(directory)
+    if pid is not None:
+        raise EmbeddedError(
+            f"A server (process {pid}) is already running on {directory}, port {server.http_port}:"
+            " otel-intel env prints its variables, otel-intel down stops it"
+        )
+    return server
+
+
+class Lock:
+    """The lock on a data directory: held by the open file, which the server inherits, until the last holder ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise
+
+    def write(self, text: str) -> None:
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, text.encode(), 0)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+    @classmethod
+    def holder(cls, path: Path) -> int | None:
+        """Return the process that holds the lock; None if nobody does, or it is just being started."""
+        if not path.exists():
+            return None
+        try:
+            cls(path).close()
+        except BlockingIOError:
+            pid = path.read_text()
+            return int(pid) if pid else None
+        return None
+
+
+def _lock(directory: Path) -> Lock:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)  # the server's own files in it are readable by anybody
+        return Lock(directory / _PID)
+    except BlockingIOError:
+        raise EmbeddedError(f"Another otel-intel up is starting a server on {directory}") from None
+    except OSError as error:
+        raise EmbeddedError(f"{directory} cannot be used: {error.strerror}") from error
+
+
+def _running(directory: Path) -> int | None:
+    return Lock.holder(directory / _PID)
+
+
+def _port(option: str, wanted: int | None, default: int) -> int:
+    port = default if wanted is None else wanted
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise EmbeddedError(
+                f"Port {port} cannot be used ({error.strerror}): choose another with {option}, 0 takes a free one"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _write_configuration(server: Server) -> None:
+    sql = folder("clickhouse")
+    values = {
+        "http_port": str(server.http_port),
+        "native_port": str(server.native_port),
+        "otlp_proto": escape(sql.joinpath("otlp.proto").read_text(encoding="utf-8")),
+    }
+    for role, password in server.passwords.items():
+        values[f"{role}_sha256"] = hashlib.sha256(password.encode()).hexdigest()
+    for name in ("config.xml", "users.xml"):
+        template = sql.joinpath("embedded", name).read_text(encoding="utf-8")
+        write_private(server.directory / name, Template(template).substitute(values))
+    access = server.directory / "users.d"  # the server merges it into users.xml
+    access.mkdir(exist_ok=True)
+    write_private(access / "access.xml", sql.joinpath("access.xml").read_text(encoding="utf-8"))
+    state = {
+        "http_port": server.http_port,
+        "native_port": server.native_port,
+        "passwords": dict(server.passwords),
+    }
+    write_private(server.directory / ".gitignore", "*\n")
+    write_private(server.directory / _STATE, json.dumps(state, indent=2) + "\n")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, replacing it at once."""
+    temporary = path.with_name(path.name + ".new")
+    try:
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        temporary.replace(path)
+    except OSError as error:
+        raise EmbeddedError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:
+    # As a script: the server has no use for the package, and -P keeps the package's modules off its path.
+    command = [sys.executable, "-P", str(Path(__file__).with_name("engine.py")), str(server.directory)]
+    (server.directory / _RESTARTS).unlink(missing_ok=True)
+    with (server.directory / _OUTPUT).open("wb") as output:
+        return subprocess.Popen(  # noqa: S603
+            command if detach else [*command, "--stdin-eof"],
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            stdin=subprocess.DEVNULL if detach else subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            pass_fds=[lock.descriptor],
+            # Ctrl-C reaches the caller alone, who then stops the server.
+            start_new_session=True,
+        )
+
+
+def await_answer(
+    what: str, port: int, path: str, process: subprocess.Popen[bytes], last_lines: Callable[[], str]
+) -> None:
+    """Return when a process that was started answers; raise EmbeddedError with its last lines if it does not."""
+    deadline = time.monotonic() + _START_TIMEOUT
+    while True:
+        if process.poll() is not None:
+            raise EmbeddedError(f"The {what} did not start: {last_lines()}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=1):
+                return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise EmbeddedError(
+                    f"The {what} did not answer within {_START_TIMEOUT:.0f} s: {last_lines()}"
+                ) from None
+        time.sleep(0.02)
+
+
+def _last_lines(directory: Path) -> str:
+    text = (directory / _OUTPUT).read_text(encoding="utf-8", errors="replace").strip()
+    return "\n".join(text.splitlines()[-5:]) or "it ended without a message"

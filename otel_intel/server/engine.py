@@ -1,0 +1,279 @@
+"""A ClickHouse HTTP and native TCP server out of the ``chdb-core`` wheel, started again when it crashes.
+
+Started by ``otel_intel.server.embedded`` as a script. On loopback, for development, tests and small installs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import importlib.util
+import os
+import resource
+import runpy
+import select
+import signal
+import socket
+import stat
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NoReturn
+
+_RESTARTS: Final = "restarts.log"
+_STOP: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+_STABLE: Final = 2.0  # seconds; an engine that crashes sooner may do so again at once
+_FIRST_PAUSE: Final = 0.1  # seconds
+_LONGEST_PAUSE: Final = 30.0  # seconds
+_ANSWER_TIMEOUT: Final = 5.0  # seconds
+_STOP_TIMEOUT: Final = 50.0  # seconds; who asks for it waits for 60
+
+_WRITTEN: Final = ("data", "logs", "tmp", "__cache__")  # the last holds the door's schema; its name is the engine's
+_CONFIGURATION: Final = ("config.xml", "config.d", "users.xml", "users.d")
+# What libc and the engine read of the system. Not all of /proc: command lines of other processes may hold secrets.
+_SYSTEM: Final = (
+    *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo"),
+    *("/etc/ld.so.cache", "/etc/localtime", "/etc/timezone", "/etc/ssl", "/etc/pki"),
+    *("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/services"),
+    *("/dev/null", "/dev/urandom", "/dev/random", "/sys"),
+    *("/proc/self", "/proc/cpuinfo", "/proc/loadavg", "/proc/meminfo", "/proc/mounts", "/proc/pressure", "/proc/stat"),
+    *("/proc/sys", "/proc/uptime", "/proc/version"),
+)
+
+
+def main() -> None:
+    """Serve the data directory until TERM, INT or (with ``--stdin-eof``) the end of stdin; exit 1 if it cannot."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path, help="holds config.xml and the data")
+    parser.add_argument("--stdin-eof", action="store_true", help="stop when stdin ends: the parent is gone")
+    arguments = parser.parse_args()
+    sys.exit(_supervise(arguments.directory.resolve(), _Wait(stdin_eof=arguments.stdin_eof)))
+
+
+def _supervise(directory: Path, wait: _Wait) -> int:
+    """Run the engine, start it again when it crashes, and return the exit code.
+
+    An engine that fails before it is up is not started again, unless one was up before.
+    """
+    crashed, pause = False, 0.0
+    while True:
+        engine, begun = _Engine(directory, wait), time.monotonic()
+        while not engine.ended():
+            if wait.for_stop():
+                return engine.stop()
+        if engine.code == 0:
+            return 0
+        how = f"was ended by {signal.Signals(-engine.code).name}" if engine.code < 0 else "failed"
+        crashed = crashed or engine.was_up
+        if not crashed:
+            if engine.code < 0:  # otherwise it has said why
+                sys.stderr.write(f"ClickHouse {how} before it was up\n")
+            return 1
+        _tell(directory, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: ClickHouse {how}; starting it again\n")
+        stable = time.monotonic() - begun >= _STABLE
+        pause = _FIRST_PAUSE if stable else min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * pause))
+        if wait.for_stop(pause):
+            return 0
+
+
+def _tell(directory: Path, line: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk must not end this process, too
+        with (directory / _RESTARTS).open("a", encoding="utf-8") as file:
+            file.write(line)
+        os.write(sys.stderr.fileno(), line.encode())
+
+
+class _Wait:
+    """Wait for TERM, INT or, where it is watched, the end of stdin."""
+
+    def __init__(self, *, stdin_eof: bool) -> None:
+        self._signals, self._written = socket.socketpair()
+        self._written.setblocking(False)
+        signal.set_wakeup_fd(self._written.fileno())
+        for number in (*_STOP, signal.SIGCHLD):
+            signal.signal(number, lambda number, frame: None)
+        self._watched = [self._signals.fileno(), sys.stdin.fileno()] if stdin_eof else [self._signals.fileno()]
+
+    def for_stop(self, seconds: float | None = None) -> bool:
+        """Return True when the server has to stop; False when the engine has ended or the time is up."""
+        ready, _, _ = select.select(self._watched, [], [], seconds)
+        signals = self._signals.recv(4096) if self._signals.fileno() in ready else b""
+        return not _STOP.isdisjoint(signals) or (sys.stdin.fileno() in ready and not os.read(sys.stdin.fileno(), 4096))
+
+    def forget(self) -> None:
+        """Let go of all of it, in a child."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._signals.close()
+        self._written.close()
+
+
+class _Engine:
+    """The engine, in a process of its own that stops when this one lets go of it, or is gone."""
+
+    def __init__(self, directory: Path, wait: _Wait) -> None:
+        self.code = 0
+        self.was_up = False
+        # A log-in can open a pipe of the engine, by file('/proc/self/fd/…'), but no socket.
+        self._control, control = socket.socketpair()
+        self._waits, ends = os.pipe()
+        os.write(ends, b"1\n")  # taken by the engine's last statement, when it listens
+        self._pid = os.fork()
+        if not self._pid:
+            self._control.close()
+            wait.forget()
+            _run_engine(directory, control, self._waits, ends)
+        control.close()
+        os.close(ends)
+
+    def ended(self) -> bool:
+        """Tell, once, that it has ended: how is in ``code``, minus the number if it was a signal, and ``was_up``."""
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        if pid:
+            self.code = os.waitstatus_to_exitcode(status)
+            self.was_up = not os.read(self._waits, 1)
+            os.close(self._waits)
+            self._control.close()
+        return bool(pid)
+
+    def stop(self) -> int:
+        """Let it end what it does and return its exit code, 1 if it had to be killed."""
+        self._control.close()
+        deadline = time.monotonic() + _STOP_TIMEOUT
+        while not self.ended():
+            if time.monotonic() > deadline:
+                os.kill(self._pid, signal.SIGKILL)
+            time.sleep(0.01)
+        return min(1, abs(self.code))
+
+
+def _run_engine(directory: Path, control: socket.socket, waits: int, ends: int) -> NoReturn:
+    """Serve until the other end of ``control`` is closed, then leave this process; for one with one thread.
+
+    ``waits`` and ``ends`` are the pipe that the engine's session waits for.
+    """
+    # TERM and INT go to every process of a service; the one above tells this one when to stop. Threads inherit it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+    # A crash must not leave a copy of the events behind, and writing one takes its time.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        with open(os.devnull) as nothing:
+            os.dup2(nothing.fileno(), sys.stdin.fileno())
+        _confine(directory)
+        error = _serve(directory, control, waits, ends)
+    except Exception as failure:  # noqa: BLE001 (whatever it is, the process must end and say so)
+        error = str(failure)
+    if error:
+        sys.stderr.write(error + "\n")
+        sys.stderr.flush()
+    # Skips the interpreter's tear-down: it takes a second and runs nothing that the engine needs.
+    os._exit(1 if error else 0)
+
+
+def _serve(directory: Path, control: socket.socket, waits: int, ends: int) -> str:
+    """Run the engine until the other end of ``control`` is closed and return its error, if any."""
+    # Importing chdb opens an engine that reads ./config.xml: there must be none yet.
+    with tempfile.TemporaryDirectory() as empty:
+        os.chdir(empty)
+        from chdb import _chdb
+
+        # The served engine reads ./config.xml, too: its only way to be configured.
+        os.chdir(directory)
+    threading.Thread(target=_stop_when_asked, args=(control, waits, ends), daemon=True).start()
+    # The last statement waits for the end of the pipe. The session of these is the only one that user default may have,
+    # and users.xml counts them and their size, too. INFILE needs no grant to read files, and null() holds one number.
+    statements = (
+        "SYSTEM START LISTEN TCP",
+        "SYSTEM START LISTEN HTTP",
+        f"INSERT INTO FUNCTION null() FROM INFILE '/dev/fd/{waits}' FORMAT TSV",
+    )
+    # chdb.connect() cannot start listeners; this private entry point can, hence the pinned version.
+    # Its format becomes the listeners' default format.
+    query = _chdb.query  # type: ignore[attr-defined]
+    result = query("; ".join(statements), "TabSeparated", path=str(directory / "data"))
+    return result.error_message() or ""
+
+
+def _stop_when_asked(control: socket.socket, waits: int, ends: int) -> None:
+    """End all connections when the other end of ``control`` is closed, and by the pipe the session after them."""
+    while select.select([waits], [], [], 0)[0]:
+        time.sleep(0.01)
+    _crash_at_once()
+    control.recv(1)
+    _end_connections()
+    os.close(ends)
+
+
+def _crash_at_once() -> None:
+    """Take away the engine's handlers of fatal signals: they keep a crashed server for four seconds, unanswering.
+
+    https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/SignalHandlers.cpp
+    """
+    libc = ctypes.CDLL(None)  # the signal module's functions are for the main thread
+    for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
+        libc.signal(number, signal.SIG_DFL)
+
+
+def _end_connections() -> None:
+    """Take no more connections, end idle ones at once, and the others when they have got their answer, or soon."""
+    nothing, _keeps_it_open = socket.socketpair()
+    deadline = time.monotonic() + _ANSWER_TIMEOUT
+    while (found := _tcp_sockets()) and time.monotonic() < deadline:
+        for descriptor, copy in found:
+            with contextlib.suppress(OSError), copy:  # it has ended meanwhile
+                if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    # In its place the engine goes on to listen where nobody comes.
+                    os.dup2(nothing.fileno(), descriptor)
+                else:
+                    copy.shutdown(socket.SHUT_RD)
+        time.sleep(0.01)
+    for _, copy in found:
+        with contextlib.suppress(OSError), copy:
+            copy.shutdown(socket.SHUT_RDWR)
+
+
+def _tcp_sockets() -> list[tuple[int, socket.socket]]:
+    """Return this process's TCP sockets by their descriptors, as copies."""
+    found = []
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):  # it has been closed meanwhile
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                copy = socket.socket(fileno=os.dup(int(name)))
+                if copy.family == socket.AF_INET:
+                    found.append((int(name), copy))
+                else:
+                    copy.close()
+    return found
+
+
+def _confine(directory: Path) -> None:
+    """Keep the engine, which reads files for whoever has a log-in, from all files but its own; before any thread."""
+    for name in _WRITTEN:
+        (directory / name).mkdir(exist_ok=True)
+    # The engine looks for a configuration at home, and opens a first, empty database in the folder for temporary files.
+    os.environ.update(HOME=str(directory), TMPDIR=str(directory / "tmp"))
+    # By its path: the package's folder is not on this process's path.
+    confinement = runpy.run_path(str(Path(__file__).with_name("landlock.py")))
+    if confinement["supported"]():
+        read = [*map(Path, _SYSTEM), *_python(), *(directory / name for name in _CONFIGURATION)]
+        confinement["confine"](read, [directory / name for name in _WRITTEN])
+
+
+def _python() -> Iterator[Path]:
+    """Yield where modules are imported from; not sys.prefix, which may be a project's folder."""
+    yield Path(sys.base_prefix) / "lib"
+    paths = sysconfig.get_paths()
+    yield from (Path(paths[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    chdb = importlib.util.find_spec("chdb")
+    if chdb and chdb.origin:  # may be elsewhere: of this user alone, or a path of PYTHONPATH
+        yield from Path(chdb.origin).parent.parent.glob("chdb*")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The command otel-intel: what it says to people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from otel_intel.commands.main import main
+from otel_intel.server import embedded
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.mark.parametrize("command", main.commands)
+def test_help_teaches_by_example(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"otel-intel {command}" in result.output.split("Options:")[0].split("\n", 1)[1]
+
+
+def test_help_names_every_command() -> None:
+    output = run("--help").output
+    assert all(f"\n  {command} " in output for command in main.commands)
+
+
+@pytest.mark.parametrize("command", ["migrate", "rebuild"])
+def test_missing_url_names_the_option_and_the_variable(command: str) -> None:
+    result = run(command)
+    assert result.exit_code == 2
+    assert "--url" in result.output
+    assert "CLICKHOUSE_URL" in run(command, "--help").output
+
+
+@pytest.mark.parametrize("arguments", [["migrate"], ["migrate", "--plan"], ["rebuild"], ["export", "decisions"]])
+def test_server_that_does_not_answer_is_one_line(arguments: list[str]) -> None:
+    result = run(*arguments, "--url", "http://someone:secret@127.0.0.1:1")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ClickHouse does not answer")
+    assert "secret" not in result.output
+    assert result.output.count("\n") == 1
+
+
+def test_down_and_env_without_a_server(tmp_path: Path) -> None:
+    for command in ("down", "env"):
+        result = run(command, "--data", str(tmp_path))
+        assert (result.exit_code, "start one with otel-intel up" in result.output) == (1, True)
+
+
+def test_env_can_be_read_by_a_shell(tmp_path: Path) -> None:
+    _server(tmp_path)
+    lines = run("env", "--data", str(tmp_path)).output.splitlines()
+    assert "OTEL_INTEL_CLICKHOUSE_URL=http://intel_reader:reader-secret@127.0.0.1:1" in lines
+    [logs] = [line for line in lines if line.startswith("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=")]
+    assert logs.startswith("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT='http://")  # it has a question mark and an ampersand
+    assert logs.endswith("'")
+
+
+@pytest.mark.parametrize("role", embedded.ROLES)
+def test_env_prints_the_url_of_a_role(tmp_path: Path, role: str) -> None:
+    _server(tmp_path)
+    output = run("env", "--data", str(tmp_path), "--role", role).output
+    assert output == f"http://intel_{role}:{role}-secret@127.0.0.1:1\n"
+
+
+def test_failed_export_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "decisions.csv"
+    file.write_text("yesterday's")
+    assert run("export", "decisions", "--out", str(file), "--url", "http://a:b@127.0.0.1:1").exit_code == 1
+    assert file.read_text() == "yesterday's"
+    assert [path.name for path in tmp_path.iterdir()] == ["decisions.csv"]
+
+
+def _server(directory: Path) -> None:
+    passwords = ", ".join(f'"{role}": "{role}-secret"' for role in embedded.ROLES)
+    directory.joinpath("otel-intel.json").write_text(
+        f'{{"http_port": 1, "native_port": 2, "passwords": {{{passwords}}}}}'
+    )

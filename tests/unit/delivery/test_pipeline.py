@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.test import override_settings
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from otel_intel import Telemetry
+from otel_intel.delivery.pipeline import REASONS, PipelineStatus
+from tests.sink import Sink, attributes_of, run_sink
+from tests.waiting import poll_until
+
+
+def holds(status: PipelineStatus) -> bool:
+    return status["emitted"] == status["delivered"] + sum(status["dropped"].values()) + status["queued"]
+
+
+def signals(request: ExportLogsServiceRequest) -> set[object]:
+    records = [record for one in request.resource_logs for scope in one.scope_logs for record in scope.log_records]
+    return {attributes_of(record).get("intel.risk_signal.id") for record in records}
+
+
+def test_every_reason_is_counted_from_the_start(production: Telemetry) -> None:
+    assert production.status() == {"emitted": 0, "delivered": 0, "dropped": dict.fromkeys(REASONS, 0), "queued": 0}
+
+
+def test_all_threads_events_arrive_once(production: Telemetry, sink: Sink) -> None:
+    def work(number: int) -> None:
+        for signal in range(250):
+            production.track_signal_detail_open(number, signal)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert production.flush(20)
+    assert len({attributes_of(record)["log.record.uid"] for record in sink.events}) == len(sink.events) == 1000
+    assert production.status() == {
+        "emitted": 1000,
+        "delivered": 1000,
+        "dropped": dict.fromkeys(REASONS, 0),
+        "queued": 0,
+    }
+
+
+def test_events_arrive_in_order_and_in_small_requests(production: Telemetry, sink: Sink) -> None:
+    for signal in range(300):
+        production.track_signal_detail_open(1, signal)
+    assert production.flush()
+    assert [attributes_of(record)["intel.risk_signal.id"] for record in sink.events] == [str(n) for n in range(300)]
+    assert max(len(signals(request)) for request in sink.requests) <= 128
+
+
+def black_hole(sink: Sink) -> None:
+    def answer(request: ExportLogsServiceRequest) -> int:
+        sink.done.wait(30)
+        return 200
+
+    sink.answer = answer
+
+
+@override_settings(OTEL_INTEL={"ENGINE_VERSION": "1", "QUEUE_SIZE": 10})
+def test_a_full_queue_keeps_room_for_decisions(production: Telemetry, sink: Sink) -> None:
+    black_hole(sink)
+    for _ in range(20):
+        production.track_dashboard_open(1)
+    assert production.status()["queued"] == 8
+    for signal in range(20):
+        production.track_recommendation_accept(signal, 1, "EXPIRING_SOON", "LOW")
+    status = production.status()
+    assert (status["queued"], status["dropped"]["queue_full"], status["emitted"]) == (10, 30, 40)
+
+
+def test_a_failed_slice_is_sent_again_as_it_was(production: Telemetry, sink: Sink) -> None:
+    refused: list[ExportLogsServiceRequest] = []
+
+    def answer(request: ExportLogsServiceRequest) -> int:
+        if len(refused) < 1:
+            refused.append(request)
+            return 500
+        return 200
+
+    sink.answer = answer
+    production.track_dashboard_open(1)
+    assert production.flush(10)
+    assert refused[0].SerializeToString() == sink.requests[0].SerializeToString()
+    assert production.status()["delivered"] == 1
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_one_bad_record_is_dropped_alone(production: Telemetry, sink: Sink, status: int) -> None:
+    sink.answer = lambda request: status if "66" in signals(request) else 200
+    for signal in range(100):
+        production.track_signal_detail_open(1, signal)
+    assert production.flush() is False
+    assert len(sink.events) == 99
+    assert production.status()["dropped"]["rejected"] == 1
+    assert holds(production.status())
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "rejected"),
+    [
+        (444, b"Protobuf messages are corrupted", 1),
+        (354, b"inflate failed", 1),
+        (32, b"Attempt to read after eof: While executing ProtobufRowInputFormat", 1),
+        (33, b"Cannot read all data: While executing ProtobufRowInputFormat", 1),
+        (32, b"Attempt to read after eof: while receiving packet from another node", 0),
+        (33, b"Cannot read all data: of a part", 0),
+        (241, b"Memory limit exceeded: While executing ProtobufRowInputFormat", 0),
+    ],
+)
+def test_an_error_of_clickhouse_is_for_good_only_if_it_cannot_read_the_request(
+    production: Telemetry, sink: Sink, code: int, text: bytes, rejected: int
+) -> None:
+    answers = iter([500])
+    sink.answer, sink.exception = lambda request: next(answers, 200), (code, text)
+    production.track_dashboard_open(1)
+    production.flush(10)
+    assert production.status()["dropped"]["rejected"] == rejected
+    assert len(sink.events) == 1 - rejected
+
+
+@pytest.mark.parametrize("status", [301, 302, 304, 307])
+def test_a_redirect_is_no_delivery(production: Telemetry, sink: Sink, status: int) -> None:
+    sink.answer = lambda request: status
+    production.track_dashboard_open(1)
+    assert production.flush(0.3) is False
+    assert production.status()["queued"] == 1
+
+
+def test_the_thread_survives_any_number_of_failures(production: Telemetry, sink: Sink) -> None:
+    sink.answer = lambda request: 500
+    production.track_dashboard_open(1)
+    production.flush(0.2)
+    pipeline = production._get_pipeline()
+    pipeline._failures = 5000
+    assert 24 <= pipeline._pause() <= 36
+    sink.answer = lambda request: 200
+    assert production.flush(10)
+
+
+def test_the_standard_variable_bounds_the_queue(
+    production: Telemetry, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BLRP_MAX_QUEUE_SIZE", "5")
+    black_hole(sink)
+    for _ in range(9):
+        production.track_dashboard_open(1)
+    assert production.status()["queued"] == 4
+
+
+def test_an_endless_answer_is_cut_off(production: Telemetry) -> None:
+    def endless(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while True:
+                connection.sendall(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+                sent.append(0x10000)
+
+    sent: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{server.getsockname()[1]}"
+        production.track_dashboard_open(1)
+        connection, _ = server.accept()
+        with connection:
+            endless(connection)
+    assert sum(sent) < 20_000_000
+    assert production.status()["queued"] == 1
+
+
+def test_flush_tells_of_a_loss_once(production: Telemetry, sink: Sink) -> None:
+    sink.answer = lambda request: 400
+    production.track_dashboard_open(1)
+    assert production.flush() is False
+    sink.answer = lambda request: 200
+    production.track_dashboard_open(1)
+    assert production.flush() is True
+
+
+def test_flush_keeps_its_deadline(production: Telemetry, sink: Sink) -> None:
+    black_hole(sink)
+    production.track_dashboard_open(1)
+    before = time.monotonic()
+    assert production.flush(0.3) is False
+    assert time.monotonic() - before < 2
+    assert production.status()["queued"] == 1
+
+
+def test_events_wait_for_an_endpoint_that_is_down(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    with run_sink() as gone:
+        port = gone.port
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    production.track_dashboard_open(1)
+    assert production.flush(0.2) is False
+    assert production.status()["queued"] == 1
+    with run_sink(port) as back:
+        assert production.flush(15)
+        assert len(back.events) == 1
+
+
+def test_after_shutdown_events_are_counted(production: Telemetry, sink: Sink) -> None:
+    production.track_dashboard_open(1)
+    production.shutdown()
+    production.track_dashboard_open(1)
+    status = production.status()
+    assert (status["delivered"], status["dropped"]["after_shutdown"]) == (1, 1)
+
+
+def test_shutdown_keeps_its_deadline_and_counts_the_rest(production: Telemetry, sink: Sink) -> None:
+    black_hole(sink)
+    production.track_dashboard_open(1)
+    before = time.monotonic()
+    production.shutdown(0.3)
+    assert time.monotonic() - before < 2
+    assert production.status()["dropped"]["exit_deadline"] == 1
+    assert holds(production.status())
+
+
+def test_the_process_reports_its_counters(production: Telemetry, sink: Sink) -> None:
+    production.track_dashboard_open(1)
+    production.track_recommendation_view(1, 1, "EXPIRING_SOON", "BOGUS")
+    production.shutdown()
+    reports = [attributes_of(record) for record in sink.records if record.event_name == "intel.pipeline.reported"]
+    counters = {
+        report["intel.pipeline.kind"]: (
+            report["intel.pipeline.emitted"],
+            report["intel.pipeline.delivered"],
+            report["intel.pipeline.dropped.invalid"],
+        )
+        for report in reports
+    }
+    assert counters == {"view": (1, 1, 0), "recommendation": (1, 0, 1)}
+
+
+def test_the_exporters_own_lines_stay_out_of_the_log(
+    production: Telemetry, sink: Sink, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink.answer = lambda request: 500
+    with caplog.at_level(logging.DEBUG):
+        production.track_dashboard_open(1)
+        production.track_dashboard_open(2)
+        production.flush(0.5)
+    assert {record.name for record in caplog.records if record.levelno >= logging.WARNING} == {"otel_intel"}
+    assert len([message for message in caplog.messages if "cannot be delivered" in message]) == 1
+
+
+@contextlib.contextmanager
+def grpc_endpoint(
+    monkeypatch: pytest.MonkeyPatch, max_bytes: int = 4_194_304
+) -> Iterator[list[ExportLogsServiceRequest]]:
+    """Take OTLP over gRPC, but for records about signal 66, and give the requests that were taken."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import grpc
+    from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+
+    taken: list[ExportLogsServiceRequest] = []
+
+    class Service(logs_service_pb2_grpc.LogsServiceServicer):
+        def Export(
+            self, request: ExportLogsServiceRequest, context: grpc.ServicerContext
+        ) -> logs_service_pb2.ExportLogsServiceResponse:
+            if "66" in signals(request):
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "bad record")
+            taken.append(request)
+            return logs_service_pb2.ExportLogsServiceResponse()
+
+    server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", max_bytes)])
+    logs_service_pb2_grpc.add_LogsServiceServicer_to_server(Service(), server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    try:
+        yield taken
+    finally:
+        server.stop(None).wait()
+
+
+def test_grpc_is_used_when_asked_for(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    with grpc_endpoint(monkeypatch) as taken:
+        production.track_signal_detail_open(1, 65)
+        production.track_signal_detail_open(1, 66)
+        assert production.flush(10) is False
+        status = production.status()
+        assert (status["delivered"], status["dropped"]["rejected"]) == (1, 1)
+        assert signals(taken[0]) == {"65"}
+
+
+def test_a_grpc_request_that_is_too_large_is_halved(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    with grpc_endpoint(monkeypatch, max_bytes=12_000) as taken:
+        for signal in range(60):
+            production.track_signal_detail_open(1, signal)
+        assert production.flush(30)  # the exporter tries a refused one again for up to 3 s
+        assert production.status()["delivered"] == 60
+        assert len(taken) > 1
+
+
+def test_an_unknown_protocol_is_said_and_keeps_the_events(
+    production: Telemetry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+    production.track_dashboard_open(1)
+    assert poll_until(lambda: "OTEL_EXPORTER_OTLP_PROTOCOL=http/json is not supported" in caplog.text)
+    assert production.status()["queued"] == 1

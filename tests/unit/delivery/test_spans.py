@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_intel.delivery.spans import PerProcessBatches
+
+SITE = """
+import json, os, sys
+import django
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import path
+settings.configure(SECRET_KEY="x", ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], MIDDLEWARE=[],
+    INSTALLED_APPS=["otel_intel"], OTEL_INTEL={"ENGINE_VERSION": "1", "TRACES": True})
+BEFORE
+django.setup()
+import threading
+from opentelemetry import trace
+threads_after_setup = [thread.name for thread in threading.enumerate()]
+seen = []
+def page(request):
+    seen.append(f"{trace.get_current_span().get_span_context().trace_id:032x}")
+    return HttpResponse()
+urlpatterns = [path("page/", page)]
+from django.test import Client
+Client().get("/page/")
+print(json.dumps({"threads": threads_after_setup, "trace": seen[0], "spans": SPANS,
+    "middleware": len([m for m in settings.MIDDLEWARE if "opentelemetry" in m])}))
+"""
+
+
+def run(before: str = "", spans: str = "0", **more: str) -> dict[str, object]:
+    script = SITE.replace("BEFORE", before).replace("SPANS", spans)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "DJANGO_"))}
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, env=kept | more, capture_output=True, text=True, timeout=60, check=True)
+    answer = json.loads(result.stdout)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def test_requests_are_traced_without_a_thread_at_start() -> None:
+    seen = run()
+    assert seen["threads"] == ["MainThread"]
+    assert seen["trace"] != "0" * 32
+    assert seen["middleware"] == 1
+
+
+OWN_PROVIDER = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+memory = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(memory))
+trace.set_tracer_provider(provider)
+"""
+
+
+def test_under_test_nothing_is_traced() -> None:
+    assert run(PYTEST_VERSION="9")["trace"] == "0" * 32
+
+
+def test_the_applications_provider_is_used() -> None:
+    assert run(OWN_PROVIDER, "len(memory.get_finished_spans())")["spans"] == 1
+
+
+def test_nothing_is_instrumented_twice() -> None:
+    before = f"{OWN_PROVIDER}\nfrom opentelemetry.instrumentation.django import DjangoInstrumentor\n"
+    seen = run(f"{before}DjangoInstrumentor().instrument()", "len(memory.get_finished_spans())")
+    assert (seen["middleware"], seen["spans"]) == (1, 1)
+
+
+def test_the_thread_comes_with_the_first_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    provider = TracerProvider(shutdown_on_exit=False)
+    batches = PerProcessBatches()
+    provider.add_span_processor(batches)
+    before = threading.active_count()
+    provider.get_tracer("test").start_span("request").end()
+    assert threading.active_count() == before + 1
+    batches.shutdown()

@@ -1,0 +1,35 @@
+"""What the five metrics refuse; what they answer is in tests/pipeline/test_metrics.py."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from otel_intel.reading import metrics
+
+ALL = [
+    metrics.get_recommendation_acceptance_rate,
+    metrics.get_average_decision_time,
+    metrics.get_override_rate,
+    metrics.get_false_positive_rate,
+    metrics.get_outcome_distribution,
+]
+
+
+@pytest.mark.parametrize("metric", ALL)
+@pytest.mark.parametrize("days", [0, -1, 3651, 7.0, "7", True, None])
+def test_days_that_are_no_window_are_refused(metric, days) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match="days must be a whole number from 1 to 3650"):
+        metric(days=days)
+
+
+@pytest.mark.parametrize("metric", [metrics.get_false_positive_rate, metrics.get_outcome_distribution])
+def test_outcomes_have_no_recommendation_type(metric) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(TypeError, match="recommendation_type"):
+        metric(recommendation_type="EXPIRING_SOON")
+
+
+def test_a_window_holds_its_last_day() -> None:
+    assert metrics.first_day(7, date(2026, 3, 7)) == date(2026, 3, 1)
+    assert metrics.first_day(1, date(2026, 3, 7)) == date(2026, 3, 7)

@@ -1,0 +1,77 @@
+"""What each statement of the SQL files becomes on a cluster."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from otel_intel.resources import folder
+from otel_intel.schema.cluster import LANDING, SHARDED, Cluster, ClusterError, local_table
+from otel_intel.schema.migrate import Step, read_steps
+
+SQL = folder("clickhouse")
+STORED = [step for step in read_steps(SQL / "migrations") if re.search(r"^ENGINE = \w*MergeTree", step.statement, re.M)]
+CLUSTER = Cluster("blue")
+
+
+@pytest.mark.parametrize("step", STORED, ids=lambda step: step.title.split(".")[-1])
+def test_stored_table_is_a_local_and_a_distributed_one(step: Step) -> None:
+    local, distributed = CLUSTER.statements(step.statement)
+    name = step.title.split("intel.")[1]
+    assert f"CREATE TABLE IF NOT EXISTS {local_table(name, CLUSTER)}\n" in local
+    assert "Distributed" not in local
+    key = f", cityHash64({SHARDED[name]})" if name in SHARDED else ""
+    stored = local_table(name, CLUSTER).removeprefix("intel.")
+    assert f"ENGINE = Distributed('blue', 'intel', '{stored}'{key})\n" in distributed
+    # Columns, order and retention are those of one server.
+    kept = re.search(r"\n\(.*\n\)\n", step.statement, re.DOTALL)
+    assert kept is not None
+    assert kept[0] in local
+    for clause in re.findall(r"^(?:ORDER BY|PARTITION BY|TTL) .*", step.statement, re.MULTILINE):
+        assert clause in local
+
+
+def test_every_stored_table_has_its_place() -> None:
+    assert sorted(step.title.split("intel.")[1] for step in STORED) == sorted([*SHARDED, *LANDING])
+
+
+def test_replicated_tables_keep_their_version_column() -> None:
+    [step] = [step for step in STORED if step.title.endswith(".signal_outcomes")]
+    local, _ = Cluster("blue", replicated=True).statements(step.statement)
+    path = "'/clickhouse/tables/{shard}/intel/signal_outcomes_local', '{replica}'"
+    assert f"ENGINE = ReplicatedReplacingMergeTree({path}, version)\n" in local
+
+
+def test_tables_that_store_nothing_stay() -> None:
+    statement = "CREATE TABLE IF NOT EXISTS intel.door\n(\n    a UInt8\n)\nENGINE = Null\nCOMMENT 'Door'"
+    assert CLUSTER.statements(statement) == [statement]
+
+
+def test_readers_read_the_landing_of_all_nodes_and_the_judge_its_own() -> None:
+    views = [statement for step in read_steps(SQL / "views") for statement in CLUSTER.statements(step.statement)]
+    [health] = [view for view in views if "VIEW metrics.ingest_health" in view]
+    [typed] = [view for view in views if "intel.typed_events_mv" in view]
+    assert "FROM intel.otel_logs_all\n" in health
+    assert "FROM intel.otel_logs" in typed
+    assert "_all" not in typed
+
+
+def test_new_column_goes_to_both_tables_and_an_index_to_the_local_one() -> None:
+    assert CLUSTER.statements("ALTER TABLE intel.admin_views ADD COLUMN IF NOT EXISTS a UInt8") == [
+        "ALTER TABLE intel.admin_views_local ADD COLUMN IF NOT EXISTS a UInt8",
+        "ALTER TABLE intel.admin_views ADD COLUMN IF NOT EXISTS a UInt8",
+    ]
+    assert CLUSTER.statements("ALTER TABLE intel.otel_logs ADD INDEX IF NOT EXISTS i a TYPE minmax") == [
+        "ALTER TABLE intel.otel_logs ADD INDEX IF NOT EXISTS i a TYPE minmax"
+    ]
+
+
+def test_a_table_without_a_place_is_an_error() -> None:
+    statement = "CREATE TABLE IF NOT EXISTS intel.other\n(\n    a UInt8\n)\nENGINE = MergeTree\nORDER BY a\nCOMMENT 'x'"
+    with pytest.raises(ClusterError, match=r"intel\.other: .* does not say how to spread it"):
+        CLUSTER.statements(statement)
+
+
+def test_one_servers_table_has_its_own_name() -> None:
+    assert local_table("admin_views", None) == "intel.admin_views"
