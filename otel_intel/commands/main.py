@@ -24,8 +24,7 @@ from otel_intel.schema import rebuild as facts
 from otel_intel.schema.cluster import Cluster
 from otel_intel.schema.retention import retain
 from otel_intel.server import collector as collectors
-from otel_intel.server import embedded
-from otel_intel.server import landlock as confinement
+from otel_intel.server import embedded, landlock
 
 from . import grafana_files as dashboards
 
@@ -125,7 +124,7 @@ def up(
     """
     with _errors():
         binary = collectors.find_binary(collector_binary) if with_collector or collector_binary else None
-        if not confinement.supported():
+        if not landlock.supported():
             click.echo(_UNCONFINED, err=True)
         server, process = embedded.start(data.resolve(), http_port, native_port, detach=detach)
         parts = {"ClickHouse": (process, "server.log")}  # in the order in which they are stopped

@@ -259,10 +259,10 @@ def _confine(directory: Path) -> None:
     # The engine looks for a configuration at home, and opens a first, empty database in the folder for temporary files.
     os.environ.update(HOME=str(directory), TMPDIR=str(directory / "tmp"))
     # By its path: the package's folder is not on this process's path.
-    confinement = runpy.run_path(str(Path(__file__).with_name("landlock.py")))
-    if confinement["supported"]():
+    landlock = runpy.run_path(str(Path(__file__).with_name("landlock.py")))
+    if landlock["supported"]():
         read = [*map(Path, _SYSTEM), *_python(), *(directory / name for name in _CONFIGURATION)]
-        confinement["confine"](read, [directory / name for name in _WRITTEN])
+        landlock["confine"](read, [directory / name for name in _WRITTEN])
 
 
 def _python() -> Iterator[Path]:

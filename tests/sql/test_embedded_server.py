@@ -233,10 +233,10 @@ def test_engine_that_crashes_before_it_is_up_is_not_started_again(
     """As on a processor that lacks what the wheel was built for."""
     package = tmp_path / "package"
     package.mkdir()
-    script = Path(embedded.__file__).with_name("clickhouse_server.py").read_text()
+    script = Path(embedded.__file__).with_name("engine.py").read_text()
     first, crash = "def _confine(directory: Path) -> None:\n", "    os.kill(os.getpid(), signal.SIGILL)\n"
     assert first in script
-    (package / "clickhouse_server.py").write_text(script.replace(first, first + crash))
+    (package / "engine.py").write_text(script.replace(first, first + crash))
     monkeypatch.setattr(embedded, "__file__", str(package / "embedded.py"))
     with pytest.raises(EmbeddedError, match="ClickHouse was ended by SIGILL before it was up"):
         embedded.start(tmp_path / "data", 0, 0)

@@ -15,13 +15,12 @@ from click.testing import CliRunner
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from otel_intel.commands.main import main
-from otel_intel.server import embedded
-from otel_intel.server import landlock as confinement
+from otel_intel.server import embedded, landlock
 from tests.servers import ClickHouse, run_clickhouse
 
 ROLES = ("writer", "reader", "dashboard")
 confined = pytest.mark.skipif(
-    not confinement.supported(), reason="NOT TESTED: this kernel has no Landlock, log-ins can read the user's files"
+    not landlock.supported(), reason="NOT TESTED: this kernel has no Landlock, log-ins can read the user's files"
 )
 
 
@@ -148,8 +147,8 @@ def test_server_runs_where_it_cannot_be_confined(
 ) -> None:
     package = tmp_path / "package"
     package.mkdir()
-    shutil.copy(Path(embedded.__file__).with_name("clickhouse_server.py"), package)
-    (package / "confinement.py").write_text("def supported(): return False\n")
+    shutil.copy(Path(embedded.__file__).with_name("engine.py"), package)
+    (package / "landlock.py").write_text("def supported(): return False\n")
     monkeypatch.setattr(embedded, "__file__", str(package / "embedded.py"))
     with run_clickhouse(tmp_path / "data") as clickhouse:
         assert clickhouse.value(f"SELECT file('{outside}')", role="dashboard") == "root:secret"
@@ -158,11 +157,11 @@ def test_server_runs_where_it_cannot_be_confined(
 def test_up_warns_where_the_server_cannot_be_confined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "thesis.txt").touch()  # so that nothing is started
     up = ["up", "--data", str(tmp_path)]
-    monkeypatch.setattr(confinement, "supported", lambda: False)
+    monkeypatch.setattr(landlock, "supported", lambda: False)
     warned = CliRunner().invoke(main, up).stderr
     assert warned.startswith("Warning: this system cannot confine the server (Landlock of Linux 5.19 or later)")
     assert "whoever has a log-in can read this user's files" in warned
-    monkeypatch.setattr(confinement, "supported", lambda: True)
+    monkeypatch.setattr(landlock, "supported", lambda: True)
     assert "Warning" not in CliRunner().invoke(main, up).stderr
 
 
@@ -171,5 +170,5 @@ def test_other_systems_and_older_kernels_are_not_supported(
     platform: str, abi: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(confinement, "_syscall", lambda *arguments: abi)
-    assert not confinement.supported()
+    monkeypatch.setattr(landlock, "_syscall", lambda *arguments: abi)
+    assert not landlock.supported()
