@@ -33,4 +33,4 @@ def _forget_settings(*, setting: str, **kwargs: object) -> None:
     if setting == "OTEL_INTEL":
         from .telemetry import get_telemetry
 
-        get_telemetry()._forget_settings()
+        get_telemetry().forget_settings()

@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Info, Tags, Warning, registe
 from opentelemetry.sdk.resources import SERVICE_NAME
 
 from .conf import KEYS, get_settings, resolve_engine_version, unknown_keys
-from .delivery import _otel
+from .delivery.environment import GRPC, HTTP, UNKNOWN_SERVICE, protocol, resource, without_secrets
 from .exceptions import ConfigurationError
 from .reading.reader import parse_url
 
@@ -93,20 +93,18 @@ def _export() -> Iterator[CheckMessage]:
         text = "No OTEL_EXPORTER_OTLP_ENDPOINT is set: events go to a collector on localhost."
         hint = "Set the variables that `otel-intel env` prints, or those of your collector."
         yield Info(text, hint=hint, id="otel_intel.I002")
-    if _otel.resource().attributes[SERVICE_NAME] == _otel.UNKNOWN_SERVICE:
+    if resource().attributes[SERVICE_NAME] == UNKNOWN_SERVICE:
         text = "OTEL_SERVICE_NAME is not set: every row will say unknown_service."
         yield Info(text, hint="Set it to this site's name.", id="otel_intel.I003")
     for signal in ("LOGS", "TRACES"):
-        protocol = _otel.protocol(signal)
+        wanted = protocol(signal)
         for source, url in _endpoints(signal):
             into_clickhouse = "FORMAT" in url and "INSERT" in url
-            if protocol == _otel.HTTP and urlsplit(url).scheme not in ("http", "https"):
+            if wanted == HTTP and urlsplit(url).scheme not in ("http", "https"):
                 hint = "OTLP over HTTP needs http:// or https://."
-                yield Error(
-                    f"{source}={_otel.without_secrets(url)} is not an HTTP URL.", hint=hint, id="otel_intel.E005"
-                )
-            elif into_clickhouse and protocol == _otel.GRPC:
-                hint = f"Set OTEL_EXPORTER_OTLP_PROTOCOL={_otel.HTTP}."
+                yield Error(f"{source}={without_secrets(url)} is not an HTTP URL.", hint=hint, id="otel_intel.E005")
+            elif into_clickhouse and wanted == GRPC:
+                hint = f"Set OTEL_EXPORTER_OTLP_PROTOCOL={HTTP}."
                 yield Error(f"{source} is ClickHouse itself, which has no gRPC.", hint=hint, id="otel_intel.E006")
             elif into_clickhouse and source == "OTEL_EXPORTER_OTLP_ENDPOINT":
                 hint = "Set OTEL_EXPORTER_OTLP_LOGS_ENDPOINT and _TRACES_ENDPOINT, as `otel-intel env` prints them."

@@ -24,12 +24,12 @@ def track_click(request: HttpRequest) -> HttpResponse:
     if not (user.is_authenticated and user.is_staff):
         return HttpResponse("Staff only.", status=403, content_type="text/plain")
     event = CLICKABLE.get(request.POST.get("event", ""))
-    signal_id = request.POST.get("signal", "")
+    values = {"admin_user_id": user.pk, "risk_signal_id": request.POST.get("signal", "")}
     if event is None:
         return HttpResponse("Unknown event.", status=400, content_type="text/plain")
     try:
-        event.clean((user.pk, signal_id))
+        event.clean(event.arguments(values))
     except InvalidEventError as error:
         return HttpResponse(str(error), status=400, content_type="text/plain")
-    getattr(get_telemetry(), event.helper)(user.pk, signal_id)
+    get_telemetry().record(event, values)
     return HttpResponse(status=204)

@@ -22,7 +22,7 @@ from .telemetry import get_telemetry
 
 View = TypeVar("View", bound=Callable[..., object])
 Recommendation = Callable[[HttpRequest, HttpResponseBase], tuple[str, str] | None]
-_Values = Callable[[HttpRequest, HttpResponseBase, Id, object], tuple[object, ...] | None]
+_Values = Callable[[HttpRequest, HttpResponseBase], Mapping[str, object] | None]
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
@@ -71,7 +71,7 @@ def _track(
     keywords: Mapping[str, object],
     response: HttpResponseBase,
     signal: str,
-    values: _Values,
+    more_values: _Values,
 ) -> None:
     request = _request_of(arguments)
     if not (_is_change if event is events.NOTE_CREATED else _is_success)(request, response):
@@ -85,11 +85,14 @@ def _track(
     tracked.add(once)
     admin_id = _loaded_admin_id(request)
     if admin_id is None:
-        get_telemetry()._no_admin(event)
+        get_telemetry().refuse(event, "no_admin")
         return
-    chosen = values(request, response, admin_id, keywords.get(signal))
-    if chosen is not None:
-        getattr(get_telemetry(), event.helper)(*chosen)
+    values: dict[str, object] = {"admin_user_id": admin_id}
+    if signal:
+        values["risk_signal_id"] = keywords.get(signal)
+    more = more_values(request, response)
+    if more is not None:
+        get_telemetry().record(event, {**values, **more})
 
 
 def _observe(view: View, event: Event, signal: str, values: _Values) -> View:
@@ -106,7 +109,7 @@ def _observe(view: View, event: Event, signal: str, values: _Values) -> View:
         try:
             _track(event, arguments, keywords, cast("HttpResponseBase", response), signal, values)
         except Exception as error:  # noqa: BLE001 (a page must never fail because of telemetry)
-            get_telemetry()._misuse(event.helper, error)
+            get_telemetry().refuse(event, "invalid", error)
 
     async def later(
         response: Awaitable[object], arguments: tuple[object, ...], keywords: Mapping[str, object]
@@ -128,7 +131,11 @@ def _observe(view: View, event: Event, signal: str, values: _Values) -> View:
     return cast("View", observed)
 
 
-def _decorate(view: View | None, event: Event, signal: str, values: _Values) -> View | _Decorator:
+def _nothing_more(request: HttpRequest, response: HttpResponseBase) -> Mapping[str, object]:
+    return {}
+
+
+def _decorate(view: View | None, event: Event, signal: str = "", values: _Values = _nothing_more) -> View | _Decorator:
     def decorate(decorated: View, /) -> View:
         return _observe(decorated, event, signal, values)
 
@@ -141,7 +148,7 @@ def track_dashboard_open(view: View, /) -> View: ...
 def track_dashboard_open() -> _Decorator: ...
 def track_dashboard_open(view: View | None = None, /) -> View | _Decorator:
     """Track the openings of a dashboard: responses with status 2xx."""
-    return _decorate(view, events.DASHBOARD_OPENED, "", lambda request, response, admin, _: (admin,))
+    return _decorate(view, events.DASHBOARD_OPENED)
 
 
 @overload
@@ -155,7 +162,7 @@ def track_signal_detail_open(view: View | None = None, /, *, signal: str = "sign
         view: The view, where the decorator stands without parentheses.
         signal: The name of the URL's argument that holds the signal's id.
     """
-    return _decorate(view, events.SIGNAL_DETAIL_OPENED, signal, lambda request, response, *ids: ids)
+    return _decorate(view, events.SIGNAL_DETAIL_OPENED, signal)
 
 
 @overload
@@ -171,7 +178,7 @@ def track_explanation_expand(view: View | None = None, /, *, signal: str = "sign
         view: The view, where the decorator stands without parentheses.
         signal: The name of the URL's argument that holds the signal's id.
     """
-    return _decorate(view, events.EXPLANATION_EXPANDED, signal, lambda request, response, *ids: ids)
+    return _decorate(view, events.EXPLANATION_EXPANDED, signal)
 
 
 @overload
@@ -185,7 +192,7 @@ def track_admin_note_create(view: View | None = None, /, *, signal: str = "signa
         view: The view, where the decorator stands without parentheses.
         signal: The name of the URL's argument that holds the signal's id.
     """
-    return _decorate(view, events.NOTE_CREATED, signal, lambda request, response, *ids: (*ids, None))
+    return _decorate(view, events.NOTE_CREATED, signal)
 
 
 def track_recommendation_view(*, recommendation: Recommendation, signal: str = "signal_id") -> _Decorator:
@@ -197,10 +204,11 @@ def track_recommendation_view(*, recommendation: Recommendation, signal: str = "
         signal: The name of the URL's argument that holds the signal's id.
     """
 
-    def values(
-        request: HttpRequest, response: HttpResponseBase, admin_id: Id, signal_id: object
-    ) -> tuple[object, ...] | None:
+    def values(request: HttpRequest, response: HttpResponseBase) -> Mapping[str, object] | None:
         shown = recommendation(request, response)
-        return None if shown is None else (signal_id, admin_id, *shown)
+        if shown is None:
+            return None
+        recommendation_type, confidence = shown
+        return {"recommendation_type": recommendation_type, "confidence": confidence}
 
     return cast("_Decorator", _decorate(None, events.RECOMMENDATION_VIEWED, signal, values))

@@ -132,6 +132,17 @@ PROBE_ID_KEY: Final = "intel.probe.id"
 PROCESS_ID_KEY: Final = "intel.pipeline.process.id"
 """On every record: what a process says it delivered is compared with what arrived from it."""
 
+Reason: TypeAlias = Literal["invalid", "no_admin", "queue_full", "rejected", "after_shutdown", "exit_deadline"]
+DROP_REASONS: Final[Mapping[Reason, str]] = {
+    "invalid": "it does not fit the catalogue",
+    "no_admin": "the request's user is anonymous or was never loaded; decorate below the login check",
+    "queue_full": "events come in faster than they are delivered, or the endpoint is down",
+    "rejected": "the endpoint refused it for good",
+    "after_shutdown": "the pipeline of this process was shut down",
+    "exit_deadline": "the process ended before the endpoint took it",
+}
+"""Why an event was not delivered, and what that means."""
+
 REPORT_KEYS: Final = (
     PROCESS_ID_KEY,
     "intel.pipeline.process.pid",
@@ -140,12 +151,7 @@ REPORT_KEYS: Final = (
     "intel.pipeline.emitted",
     "intel.pipeline.delivered",
     "intel.pipeline.queued",
-    "intel.pipeline.dropped.invalid",
-    "intel.pipeline.dropped.no_admin",
-    "intel.pipeline.dropped.queue_full",
-    "intel.pipeline.dropped.rejected",
-    "intel.pipeline.dropped.after_shutdown",
-    "intel.pipeline.dropped.exit_deadline",
+    *(f"intel.pipeline.dropped.{reason}" for reason in DROP_REASONS),
 )
 """Of ``intel.pipeline.reported``, one event per process and kind: cumulative counts; started_at in ns."""
 
@@ -196,6 +202,12 @@ class Event:
     @cached_property
     def _steps(self) -> tuple[tuple[Callable[[object], AttributeValue], bool], ...]:
         return tuple((attribute.clean, attribute in self.optional) for attribute in self.attributes)
+
+    def arguments(self, values: Mapping[str, object]) -> tuple[object, ...]:
+        """Return values by argument name in the order of ``clean``; raise InvalidEventError for a name it has not."""
+        if unknown := values.keys() - {attribute.argument for attribute in self.attributes}:
+            raise InvalidEventError(f"{self.helper} takes no {', '.join(sorted(unknown))}")
+        return tuple(values.get(attribute.argument) for attribute in self.attributes)
 
     def clean(self, arguments: Sequence[object]) -> tuple[AttributeValue | None, ...]:
         """Return the wire's values for a helper's arguments, or raise InvalidEventError."""
@@ -268,6 +280,8 @@ CATALOGUE: Final[Mapping[str, Event]] = {
         PIPELINE_PROBED,
     )
 }
+HELPERS: Final[Mapping[str, Event]] = {event.helper: event for event in CATALOGUE.values() if event.helper}
+"""The events that applications send, by the method of Telemetry that does."""
 
 
 def allowed_keys() -> tuple[str, ...]:

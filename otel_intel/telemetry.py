@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 
 from . import events
 from .conf import Settings, env_flag, get_settings, is_under_test, resolve_engine_version
-from .delivery.pipeline import Pipeline, PipelineStatus, QueuedEvent
-from .events import Event, Id
+from .delivery.ledger import PipelineStatus, QueuedEvent
+from .delivery.pipeline import Pipeline
+from .events import Event, Id, Reason
 from .exceptions import InvalidEventError
 from .reading import metrics
 from .transactions import when_committed
@@ -77,7 +78,7 @@ def _never_raises(
         try:
             helper(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 (a page must never fail because of telemetry)
-            self._misuse(helper.__name__, error)
+            self.refuse(events.HELPERS[helper.__name__], "invalid", error)
 
     return call
 
@@ -100,7 +101,7 @@ class Telemetry:
     def __init__(self) -> None:
         self._configuration: _Configuration | None = None
         self._pipeline: Pipeline | None = None  # made at the first event
-        self._capture: Callable[[QueuedEvent], None] | None = None  # set by otel_intel.testing
+        self._capture: Callable[[QueuedEvent], None] | None = None  # see divert
 
     # -- recommendations -----------------------------------------------------------------------------------
 
@@ -277,6 +278,50 @@ class Telemetry:
         """Deliver what waits and take no more; runs by itself at exit, within EXIT_TIMEOUT seconds."""
         self._get_pipeline().shutdown(timeout)
 
+    # -- for the rest of the package -----------------------------------------------------------------------
+
+    def record(self, event: Event, values: Mapping[str, object]) -> None:
+        """Do what the event's helper does, with its arguments by name.
+
+        Args:
+            event: One of the catalogue.
+            values: By the names of the helper's arguments; an optional one may be left out.
+        """
+        try:
+            self._emit(event, event.arguments(values), None, None)
+        except Exception as error:  # noqa: BLE001 (a page must never fail because of telemetry)
+            self.refuse(event, "invalid", error)
+
+    def refuse(self, event: Event, reason: Reason, error: Exception | None = None) -> None:
+        """Count an event that cannot be sent; under test an error is raised instead.
+
+        Args:
+            event: One of the catalogue.
+            reason: What it is counted as.
+            error: What is wrong with it; the first of each reason is logged.
+        """
+        try:
+            configuration = self._configured()
+        except Exception as broken:
+            if is_under_test():
+                raise
+            error = broken
+        else:
+            if error is not None and configuration.strict:
+                raise error
+            if not (configuration.enabled and configuration.sending):
+                return
+        self._get_pipeline().refuse(event.kind, reason, error)
+
+    def forget_settings(self) -> None:
+        """Read the settings anew at the next call; a pipeline that runs keeps its own."""
+        self._configuration = None
+
+    def divert(self, capture: Callable[[QueuedEvent], None] | None) -> Callable[[QueuedEvent], None] | None:
+        """Give events to a function instead of sending them, or with None no longer; return what it was before."""
+        before, self._capture = self._capture, capture
+        return before
+
     # -- inside --------------------------------------------------------------------------------------------
 
     def _emit(
@@ -314,26 +359,6 @@ class Telemetry:
         elif (self._configuration or self._configured()).sending:
             (self._pipeline or self._get_pipeline()).put(item)
 
-    def _misuse(self, helper: str, error: Exception) -> None:
-        """Raise under test; else count the event as invalid."""
-        configuration: _Configuration | None = None
-        try:
-            configuration = self._configured()
-        except Exception as broken:
-            if is_under_test():
-                raise
-            error = broken
-        if configuration is not None and configuration.strict:
-            raise error
-        event = next(event for event in events.CATALOGUE.values() if event.helper == helper)
-        self._get_pipeline().refuse(event.kind, "invalid", error)
-
-    def _no_admin(self, event: Event) -> None:
-        """Count an event of a decorator whose request has no loaded, authenticated user."""
-        configuration = self._configured()
-        if configuration.enabled and configuration.sending:
-            self._get_pipeline().refuse(event.kind, "no_admin")
-
     def _configured(self) -> _Configuration:
         configuration = self._configuration
         if configuration is None:
@@ -345,16 +370,12 @@ class Telemetry:
             return self._pipeline
         try:
             settings = self._configured().settings
-        except Exception:  # noqa: BLE001 (told by _misuse, for each event that it costs)
+        except Exception:  # noqa: BLE001 (told by refuse, for each event that it costs)
             settings = Settings()
         pipeline = Pipeline(settings.QUEUE_SIZE, settings.EXIT_TIMEOUT, settings.ADMIN_ID_HASH_KEY)
         # Two threads may get here at once; a lock could be held by another thread at a fork.
         self._pipeline = vars(self).setdefault("_started", pipeline)
         return self._pipeline
-
-    def _forget_settings(self) -> None:
-        """Read the settings anew at the next call; a pipeline that runs keeps its own."""
-        self._configuration = None
 
 
 _telemetry = Telemetry()

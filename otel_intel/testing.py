@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from opentelemetry.trace import get_current_span
 
-from .delivery.pipeline import QueuedEvent
+from .delivery.ledger import QueuedEvent
 from .events import ENGINE_VERSION, AttributeValue
 from .telemetry import get_telemetry
 
@@ -75,8 +75,8 @@ def capture_events() -> Iterator[CapturedEvents]:
             )
         )
 
-    before, telemetry._capture = telemetry._capture, capture
+    before = telemetry.divert(capture)
     try:
         yield captured
     finally:
-        telemetry._capture = before
+        telemetry.divert(before)

@@ -24,9 +24,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def fresh_settings() -> Iterator[None]:
     """Let no test see the settings that another one has worked with."""
-    get_telemetry()._forget_settings()
+    get_telemetry().forget_settings()
     yield
-    get_telemetry()._forget_settings()
+    get_telemetry().forget_settings()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ A table with exactly one numeric column and no time column is what Grafana's thr
 from __future__ import annotations
 
 from grafana import limits
-from otel_intel.delivery.pipeline import REASONS
+from otel_intel.events import DROP_REASONS
 
 _IS_RECENT = f"timestamp > $__toTime - INTERVAL {limits.RECENT_DAYS} DAY"
 
@@ -74,7 +74,7 @@ GROUP BY service_name, problem
 """
 
 # Who is not logged in has nothing to lose: not a loss of the pipeline.
-_LOSSES = [reason for reason in REASONS if reason != "no_admin"]
+_LOSSES = [reason for reason in DROP_REASONS if reason != "no_admin"]
 
 # The counts are of all since a process started: what is new is what the last report before the hour did not have.
 # By the time of arrival: a sender's clock may be wrong.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from grafana import limits
 from grafana.queries.common import DAYS, SERVICE
-from otel_intel.delivery.pipeline import REASONS
+from otel_intel.events import DROP_REASONS
 
 # Who is not logged in has nothing to lose: dropped, but not lost.
-_LOST = " + ".join(f"dropped_{reason}" for reason in REASONS if reason != "no_admin")
+_LOST = " + ".join(f"dropped_{reason}" for reason in DROP_REASONS if reason != "no_admin")
 _REPORTED = f"$__timeFilter(ingested_at) AND {SERVICE}"
 _ARRIVED = f"$__timeFilter(ingested_at) AND {SERVICE}"
 
@@ -25,7 +25,7 @@ WHERE {_REPORTED}
 
 DROPS = f"""
 SELECT
-    {", ".join(f"sum(h.dropped_{reason}) AS {reason}" for reason in REASONS)}
+    {", ".join(f"sum(h.dropped_{reason}) AS {reason}" for reason in DROP_REASONS)}
 FROM metrics.pipeline_health AS h
 WHERE {_REPORTED}
 """

@@ -14,25 +14,22 @@ import threading
 import time
 import uuid
 import weakref
-from collections import Counter, deque
+from collections import deque
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypedDict, get_args
+from typing import TYPE_CHECKING, Final
 
-from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from otel_intel.events import PIPELINE_REPORTED, AttributeValue, Event, Kind
+from otel_intel.events import DROP_REASONS, PIPELINE_REPORTED, AttributeValue, Kind, Reason
 
 # Imported here and not at the first event: a process that is about to exit can no longer import it.
-from ._otel import Delivery, Exporter
+from .exporter import Delivery, Exporter
+from .ledger import Ledger, PipelineStatus, QueuedEvent
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
 
 logger = logging.getLogger("otel_intel")
-
-Reason: TypeAlias = Literal["invalid", "no_admin", "queue_full", "rejected", "after_shutdown", "exit_deadline"]
-REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
 VIEW_SHARE: Final = 0.8  # views may fill this much of the queue; the rest is kept for decisions and outcomes
 REPORT_INTERVAL: Final = 60.0  # seconds
@@ -42,39 +39,6 @@ MAX_DELAY: Final = 3600.0  # seconds
 # Encoding 512 events in one go holds the GIL for 10-17 ms, and that is what a page would feel.
 DEFAULT_BATCH_SIZE: Final = 128
 DEFAULT_DELAY_MS: Final = 1000
-
-_HINTS: Final[dict[Reason, str]] = {
-    "invalid": "it does not fit the catalogue",
-    "no_admin": "the request's user is anonymous or was never loaded; decorate below the login check",
-    "queue_full": "events come in faster than they are delivered, or the endpoint is down",
-    "rejected": "the endpoint refused it for good",
-    "after_shutdown": "the pipeline of this process was shut down",
-    "exit_deadline": "the process ended before the endpoint took it",
-}
-
-
-class QueuedEvent(NamedTuple):
-    """One valid event, as small as it can be: the caller pays for it."""
-
-    event: Event
-    time_ns: int
-    context: Context
-    engine_version: str
-    values: tuple[AttributeValue | None, ...]
-
-    def attributes(self) -> dict[str, AttributeValue]:
-        """Return the present attributes by their keys on the wire."""
-        pairs = zip(self.event.attributes, self.values, strict=True)
-        return {attribute.key: value for attribute, value in pairs if value is not None}
-
-
-class PipelineStatus(TypedDict):
-    """Count the events of this process: ``emitted == delivered + sum(dropped.values()) + queued``."""
-
-    emitted: int
-    delivered: int
-    dropped: dict[Reason, int]
-    queued: int
 
 
 def _env_int(name: str, default: int) -> int:
@@ -116,18 +80,11 @@ class Pipeline:
         self._pid = os.getpid()
         self._queue: deque[QueuedEvent] = deque()
         self._records: deque[ReadableLogRecord] = deque()  # of the oldest events in the queue, ids included
-        # Re-entrant: garbage collection may run a __del__ that tracks, in the thread that holds it.
-        self._books = threading.RLock()
-        self._changed = threading.Condition(self._books)
-        self._delivered: Counter[Kind] = Counter()
-        self._dropped: Counter[tuple[Kind, Reason]] = Counter()
-        self._settled = 0  # events that left the queue, for whatever reason
-        self._lost_before_flush = 0
+        self._ledger = Ledger(self._queue)
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._worker: threading.Thread | None = None
         self._exporter: Exporter | None = None
         self._closing = _exiting
-        self._closed = False
         self._deadline = float("inf")
         self._failures = 0
         self._logged: set[str] = set()
@@ -158,11 +115,10 @@ class Pipeline:
 
     def refuse(self, kind: Kind, reason: Reason, why: object = None) -> None:
         """Count an event that never got into the queue, and log the first of each reason."""
-        with self._books:
-            self._dropped[kind, reason] += 1
+        self._ledger.drop(kind, reason)
         if self._worker is None and not self._closing:
             self._start()  # a process that only loses events has to report that, too
-        self._log_once(reason, "Event dropped (%s): %s.", reason, why or _HINTS[reason])
+        self._log_once(reason, "Event dropped (%s): %s.", reason, why or DROP_REASONS[reason])
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until all that was emitted so far has been delivered.
@@ -176,30 +132,16 @@ class Pipeline:
         deadline = time.monotonic() + timeout
         if self._pid != os.getpid():
             self._reset()
-        with self._changed:
-            goal = self._settled + len(self._queue)
-            if self._queue and not self._closing:
-                self._start()
-                self._failures = 0
-                self._wake.put(None)
-            while self._settled < goal:
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
-                    break
-            lost = sum(self._dropped.values())
-            nothing_lost = lost == self._lost_before_flush
-            self._lost_before_flush = lost
-            return nothing_lost and self._settled >= goal
+        goal = self._ledger.goal()
+        if self._queue and not self._closing:
+            self._start()
+            self._failures = 0
+            self._wake.put(None)
+        return self._ledger.wait(goal, deadline)
 
     def status(self) -> PipelineStatus:
         """Return the counters of this process; events in flight count as queued."""
-        with self._books:
-            dropped: dict[Reason, int] = dict.fromkeys(REASONS, 0)
-            for (_, reason), count in self._dropped.items():
-                dropped[reason] += count
-            delivered, queued = sum(self._delivered.values()), len(self._queue)
-            emitted = delivered + sum(dropped.values()) + queued
-            return {"emitted": emitted, "delivered": delivered, "dropped": dropped, "queued": queued}
+        return self._ledger.status()
 
     def shutdown(self, timeout: float | None = None) -> None:
         """Deliver what waits, count what could not be delivered in time, and take no more.
@@ -218,14 +160,13 @@ class Pipeline:
         elif self._queue:
             # No thread could be started: https://github.com/open-telemetry/opentelemetry-python/issues/4752
             self._run()
-        with self._books:
-            self._settle(len(self._queue), "exit_deadline")
-            self._closed = True
+        if lost := self._ledger.close():
+            self._log_lost(lost, "exit_deadline")
 
     # -- the worker's side ---------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        with self._books:
+        with self._ledger.lock:  # one lock for all: two could be waited for in either order
             if self._worker is not None and self._worker.is_alive():
                 return
             worker = threading.Thread(target=self._run, name="otel_intel", daemon=True)
@@ -254,7 +195,7 @@ class Pipeline:
                 while self._queue and time.monotonic() < self._deadline:
                     if not self._deliver():
                         time.sleep(0.1)
-                if time.monotonic() < self._deadline and not self._closed:
+                if time.monotonic() < self._deadline and not self._ledger.is_closed:
                     self._report()
             except Exception:  # noqa: BLE001 (as above)
                 self._unexpected()
@@ -324,24 +265,11 @@ class Pipeline:
         return self._exporter
 
     def _settle(self, count: int, reason: Reason | None = None, why: str = "") -> None:
-        """Take the oldest events out of the queue and count them: the only way out."""
-        if not count:
-            return
-        with self._changed:
-            if self._closed:
-                return
+        if self._ledger.settle(count, reason):
             for _ in range(count):
-                kind = self._queue.popleft().event.kind
-                if self._records:
-                    self._records.popleft()
-                if reason is None:
-                    self._delivered[kind] += 1
-                else:
-                    self._dropped[kind, reason] += 1
-            self._settled += count
-            self._changed.notify_all()
-        if reason is not None:
-            self._log_once(reason, "%d event(s) dropped (%s): %s.", count, reason, why or _HINTS[reason])
+                self._records.popleft()
+            if reason is not None:
+                self._log_lost(count, reason, why)
 
     def _report(self) -> None:
         """Send the counters of each kind; they are cumulative, so that a lost report loses nothing."""
@@ -349,22 +277,22 @@ class Pipeline:
         if exporter is None:
             return
         prefix, records = "intel.pipeline.", []
-        with self._books:
-            queued = Counter(item.event.kind for item in self._queue.copy())
-            for kind in sorted({*self._delivered, *queued, *(kind for kind, _ in self._dropped)}):
-                dropped = {reason: self._dropped[kind, reason] for reason in REASONS}
-                attributes: dict[str, AttributeValue] = {
-                    f"{prefix}process.pid": self._pid,
-                    f"{prefix}process.started_at": self._started_at_ns,
-                    f"{prefix}kind": kind,
-                    f"{prefix}emitted": self._delivered[kind] + queued[kind] + sum(dropped.values()),
-                    f"{prefix}delivered": self._delivered[kind],
-                    f"{prefix}queued": queued[kind],
-                    **{f"{prefix}dropped.{reason}": count for reason, count in dropped.items()},
-                }
-                records.append(exporter.record(PIPELINE_REPORTED, time.time_ns(), None, "", attributes))
+        for kind, counts in self._ledger.by_kind().items():
+            attributes: dict[str, AttributeValue] = {
+                f"{prefix}process.pid": self._pid,
+                f"{prefix}process.started_at": self._started_at_ns,
+                f"{prefix}kind": kind,
+                f"{prefix}emitted": counts["emitted"],
+                f"{prefix}delivered": counts["delivered"],
+                f"{prefix}queued": counts["queued"],
+                **{f"{prefix}dropped.{reason}": count for reason, count in counts["dropped"].items()},
+            }
+            records.append(exporter.record(PIPELINE_REPORTED, time.time_ns(), None, "", attributes))
         if records:
             exporter.export(records)
+
+    def _log_lost(self, count: int, reason: Reason, why: str = "") -> None:
+        self._log_once(reason, "%d event(s) dropped (%s): %s.", count, reason, why or DROP_REASONS[reason])
 
     def _log_once(self, key: str, message: str, *arguments: object) -> None:
         if key not in self._logged:

@@ -18,8 +18,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from otel_intel.conf import env_flag, get_settings
 
-from . import _otel
+from .environment import GRPC, protocol, resource, timeout, without_secrets
 from .pipeline import delivering_at_exit
+from .session import Session, exporter_log
 
 logger = logging.getLogger("otel_intel")
 
@@ -37,7 +38,7 @@ def instrument_django() -> None:
         return
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
-        own = TracerProvider(resource=_otel.resource(), shutdown_on_exit=False)
+        own = TracerProvider(resource=resource(), shutdown_on_exit=False)
         own.add_span_processor(PerProcessBatches())
         provider = own
     instrumentor.instrument(tracer_provider=provider)
@@ -51,13 +52,11 @@ class _QuietExporter(SpanExporter):
         self._said = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        with _otel.exporter_log.attempt() as attempt:
+        with exporter_log.attempt() as attempt:
             result = self._exporter.export(spans)
         if result is not SpanExportResult.SUCCESS and not self._said:
             self._said = True
-            logger.warning(
-                "Spans cannot be delivered (said once per process): %s", _otel.without_secrets(attempt.error)
-            )
+            logger.warning("Spans cannot be delivered (said once per process): %s", without_secrets(attempt.error))
         return result
 
     def shutdown(self) -> None:
@@ -65,13 +64,13 @@ class _QuietExporter(SpanExporter):
 
 
 def _exporter() -> SpanExporter:
-    if _otel.protocol("TRACES") == _otel.GRPC:
+    if protocol("TRACES") == GRPC:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 
-        return GrpcExporter(timeout=_otel.timeout("TRACES"))
+        return GrpcExporter(timeout=timeout("TRACES"))
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 
-    return HttpExporter(timeout=_otel.timeout("TRACES"), session=_otel.Session())
+    return HttpExporter(timeout=timeout("TRACES"), session=Session())
 
 
 class PerProcessBatches(SpanProcessor):

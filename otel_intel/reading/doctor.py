@@ -15,7 +15,8 @@ import django
 
 from otel_intel.checks import check_settings
 from otel_intel.conf import get_settings
-from otel_intel.delivery._otel import Delivery, Exporter, protocol, without_secrets
+from otel_intel.delivery.environment import protocol, without_secrets
+from otel_intel.delivery.exporter import Delivery, Exporter
 from otel_intel.events import PIPELINE_PROBED, PROBE_ID_KEY
 from otel_intel.exceptions import OtelIntelError, TelemetryUnavailable
 

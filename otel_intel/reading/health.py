@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from otel_intel.delivery.pipeline import REASONS
+from otel_intel.events import DROP_REASONS
 
 from .reader import Reader
 
@@ -58,7 +58,7 @@ _ARRIVED = " UNION ALL ".join(
         ("view", "admin_views"),
     )
 )
-_COUNTERS = ("emitted", "delivered", "queued", "missing", *(f"dropped_{reason}" for reason in REASONS))
+_COUNTERS = ("emitted", "delivered", "queued", "missing", *(f"dropped_{reason}" for reason in DROP_REASONS))
 
 
 def read(url: str = "") -> Health:
@@ -116,5 +116,5 @@ def describe(health: Health) -> Iterator[str]:
     yield "  " + ", ".join(f"{name} {counters[name]:,}" for name in ("emitted", "delivered", "queued"))
     if counters["missing"]:
         yield f"  {counters['missing']:,} of the delivered are not here: in the Collector's queue, or lost behind it"
-    dropped = [f"{reason} {count:,}" for reason in REASONS if (count := counters[f"dropped_{reason}"])]
+    dropped = [f"{reason} {count:,}" for reason in DROP_REASONS if (count := counters[f"dropped_{reason}"])]
     yield f"  dropped: {', '.join(dropped) or 'none'}"

@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from otel_intel.delivery.pipeline import REASONS
-from otel_intel.events import CATALOGUE, CONFIDENCES, OUTCOME_STATUSES, PROCESS_ID_KEY
+from otel_intel.events import CATALOGUE, CONFIDENCES, DROP_REASONS, OUTCOME_STATUSES, PROCESS_ID_KEY
 from tests.otlp import Record, event, report
 from tests.servers import ClickHouse
 from tests.sql.reference import Reference
@@ -132,7 +131,7 @@ def _history(name: str, now: datetime, days: int) -> Dataset:
     dataset.landed += _copies(dataset.landed[0])
     end = nanoseconds(now) - SECOND
     for number, service in enumerate(SERVICES):
-        counts = {f"dropped__{reason}": number * (1 + i) for i, reason in enumerate(REASONS)}
+        counts = {f"dropped__{reason}": number * (1 + i) for i, reason in enumerate(DROP_REASONS)}
         for kind in ("recommendation", "outcome", "view"):
             delivered = len(_ids(dataset.landed, service, kind)) + number  # the second one misses an event of each kind
             sent = report(process(service), kind, end, service, delivered=delivered, **counts)

@@ -11,7 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from otel_intel import get_telemetry
-from otel_intel.delivery.pipeline import REASONS
+from otel_intel.events import DROP_REASONS
 from otel_intel.pages.summary import Summary
 from otel_intel.reading.metrics import today
 from otel_intel.reading.reader import Reader
@@ -239,7 +239,7 @@ def test_pipeline(asking: Asking, dataset: Dataset) -> None:
     # The second process says that it delivered one event of each of three kinds more, and drops 1, 2, … of each.
     assert (senders["delivered"], senders["missing"]) == (facts + 3, 3)
     dropped = asking.row("pipeline_health", "Dropped by reason")
-    assert dropped == {reason: 3 * number for number, reason in enumerate(REASONS, 1)}
+    assert dropped == {reason: 3 * number for number, reason in enumerate(DROP_REASONS, 1)}
     assert senders["lost"] + senders["no_admin"] == sum(dropped.values())
     assert asking.row("pipeline_health", "Not counted") == {"rejected": 4, "quarantined": 1}
     arrivals = asking.rows("pipeline_health", "Arrivals")

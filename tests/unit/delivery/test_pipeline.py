@@ -13,7 +13,8 @@ from django.test import override_settings
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otel_intel import Telemetry
-from otel_intel.delivery.pipeline import REASONS, PipelineStatus
+from otel_intel.delivery.ledger import PipelineStatus
+from otel_intel.events import DROP_REASONS
 from tests.sink import Sink, attributes_of, run_sink
 from tests.waiting import poll_until
 
@@ -28,7 +29,7 @@ def signals(request: ExportLogsServiceRequest) -> set[object]:
 
 
 def test_every_reason_is_counted_from_the_start(production: Telemetry) -> None:
-    assert production.status() == {"emitted": 0, "delivered": 0, "dropped": dict.fromkeys(REASONS, 0), "queued": 0}
+    assert production.status() == {"emitted": 0, "delivered": 0, "dropped": dict.fromkeys(DROP_REASONS, 0), "queued": 0}
 
 
 def test_all_threads_events_arrive_once(production: Telemetry, sink: Sink) -> None:
@@ -46,7 +47,7 @@ def test_all_threads_events_arrive_once(production: Telemetry, sink: Sink) -> No
     assert production.status() == {
         "emitted": 1000,
         "delivered": 1000,
-        "dropped": dict.fromkeys(REASONS, 0),
+        "dropped": dict.fromkeys(DROP_REASONS, 0),
         "queued": 0,
     }
 

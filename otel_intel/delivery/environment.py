@@ -1,0 +1,56 @@
+"""Where to send to, and as whom: OpenTelemetry's own ``OTEL_*`` variables."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+
+from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+
+from otel_intel.events import RESOURCE_KEYS
+from otel_intel.exceptions import ConfigurationError
+
+HTTP: Final = "http/protobuf"
+GRPC: Final = "grpc"
+UNKNOWN_SERVICE: Final = "unknown_service"
+DEFAULT_TIMEOUT: Final = 3.0
+"""Seconds for one request; OpenTelemetry's 10 s would hold a worker that also has to report."""
+
+
+def protocol(signal: str = "LOGS") -> str:
+    """Return the OTLP protocol that the environment asks for.
+
+    Raises:
+        ConfigurationError: If it is neither http/protobuf nor grpc.
+    """
+    for variable in (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        if value := os.environ.get(variable, "").strip():
+            if value not in (HTTP, GRPC):
+                raise ConfigurationError(f"{variable}={value} is not supported: use {HTTP} or {GRPC}.")
+            return value
+    return HTTP
+
+
+def resource() -> Resource:
+    """Return the environment's resource (OTEL_SERVICE_NAME, …) without what the door refuses.
+
+    Resource.create() starts threads, which a process that is about to exit cannot do any more.
+    """
+    found = OTELResourceDetector().detect().attributes
+    kept = {key: found[key] for key in RESOURCE_KEYS if key in found}
+    return Resource({SERVICE_NAME: UNKNOWN_SERVICE, **kept})
+
+
+def timeout(signal: str = "LOGS") -> float | None:
+    """Return the timeout of one request in seconds, or None where the exporter reads it itself."""
+    if any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}TIMEOUT") for name in (f"{signal}_", "")):
+        return None
+    milliseconds = os.environ.get("OTEL_BLRP_EXPORT_TIMEOUT", "") if signal == "LOGS" else ""
+    return int(milliseconds) / 1000 if milliseconds.isdecimal() and int(milliseconds) else DEFAULT_TIMEOUT
+
+
+def without_secrets(text: str) -> str:
+    """Return a URL or message without the user, passwords and tokens of the URLs in it."""
+    text = re.sub(r"(?<=//)[^/@\s]+@", "", text)
+    return re.sub(r"(?i)((?:password|token|secret|key)=)[^&\s'\")]+", r"\1…", text)

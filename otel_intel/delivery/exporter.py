@@ -1,0 +1,121 @@
+"""Records to the endpoint: beside spans.py the only module that touches OpenTelemetry's SDK.
+
+Its Logs API still moves between minor releases: https://github.com/open-telemetry/opentelemetry-python/issues/4750
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from importlib.metadata import version
+
+import uuid_utils
+from opentelemetry._logs import LogRecord
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpExporter
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from otel_intel.events import (
+    ADMIN_ID,
+    ENGINE_VERSION,
+    EVENT_ID_KEY,
+    PROCESS_ID_KEY,
+    SCHEMA_VERSION,
+    SCHEMA_VERSION_KEY,
+    AttributeValue,
+    Event,
+)
+
+from .environment import GRPC, protocol, resource, timeout, without_secrets
+from .session import Session, exporter_log
+
+_scope = InstrumentationScope("otel_intel", version("otel-intel"))
+
+
+class Delivery(Enum):
+    """What became of one request."""
+
+    DELIVERED = "delivered"
+    REFUSED = "refused"  # it will never be taken as it is: split it
+    FAILED = "failed"  # try again later
+
+
+class Exporter:
+    """Send records through the stock OTLP exporter and tell what became of them.
+
+    One per process and worker thread: a forked child must make its own
+    (https://github.com/open-telemetry/opentelemetry-python/issues/4994).
+    """
+
+    def __init__(self, admin_id_hash_key: str = "", process_id: str = "") -> None:
+        self._hash_key = admin_id_hash_key.encode()
+        self._process_id = process_id
+        self._resource = resource()
+        self._session = Session()
+        self.last_error = ""
+        self._exporter: LogRecordExporter
+        self._grpc = protocol() == GRPC
+        if self._grpc:
+            from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcExporter
+
+            self._exporter = GrpcExporter(timeout=timeout())
+        else:
+            self._exporter = HttpExporter(timeout=timeout(), session=self._session)
+
+    def record(
+        self,
+        event: Event,
+        time_ns: int,
+        context: Context | None,
+        engine_version: str,
+        attributes: Mapping[str, AttributeValue],
+    ) -> ReadableLogRecord:
+        """Build the record of one event; its id is made here, once, and carries the event's time."""
+        wire: dict[str, AttributeValue] = {
+            EVENT_ID_KEY: str(uuid_utils.uuid7(nanoseconds=time_ns)),
+            SCHEMA_VERSION_KEY: SCHEMA_VERSION,
+        }
+        if self._process_id:
+            wire[PROCESS_ID_KEY] = self._process_id
+        if engine_version:
+            wire[ENGINE_VERSION.key] = engine_version
+        wire.update(attributes)
+        if self._hash_key and ADMIN_ID.key in wire:
+            admin_id = str(wire[ADMIN_ID.key]).encode()
+            wire[ADMIN_ID.key] = hmac.new(self._hash_key, admin_id, hashlib.sha256).hexdigest()
+        record = LogRecord(
+            timestamp=time_ns,
+            observed_timestamp=time_ns,
+            context=context,
+            attributes=wire,
+            event_name=event.name,
+        )
+        return ReadableLogRecord(record, self._resource, _scope)
+
+    def export(self, records: Sequence[ReadableLogRecord]) -> Delivery:
+        """Send one request; blocks for the exporter's timeout at most and never raises."""
+        session = self._session
+        session.sent, session.status, session.answer = False, None, ""
+        with exporter_log.attempt() as attempt:
+            try:
+                succeeded = self._exporter.export(records) is LogRecordExportResult.SUCCESS
+            except Exception as error:  # noqa: BLE001 (a record that cannot be encoded must not stop the others)
+                self.last_error = f"{type(error).__name__}: {error}"
+                return Delivery.REFUSED
+        self.last_error = without_secrets(session.answer.strip() or attempt.error)
+        if self._grpc:
+            # The second is said of an overloaded receiver, too: that one is tried again.
+            refused = attempt.grpc_status == "INVALID_ARGUMENT" or (
+                attempt.grpc_status == "RESOURCE_EXHAUSTED" and "larger than max" in attempt.error
+            )
+        else:
+            succeeded = succeeded and session.status is not None and 200 <= session.status < 300
+            # Never sent: it could not be encoded, or is larger than the exporter's limit.
+            refused = not session.sent or session.status in (400, 413)
+        if succeeded:
+            return Delivery.DELIVERED
+        return Delivery.REFUSED if refused else Delivery.FAILED

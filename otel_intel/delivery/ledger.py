@@ -1,0 +1,125 @@
+"""What becomes of the events of one process, counted, and the law that the counts keep."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from typing import NamedTuple, TypedDict
+
+from opentelemetry.context import Context
+
+from otel_intel.events import DROP_REASONS, AttributeValue, Event, Kind, Reason
+
+
+class QueuedEvent(NamedTuple):
+    """One valid event, as small as it can be: the caller pays for it."""
+
+    event: Event
+    time_ns: int
+    context: Context
+    engine_version: str
+    values: tuple[AttributeValue | None, ...]
+
+    def attributes(self) -> dict[str, AttributeValue]:
+        """Return the present attributes by their keys on the wire."""
+        pairs = zip(self.event.attributes, self.values, strict=True)
+        return {attribute.key: value for attribute, value in pairs if value is not None}
+
+
+class PipelineStatus(TypedDict):
+    """Count the events of this process: ``emitted == delivered + sum(dropped.values()) + queued``."""
+
+    emitted: int
+    delivered: int
+    dropped: dict[Reason, int]
+    queued: int
+
+
+class Ledger:
+    """Count what becomes of events, by kind; ``emitted == delivered + sum(dropped.values()) + queued`` at any moment.
+
+    Safe to use from any thread. After a fork, the child needs a new one.
+
+    Args:
+        queue: The events that wait. The caller appends to it without a lock; ``settle`` is the only way out.
+    """
+
+    def __init__(self, queue: deque[QueuedEvent]) -> None:
+        self._queue = queue
+        # Re-entrant: garbage collection may run a __del__ that tracks, in the thread that holds it.
+        self.lock = threading.RLock()
+        self._changed = threading.Condition(self.lock)
+        self._delivered: Counter[Kind] = Counter()
+        self._dropped: Counter[tuple[Kind, Reason]] = Counter()
+        self._settled = 0  # events that left the queue, for whatever reason
+        self._lost_before_flush = 0
+        self._is_closed = False
+
+    def drop(self, kind: Kind, reason: Reason) -> None:
+        """Count an event that never got into the queue."""
+        with self._changed:
+            self._dropped[kind, reason] += 1
+
+    def settle(self, count: int, reason: Reason | None = None) -> bool:
+        """Take the oldest events out of the queue as delivered, or as dropped for a reason; False once closed."""
+        with self._changed:
+            if self._is_closed:
+                return False
+            for _ in range(count):
+                kind = self._queue.popleft().event.kind
+                if reason is None:
+                    self._delivered[kind] += 1
+                else:
+                    self._dropped[kind, reason] += 1
+            self._settled += count
+            self._changed.notify_all()
+            return True
+
+    def close(self) -> int:
+        """Drop what still waits, count nothing from here on, and return how many events that cost."""
+        with self._changed:
+            left = len(self._queue)
+            self.settle(left, "exit_deadline")
+            self._is_closed = True
+            return left
+
+    @property
+    def is_closed(self) -> bool:
+        """True after ``close``."""
+        return self._is_closed
+
+    def goal(self) -> int:
+        """Return what ``wait`` waits for: that all events emitted so far have left the queue."""
+        with self._changed:
+            return self._settled + len(self._queue)
+
+    def wait(self, goal: int, deadline: float) -> bool:
+        """Wait for a goal until the deadline (``time.monotonic``); True if it was reached and nothing lost since."""
+        with self._changed:
+            while self._settled < goal:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    break
+            lost = sum(self._dropped.values())
+            nothing_lost = lost == self._lost_before_flush
+            self._lost_before_flush = lost
+            return nothing_lost and self._settled >= goal
+
+    def status(self) -> PipelineStatus:
+        """Return all counts; events in flight count as queued."""
+        with self._changed:
+            return self._status(self._delivered.keys() | {kind for kind, _ in self._dropped}, len(self._queue))
+
+    def by_kind(self) -> dict[Kind, PipelineStatus]:
+        """Return the counts of each kind of event that has any."""
+        with self._changed:
+            queued = Counter(item.event.kind for item in self._queue.copy())
+            kinds = sorted({*self._delivered, *queued, *(kind for kind, _ in self._dropped)})
+            return {kind: self._status({kind}, queued[kind]) for kind in kinds}
+
+    def _status(self, kinds: set[Kind], queued: int) -> PipelineStatus:
+        delivered = sum(self._delivered[kind] for kind in kinds)
+        dropped = {reason: sum(self._dropped[kind, reason] for kind in kinds) for reason in DROP_REASONS}
+        emitted = delivered + sum(dropped.values()) + queued
+        return {"emitted": emitted, "delivered": delivered, "dropped": dropped, "queued": queued}

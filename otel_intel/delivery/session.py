@@ -1,0 +1,125 @@
+"""What the endpoint answered: the HTTP session that remembers it, and what the stock exporters log of it."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+import requests
+from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status
+
+from .environment import DEFAULT_TIMEOUT
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response
+
+MAX_ANSWER: Final = 65_536
+"""Bytes of an answer that are read."""
+
+
+class Session(requests.Session):
+    """Remember what the door answered: the exporter only tells success from failure, and takes a redirect for one."""
+
+    sent = False
+    status: int | None = None
+    answer = ""
+
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
+        self.sent = True
+        if isinstance(self.verify, str):  # https://github.com/psf/requests/issues/3829: REQUESTS_CA_BUNDLE goes before
+            kwargs["verify"] = self.verify
+        response = super().send(request, **{**kwargs, "stream": True})
+        # Read here, because requests would read an endless or dripping answer to its end.
+        deadline, body = time.monotonic() + DEFAULT_TIMEOUT, b""
+        while chunk := response.raw.read1(MAX_ANSWER, decode_content=True):
+            body += chunk
+            if len(body) >= MAX_ANSWER or time.monotonic() > deadline:
+                response.close()
+                break
+        response._content = body
+        if _is_unreadable(response):
+            response.status_code, response.reason = 400, "Bad Request"
+        self.status = response.status_code
+        if not 200 <= self.status < 300:
+            redirect = f"to {response.headers['Location']}" if "Location" in response.headers else ""
+            self.answer = f"{self.status} {response.reason} {redirect} {_readable(response)}".replace("  ", " ")
+        return response
+
+
+def _readable(response: Response) -> str:
+    """Return the beginning of an answer's text, of OTLP's Status the message, without control characters."""
+    text = response.text
+    if "protobuf" in response.headers.get("Content-Type", ""):
+        with suppress(DecodeError):
+            text = Status.FromString(response.content).message
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:300]
+
+
+def _is_unreadable(response: Response) -> bool:
+    """Tell whether ClickHouse could not read the request: it answers 500, which nothing changes, where OTLP means 400.
+
+    https://github.com/ClickHouse/ClickHouse/blob/master/src/Server/HTTP/exceptionCodeToHTTPStatus.cpp
+    """
+    code = response.headers.get("X-ClickHouse-Exception-Code")
+    # UNKNOWN_PROTOBUF_FORMAT, ZLIB_INFLATE_FAILED; and two codes that it has for a broken connection of its own, too.
+    return code in ("444", "354") or (code in ("32", "33") and "ProtobufRowInputFormat" in response.text)
+
+
+class Attempt:
+    """What the exporter's log lines told about one export."""
+
+    error = ""
+    grpc_status = ""
+
+
+class _ExporterLog(logging.Filter):
+    """Keep the exporters' lines about our exports out of the host's log, and note what they say.
+
+    We log once per reason; the exporters would log each attempt.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.local()
+
+    @contextmanager
+    def attempt(self) -> Iterator[Attempt]:
+        """Collect the lines of this thread."""
+        self.thread.attempt = attempt = Attempt()
+        try:
+            yield attempt
+        finally:
+            self.thread.attempt = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        attempt: Attempt | None = getattr(self.thread, "attempt", None)
+        if attempt is None:
+            return True
+        for argument in record.args if isinstance(record.args, tuple) else ():
+            if isinstance(argument, Enum) and type(argument).__name__ == "StatusCode":
+                attempt.grpc_status = argument.name
+        attempt.error = attempt.error or _cause(record.getMessage())  # the first names the cause
+        return False
+
+
+def _cause(message: str) -> str:
+    """Return the cause out of the layers of a connection's error, such as "[Errno 111] Connection refused"."""
+    causes = r"\[Errno -?\d+\] [^\"')]+|[Rr]ead timed out|[Cc]onnect timeout|SSLError\([^)]*\)|SSL routines:[\w:]+"
+    found = re.search(causes, message)
+    return found.group() if found else message[:300]
+
+
+exporter_log = _ExporterLog()
+for _name in (
+    "opentelemetry.exporter.otlp.proto.http._log_exporter",
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "opentelemetry.exporter.otlp.proto.grpc.exporter",
+):
+    logging.getLogger(_name).addFilter(exporter_log)
