@@ -78,7 +78,7 @@ def kill(server: embedded.Server, process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    assert poll_until(lambda: embedded._running(server.directory) is None)
+    assert poll_until(lambda: embedded.running(server.directory) is None)
 
 
 def engine_pid(server: embedded.Server) -> int | None:
@@ -105,7 +105,7 @@ def run_clickhouse(directory: Path) -> Iterator[ClickHouse]:
 @contextlib.contextmanager
 def run_as_in_production(directory: Path) -> Iterator[ClickHouse]:
     """Run a server that has the files of clickhouse/server in its config.d and users.d, without a schema."""
-    write_configuration = embedded._write_configuration
+    write_configuration = embedded.write_configuration
     # The patch ends with the start: other fixtures start servers of theirs meanwhile.
     with pytest.MonkeyPatch.context() as patch:
 
@@ -116,8 +116,8 @@ def run_as_in_production(directory: Path) -> Iterator[ClickHouse]:
                 patch.setenv(f"INTEL_{role.upper()}_PASSWORD", server.passwords[role])
 
         passed_on = (f"INTEL_{role.upper()}_PASSWORD" for role in embedded.ROLES)
-        patch.setattr(embedded, "_ENVIRONMENT", (*embedded._ENVIRONMENT, *passed_on))
-        patch.setattr(embedded, "_write_configuration", as_in_production)
+        patch.setattr(embedded, "ENVIRONMENT", (*embedded.ENVIRONMENT, *passed_on))
+        patch.setattr(embedded, "write_configuration", as_in_production)
         server, process = embedded.start(directory, http_port=0, native_port=0)
     try:
         clickhouse = ClickHouse(server)

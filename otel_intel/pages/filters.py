@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from otel_intel.events import MAX_TEXT
-from otel_intel.reading.metrics import first_day, today
+from otel_intel.reading.days import first_day, today
 
 DEFAULT_DAYS: Final = 30
 _FIRST: Final = date(1970, 1, 1)

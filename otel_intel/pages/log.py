@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from django.http import QueryDict
 
-from otel_intel.reading.metrics import first_day, today
+from otel_intel.reading.days import first_day, today
 from otel_intel.reading.reader import Reader
 
 from .filters import Filters

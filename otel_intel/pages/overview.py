@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from otel_intel.events import OUTCOME_STATUSES
-from otel_intel.reading.metrics import first_day
+from otel_intel.reading.days import first_day
 from otel_intel.reading.reader import Reader
 
 from .filters import Filters

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from otel_intel.reading.metrics import first_day
+from otel_intel.reading.days import first_day
 from otel_intel.reading.reader import Parameter, Reader
 
 WINDOWS: Final = (7, 30)

@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
-from otel_intel.reading.metrics import today
+from otel_intel.reading.days import today
 
 from .format import NONE
 

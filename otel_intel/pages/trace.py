@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from django.http import QueryDict
 from django.urls import reverse
 
-from otel_intel.reading.metrics import first_day, today
+from otel_intel.reading.days import first_day, today
 from otel_intel.reading.reader import Reader
 
 from .filters import DEFAULT_DAYS, Filters

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from otel_intel.conf import get_settings
 from otel_intel.exceptions import OtelIntelError
-from otel_intel.reading.metrics import today
+from otel_intel.reading.days import today
 from otel_intel.reading.reader import Reader
 
 from .activity import activity_context

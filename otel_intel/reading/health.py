@@ -61,7 +61,7 @@ _ARRIVED = " UNION ALL ".join(
 _COUNTERS = ("emitted", "delivered", "queued", "missing", *(f"dropped_{reason}" for reason in DROP_REASONS))
 
 
-def read(url: str = "") -> Health:
+def read_health(url: str = "") -> Health:
     """Read the state of things as the reader.
 
     Args:

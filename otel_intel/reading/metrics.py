@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Final, NamedTuple, TypedDict, TypeVar
+from typing import NamedTuple, TypedDict, TypeVar
 
 from otel_intel.events import OUTCOME_STATUSES
 
+from .days import MAX_DAYS, first_day, today
 from .reader import Parameter, Reader
-
-MAX_DAYS: Final = 3650
 
 Row = TypeVar("Row")
 
@@ -69,16 +67,6 @@ class OutcomeDistribution(TypedDict):
 class _StatusCount(NamedTuple):
     outcome_status: str
     signals: int
-
-
-def today() -> date:
-    """Return today's UTC calendar day, the last of every window."""
-    return datetime.now(UTC).date()
-
-
-def first_day(days: int, last: date) -> date:
-    """Return the first of ``days`` calendar days that end with ``last``."""
-    return last - timedelta(days=days - 1)
 
 
 def _ask(into: Callable[..., Row], view: str, columns: str, days: object, **filters: str | None) -> list[Row]:

@@ -5,7 +5,6 @@ Every statement can be run again without harm, so a run that died half-way or tw
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -13,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from otel_intel.exceptions import OtelIntelError
-from otel_intel.reading.reader import parse_url
 from otel_intel.resources import folder
 
 from .cluster import Cluster
+from .connection import first_line
 
 OWNER = "intel_owner"
 ROLES = ("intel_ingest", "intel_metrics")
@@ -68,25 +66,6 @@ def read_steps(directory: Path) -> list[Step]:
         statements = [part.strip() for part in parts if part.strip()]
         steps += [Step(path.name, number, statement) for number, statement in enumerate(statements, 1)]
     return steps
-
-
-@contextlib.contextmanager
-def connect(url: str) -> Iterator[Client]:
-    """Give a client for an administrator's URL; raise MigrationError when the server does not answer."""
-    try:
-        parse_url(url)  # the driver would take anything, and fall back to localhost
-    except ValueError:
-        raise MigrationError("That is no ClickHouse URL; it looks like http://admin:password@host:8123") from None
-    try:
-        client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
-    except ClickHouseError as error:
-        raise MigrationError(f"ClickHouse does not answer: {_first_line(error)}") from error
-    try:
-        yield client
-    finally:
-        # Idle connections would hold up the stop of a server for seconds.
-        client.close_connections()
-        client.close()
 
 
 def migrate(
@@ -194,7 +173,7 @@ def _require_grants(client: Client) -> None:
         client.command("SELECT count() FROM metrics.storage")
     except ClickHouseError as error:
         raise MigrationError(
-            f"{_first_line(error)}\nThe owner's grants are those of an older version. Start the server with this"
+            f"{first_line(error)}\nThe owner's grants are those of an older version. Start the server with this"
             " version's clickhouse/access.xml or, where users are managed by SQL, run this once as an administrator:"
             f"\n\n{setup_script()}"
         ) from error
@@ -229,7 +208,7 @@ def _names(client: Client, sql: str, name: str) -> Sequence[Sequence[object]]:
     try:
         return client.query(sql, parameters={"name": name}).result_rows
     except ClickHouseError as error:
-        raise MigrationError(f"This user may not see users and roles: {_first_line(error)}") from error
+        raise MigrationError(f"This user may not see users and roles: {first_line(error)}") from error
 
 
 def _view_statements(statement: str) -> Iterator[str]:
@@ -243,8 +222,4 @@ def _run(client: Client, step: Step, statement: str) -> None:
     try:
         client.command(statement)
     except ClickHouseError as error:
-        raise MigrationError(f"{step.file} step {step.number} failed: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:500]
+        raise MigrationError(f"{step.file} step {step.number} failed: {first_line(error)}") from error

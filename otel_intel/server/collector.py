@@ -8,23 +8,31 @@ import os
 import runpy
 import secrets
 import signal
-import socket
 import subprocess
 import sys
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from otel_intel.resources import folder
 
-from .embedded import EmbeddedError, Lock, Server, await_answer, stop_process, write_private
+from .embedded import Server
+from .processes import (
+    LOOPBACK,
+    EmbeddedError,
+    Lock,
+    await_answer,
+    bind,
+    last_lines,
+    stop_child,
+    stop_holder,
+    write_private,
+)
 
 _STATE: Final = "collector.json"
 _PID: Final = "collector.pid"
 _LOG: Final = "collector.log"
 _PORTS: Final = {"http": 4318, "grpc": 4317, "metrics": 8888, "health": 13133}
-_STOP_TIMEOUT: Final = 30.0
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -38,7 +46,7 @@ class Collector:
     def variables(self, server: Server) -> dict[str, str]:
         """Return the environment variables that make an application send here and read from the server."""
         return {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.ports['http']}",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOOPBACK}:{self.ports['http']}",
             "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{self.token}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
             "OTEL_INTEL_CLICKHOUSE_URL": server.url("reader"),
@@ -74,16 +82,16 @@ def start(server: Server, binary: Path, *, detach: bool = False) -> tuple[Collec
         {name: _free_port(port) for name, port in (before.ports if before else _PORTS).items()},
         before.token if before else secrets.token_urlsafe(24),
     )
-    lock = Lock(server.directory / _PID)
+    log, lock = server.directory / _LOG, Lock(server.directory / _PID)
     try:
         write_private(server.directory / _STATE, json.dumps(asdict(collector), indent=2) + "\n")
-        with (server.directory / _LOG).open("wb") as log:
+        with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603
                 [binary, f"--config={folder('collector') / 'config.yaml'}"],
                 env=_settings(server, collector),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 pass_fds=[lock.descriptor],
                 start_new_session=True,
                 preexec_fn=None if detach else _end_with_parent,
@@ -92,9 +100,9 @@ def start(server: Server, binary: Path, *, detach: bool = False) -> tuple[Collec
     finally:
         lock.close()
     try:
-        await_answer("collector", collector.ports["health"], "", process, lambda: _last_lines(server.directory))
+        await_answer("collector", collector.ports["health"], "", process, lambda: last_lines(log, without="\tinfo\t"))
     except BaseException:
-        stop_process(process)
+        stop_child(process)
         raise
     return collector, process
 
@@ -113,28 +121,22 @@ def left(directory: Path) -> str:
 
 def running(directory: Path) -> Collector | None:
     """Return the collector that runs in front of a directory's server, if one does."""
-    return _load(directory) if _pid(directory) else None
+    return _load(directory) if Lock.holder(directory / _PID) else None
 
 
 def stop(directory: Path) -> None:
     """Stop the collector of a directory, if one runs, and return when it has ended; its queue stays."""
-    if pid := _pid(directory):
-        os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_TIMEOUT
-    while _pid(directory):
-        if time.monotonic() > deadline:
-            raise EmbeddedError(f"The collector (process {pid}) did not stop within {_STOP_TIMEOUT:.0f} s")
-        time.sleep(0.02)
+    stop_holder("collector", directory / _PID)
 
 
 def _settings(server: Server, collector: Collector) -> dict[str, str]:
     return {
         "OTLP_INGEST_TOKEN": collector.token,
-        "OTLP_HTTP_ENDPOINT": f"127.0.0.1:{collector.ports['http']}",
-        "OTLP_GRPC_ENDPOINT": f"127.0.0.1:{collector.ports['grpc']}",
+        "OTLP_HTTP_ENDPOINT": f"{LOOPBACK}:{collector.ports['http']}",
+        "OTLP_GRPC_ENDPOINT": f"{LOOPBACK}:{collector.ports['grpc']}",
         "METRICS_PORT": str(collector.ports["metrics"]),
-        "HEALTH_ENDPOINT": f"127.0.0.1:{collector.ports['health']}",
-        "CLICKHOUSE_ENDPOINT": f"tcp://127.0.0.1:{server.native_port}",
+        "HEALTH_ENDPOINT": f"{LOOPBACK}:{collector.ports['health']}",
+        "CLICKHOUSE_ENDPOINT": f"tcp://{LOOPBACK}:{server.native_port}",
         "CLICKHOUSE_PASSWORD": server.passwords["writer"],
         "QUEUE_DIR": str(server.directory / "collector-queue"),
     }
@@ -150,29 +152,14 @@ def _load(directory: Path) -> Collector | None:
         raise EmbeddedError(f"{directory / _STATE} cannot be read: {error}") from error
 
 
-def _pid(directory: Path) -> int | None:
-    return Lock.holder(directory / _PID)
-
-
 def _free_port(wanted: int) -> int:
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise EmbeddedError("No free port on 127.0.0.1")
+    try:
+        return bind(wanted)
+    except OSError:
+        return bind(0)
 
 
 def _end_with_parent() -> None:
     # The collector does not watch its standard input, as the server does.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _last_lines(directory: Path) -> str:
-    lines = (directory / _LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    told = [line for line in lines if "\tinfo\t" not in line]
-    return "\n".join(told[-5:]) or "it ended without a message"

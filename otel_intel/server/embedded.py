@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import json
 import os
 import secrets
-import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Final
 from xml.sax.saxutils import escape
 
-from otel_intel.exceptions import OtelIntelError
 from otel_intel.resources import folder
+
+from .processes import (
+    LOOPBACK,
+    EmbeddedError,
+    Lock,
+    await_answer,
+    bind,
+    last_lines,
+    stop_child,
+    stop_holder,
+    write_private,
+)
 
 ROLES: Final = ("admin", "writer", "reader", "dashboard")
 HTTP_PORT: Final = 8123
@@ -34,14 +41,8 @@ _STATE: Final = "otel-intel.json"
 _PID: Final = "server.pid"
 _OUTPUT: Final = "server.log"
 _RESTARTS: Final = "restarts.log"  # written by engine.py
-_START_TIMEOUT: Final = 60.0
-_STOP_TIMEOUT: Final = 60.0
 # All that the server gets of the environment, which its log-ins can read: nothing secret, and only what python needs.
-_ENVIRONMENT: Final = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "TZ")
-
-
-class EmbeddedError(OtelIntelError):
-    """The embedded server cannot be started, stopped or found; the message says what to do."""
+ENVIRONMENT: Final = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "TZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Server:
 
     def url(self, role: str) -> str:
         """Return the ClickHouse URL of one of ROLES, password included."""
-        return f"http://intel_{role}:{self.passwords[role]}@127.0.0.1:{self.http_port}"
+        return f"http://intel_{role}:{self.passwords[role]}@{LOOPBACK}:{self.http_port}"
 
     def variables(self) -> dict[str, str]:
         """Return the environment variables that make an application send here and read from here."""
@@ -74,7 +75,7 @@ class Server:
             "query": f"INSERT INTO {table} FORMAT ProtobufSingle",
             "format_schema_message_name": message,
         }
-        return f"http://127.0.0.1:{self.http_port}/?{urllib.parse.urlencode(query)}"
+        return f"http://{LOOPBACK}:{self.http_port}/?{urllib.parse.urlencode(query)}"
 
 
 def load(directory: Path) -> Server:
@@ -110,15 +111,15 @@ def start(
         _port("--native-port", native_port, before.native_port if before else NATIVE_PORT),
         before.passwords if before else {role: secrets.token_urlsafe(24) for role in ROLES},
     )
-    with contextlib.closing(_lock(directory)) as lock:
+    with contextlib.closing(claim(directory)) as lock:
         lock.write("")  # the last server's process is no longer the one to stop
-        _write_configuration(server)
+        write_configuration(server)
         process = _spawn(server, lock, detach)
         lock.write(str(process.pid))
     try:
-        await_answer("server", server.http_port, "ping", process, lambda: _last_lines(server.directory))
+        await_answer("server", server.http_port, "ping", process, lambda: last_lines(directory / _OUTPUT))
     except BaseException:
-        stop_process(process)
+        stop_child(process)
         raise
     return server, process
 
@@ -126,15 +127,13 @@ def start(
 def stop(directory: Path) -> None:
     """Stop the server of a directory and return when it has ended; raise EmbeddedError if none runs."""
     load(directory)
-    pid = _running(directory)
-    if pid is None:
+    if not stop_holder("server", directory / _PID):
         raise EmbeddedError(f"No server is running on {directory}")
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_TIMEOUT
-    while _running(directory) is not None:
-        if time.monotonic() > deadline:
-            raise EmbeddedError(f"The server (process {pid}) did not stop within {_STOP_TIMEOUT:.0f} s")
-        time.sleep(0.02)
+
+
+def running(directory: Path) -> int | None:
+    """Return the process that serves a directory; None if none does, or it is just being started."""
+    return Lock.holder(directory / _PID)
 
 
 def restarts(directory: Path) -> list[str]:
@@ -143,16 +142,6 @@ def restarts(directory: Path) -> list[str]:
         return (directory / _RESTARTS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
-
-
-def stop_process(process: subprocess.Popen[bytes]) -> int:
-    """Stop a server that this process started and return its exit code."""
-    process.terminate()
-    try:
-        return process.wait(_STOP_TIMEOUT)
-    finally:
-        if process.stdin:
-            process.stdin.close()
 
 
 def _inspect(directory: Path) -> Server | None:
@@ -165,7 +154,7 @@ def _inspect(directory: Path) -> Server | None:
     if not (directory / _STATE).exists():
         raise EmbeddedError(f"{directory} is not empty and was not made by otel-intel: choose another --data")
     server = load(directory)
-    pid = _running(directory)
+    pid = running(directory)
     if pid is not None:
         raise EmbeddedError(
             f"A server (process {pid}) is already running on {directory}, port {server.http_port}:"
@@ -174,38 +163,8 @@ def _inspect(directory: Path) -> Server | None:
     return server
 
 
-class Lock:
-    """The lock on a data directory: held by the open file, which the server inherits, until the last holder ends."""
-
-    def __init__(self, path: Path) -> None:
-        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            raise
-
-    def write(self, text: str) -> None:
-        os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, text.encode(), 0)
-
-    def close(self) -> None:
-        os.close(self.descriptor)
-
-    @classmethod
-    def holder(cls, path: Path) -> int | None:
-        """Return the process that holds the lock; None if nobody does, or it is just being started."""
-        if not path.exists():
-            return None
-        try:
-            cls(path).close()
-        except BlockingIOError:
-            pid = path.read_text()
-            return int(pid) if pid else None
-        return None
-
-
-def _lock(directory: Path) -> Lock:
+def claim(directory: Path) -> Lock:
+    """Make a directory the server's own and lock it; raise EmbeddedError if that cannot be."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o700)  # the server's own files in it are readable by anybody
@@ -216,24 +175,18 @@ def _lock(directory: Path) -> Lock:
         raise EmbeddedError(f"{directory} cannot be used: {error.strerror}") from error
 
 
-def _running(directory: Path) -> int | None:
-    return Lock.holder(directory / _PID)
-
-
 def _port(option: str, wanted: int | None, default: int) -> int:
     port = default if wanted is None else wanted
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise EmbeddedError(
-                f"Port {port} cannot be used ({error.strerror}): choose another with {option}, 0 takes a free one"
-            ) from error
-        return int(probe.getsockname()[1])
+    try:
+        return bind(port)
+    except OSError as error:
+        raise EmbeddedError(
+            f"Port {port} cannot be used ({error.strerror}): choose another with {option}, 0 takes a free one"
+        ) from error
 
 
-def _write_configuration(server: Server) -> None:
+def write_configuration(server: Server) -> None:
+    """Write what the server reads at its start into its directory."""
     sql = folder("clickhouse")
     values = {
         "http_port": str(server.http_port),
@@ -257,19 +210,6 @@ def _write_configuration(server: Server) -> None:
     write_private(server.directory / _STATE, json.dumps(state, indent=2) + "\n")
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, replacing it at once."""
-    temporary = path.with_name(path.name + ".new")
-    try:
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        temporary.replace(path)
-    except OSError as error:
-        raise EmbeddedError(f"{path} cannot be written: {error.strerror}") from error
-
-
 def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:
     # As a script: the server has no use for the package, and -P keeps the package's modules off its path.
     command = [sys.executable, "-P", str(Path(__file__).with_name("engine.py")), str(server.directory)]
@@ -277,7 +217,7 @@ def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:
     with (server.directory / _OUTPUT).open("wb") as output:
         return subprocess.Popen(  # noqa: S603
             command if detach else [*command, "--stdin-eof"],
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
             stdin=subprocess.DEVNULL if detach else subprocess.PIPE,
             stdout=output,
             stderr=output,
@@ -285,27 +225,3 @@ def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:
             # Ctrl-C reaches the caller alone, who then stops the server.
             start_new_session=True,
         )
-
-
-def await_answer(
-    what: str, port: int, path: str, process: subprocess.Popen[bytes], last_lines: Callable[[], str]
-) -> None:
-    """Return when a process that was started answers; raise EmbeddedError with its last lines if it does not."""
-    deadline = time.monotonic() + _START_TIMEOUT
-    while True:
-        if process.poll() is not None:
-            raise EmbeddedError(f"The {what} did not start: {last_lines()}")
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=1):
-                return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise EmbeddedError(
-                    f"The {what} did not answer within {_START_TIMEOUT:.0f} s: {last_lines()}"
-                ) from None
-        time.sleep(0.02)
-
-
-def _last_lines(directory: Path) -> str:
-    text = (directory / _OUTPUT).read_text(encoding="utf-8", errors="replace").strip()
-    return "\n".join(text.splitlines()[-5:]) or "it ended without a message"

@@ -57,7 +57,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     assert process.wait(60) == 0, "".join(output)
     reader.join(10)
     process.stdout.close()
-    assert embedded._running(state / "clickhouse") is None
+    assert embedded.running(state / "clickhouse") is None
 
 
 def test_only_its_owner_reads_the_files_with_secrets(demo: Demo) -> None:

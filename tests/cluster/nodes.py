@@ -65,7 +65,7 @@ def run_cluster(directory: Path) -> Iterator[list[Node]]:
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         passed_on = ("INTEL_CLUSTER_PASSWORD", "INTEL_REPLICA", "INTEL_SHARD")
-        patch.setattr(embedded, "_ENVIRONMENT", (*embedded._ENVIRONMENT, *passed_on))
+        patch.setattr(embedded, "ENVIRONMENT", (*embedded.ENVIRONMENT, *passed_on))
         patch.setenv("INTEL_CLUSTER_PASSWORD", secrets.token_hex(8))
         patch.setenv("INTEL_REPLICA", "1")
         nodes: list[Node] = []

@@ -184,7 +184,7 @@ def test_wrong_grants_and_then_right_ones(
     database: Database, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database.kill()
-    write_configuration = embedded._write_configuration
+    write_configuration = embedded.write_configuration
 
     def without_grants(server: embedded.Server) -> None:
         write_configuration(server)
@@ -195,7 +195,7 @@ def test_wrong_grants_and_then_right_ones(
         users.write_text(refused)
 
     with monkeypatch.context() as patch:
-        patch.setattr(embedded, "_write_configuration", without_grants)
+        patch.setattr(embedded, "write_configuration", without_grants)
         database.start()
     collector.start()
     records = make_events(100)

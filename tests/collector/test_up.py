@@ -15,8 +15,7 @@ import requests
 from click.testing import CliRunner
 
 from otel_intel.commands.main import main
-from otel_intel.server import collector as collectors
-from otel_intel.server import embedded
+from otel_intel.server import collector, embedded
 from tests.collector.process import binary
 from tests.otlp import event, logs_request
 from tests.servers import ClickHouse
@@ -80,7 +79,7 @@ def test_detached_server_and_collector_start_and_stop_together(data: Path) -> No
     assert stat.S_IMODE((data / "collector.json").stat().st_mode) == 0o600
 
     assert _run(data, "down").returncode == 0
-    assert collectors.running(data) is None
+    assert collector.running(data) is None
 
     # The token and the ports stay; without --collector the application sends to ClickHouse itself.
     without = _run(data, "up", "--detach")
@@ -96,11 +95,11 @@ def test_both_end_with_the_command(data: Path, received: signal.Signals) -> None
     with subprocess.Popen(_command(data, *UP), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
         assert up.stderr
         assert any("a Collector in front; Ctrl-C stops it." in line for line in up.stderr)
-        assert collectors.running(data)
+        assert collector.running(data)
         up.send_signal(received)
         assert up.wait(30) == (0 if received is signal.SIGINT else -received)
-    assert poll_until(lambda: collectors.running(data) is None)
-    assert poll_until(lambda: embedded._running(data) is None)
+    assert poll_until(lambda: collector.running(data) is None)
+    assert poll_until(lambda: embedded.running(data) is None)
 
 
 def test_collector_that_dies_is_told(data: Path) -> None:
@@ -138,4 +137,4 @@ def test_collector_that_does_not_start_takes_the_server_with_it(tmp_path: Path) 
     up = _run(data, *UP, f"--collector-binary={broken}", "--detach")
     assert (up.returncode, up.stdout) == (1, "")
     assert "The collector did not start: error decoding config" in up.stderr
-    assert embedded._running(data) is None
+    assert embedded.running(data) is None

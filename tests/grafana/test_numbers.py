@@ -13,7 +13,7 @@ from pytest_django import Settings
 from otel_intel import get_telemetry
 from otel_intel.events import DROP_REASONS
 from otel_intel.pages.summary import Summary
-from otel_intel.reading.metrics import today
+from otel_intel.reading.days import today
 from otel_intel.reading.reader import Reader
 from tests.grafana.datasets import CANARY, CURRENT, SECOND, TYPES, Dataset, valid
 from tests.grafana.files import dashboards, panels

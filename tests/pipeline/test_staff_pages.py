@@ -16,6 +16,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from otel_intel.reading import metrics
+from otel_intel.reading.days import first_day, today
 from otel_intel.reading.reader import Reader
 from tests.otlp import event, send
 from tests.pages import log_cells, page_csv, page_text
@@ -172,7 +173,7 @@ def test_a_page_asks_clickhouse_a_bounded_number_of_times(
 )
 @pytest.mark.usefixtures("busy")
 def test_events_are_filtered_and_sorted(staff: Client, query: dict[str, str], actions: list[str]) -> None:
-    query = {"from": str(metrics.first_day(2, metrics.today())), **query}
+    query = {"from": str(first_day(2, today())), **query}
     text = page_text(staff, "recommendation-events", **query)
     assert [row[1] for row in log_cells(text)] == actions
     assert len(page_csv(staff, "recommendation-events", csv="recommendation-events", **query)) == len(actions)
@@ -218,9 +219,7 @@ def test_every_download_on_a_page_is_a_table(staff: Client, name: str) -> None:
 
 @pytest.mark.usefixtures("busy")
 def test_downloads_of_summaries_keep_the_filters(staff: Client, user: User) -> None:
-    text = page_text(
-        staff, "view-telemetry", admin=str(user.pk), **{"from": str(metrics.today())}, to=str(metrics.today())
-    )
+    text = page_text(staff, "view-telemetry", admin=str(user.pk), **{"from": str(today())}, to=str(today()))
     [link] = [link for link in re.findall(r'class="csv" href="([^"]+)"', text) if "activity-by-hour" in link]
     recent = page_csv(staff, "view-telemetry", **dict(parse_qsl(link.partition("?")[2].replace("&amp;", "&"))))
     month = page_csv(staff, "view-telemetry", csv="activity-by-hour")

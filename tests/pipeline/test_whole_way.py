@@ -152,7 +152,7 @@ def test_a_killed_clickhouse_loses_nothing_that_it_has_taken(production: Telemet
 
 def embedded_can_start(directory: Path) -> bool:
     """Tell whether the killed server's lock is gone."""
-    return embedded._running(directory) is None
+    return embedded.running(directory) is None
 
 
 def run_cli(clickhouse: ClickHouse, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:

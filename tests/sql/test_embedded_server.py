@@ -23,9 +23,10 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from otel_intel.commands.main import main
 from otel_intel.exceptions import OtelIntelError
 from otel_intel.resources import folder
-from otel_intel.schema.migrate import connect, migrate, read_steps
+from otel_intel.schema.connection import connect
+from otel_intel.schema.migrate import migrate, read_steps
 from otel_intel.server import embedded
-from otel_intel.server.embedded import EmbeddedError
+from otel_intel.server.processes import EmbeddedError, stop_child
 from tests.otlp import event, send
 from tests.servers import ClickHouse, engine_pid, kill, run_clickhouse
 from tests.waiting import poll_until
@@ -97,11 +98,11 @@ def test_data_passwords_and_ports_are_kept_between_runs(data: Path) -> None:
     with connect(first.url("admin")) as client:
         migrate(client, lambda line: None)
     send(ClickHouse(first), event("dashboard.opened"))
-    embedded.stop_process(process)
+    stop_child(process)
     second, process = embedded.start(data)
     assert second == first
     assert _rows(second.url("reader")) == 1
-    embedded.stop_process(process)
+    stop_child(process)
 
 
 def test_secrets_are_for_their_owner_only(clickhouse_server: ClickHouse) -> None:
@@ -213,7 +214,7 @@ def test_restart_that_fails_is_tried_again_until_it_works_or_is_stopped(tmp_path
         users.write_text("no XML")
         os.kill(engine_pid(server) or 0, signal.SIGKILL)
         assert poll_until(lambda: engine_pid(server) is None)
-        assert embedded.stop_process(process) == 0
+        assert stop_child(process) == 0
     finally:
         kill(server, process)
 
@@ -240,7 +241,7 @@ def test_engine_that_crashes_before_it_is_up_is_not_started_again(
     monkeypatch.setattr(embedded, "__file__", str(package / "embedded.py"))
     with pytest.raises(EmbeddedError, match="ClickHouse was ended by SIGILL before it was up"):
         embedded.start(tmp_path / "data", 0, 0)
-    assert embedded._running(tmp_path / "data") is None
+    assert embedded.running(tmp_path / "data") is None
 
 
 def test_server_that_was_told_to_shut_down_is_not_started_again(tmp_path: Path) -> None:
@@ -268,7 +269,7 @@ def test_log_in_that_reads_the_servers_pipes_does_not_keep_it_from_stopping(tmp_
                 connection.request("POST", "/", f"SELECT length(file('/proc/self/fd/{name}'))", headers)
         assert clickhouse.value("SELECT 1") == 1
         os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGTERM)
-        assert poll_until(lambda: embedded._running(tmp_path) is None, 30)
+        assert poll_until(lambda: embedded.running(tmp_path) is None, 30)
     assert embedded.restarts(tmp_path) == []
 
 
@@ -277,7 +278,7 @@ def test_idle_connections_do_not_hold_up_the_stop(tmp_path: Path) -> None:
         for role in embedded.ROLES:
             assert clickhouse.value("SELECT 1", role) == 1
         os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGTERM)
-        assert poll_until(lambda: embedded._running(tmp_path) is None, 4)  # it waited 5 s for them
+        assert poll_until(lambda: embedded.running(tmp_path) is None, 4)  # it waited 5 s for them
 
 
 def test_answer_that_is_under_way_is_given_at_the_stop(tmp_path: Path) -> None:
@@ -290,7 +291,7 @@ def test_answer_that_is_under_way_is_given_at_the_stop(tmp_path: Path) -> None:
             assert poll_until(lambda: clickhouse.value(running, "admin"))
             os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGTERM)
             assert connection.getresponse().read() == b"0\n"
-        assert poll_until(lambda: embedded._running(tmp_path) is None)
+        assert poll_until(lambda: embedded.running(tmp_path) is None)
 
 
 def test_engine_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
@@ -299,7 +300,7 @@ def test_engine_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     assert poll_until(lambda: not Path(f"/proc/{engine}").exists())
-    assert embedded._running(tmp_path) is None
+    assert embedded.running(tmp_path) is None
 
 
 def test_stop_signal_for_all_processes_of_a_service_is_a_clean_stop(tmp_path: Path) -> None:
@@ -341,7 +342,7 @@ def test_plan_shows_every_statement_and_changes_nothing(tmp_path: Path) -> None:
         assert applied.exit_code == 0, applied.output
         again = CliRunner().invoke(main, ["migrate", "--plan", "--url", url])
     finally:
-        embedded.stop_process(process)
+        stop_child(process)
     steps = read_steps(folder("clickhouse") / "migrations")
     assert all(step.statement in plan.output for step in steps)
     assert len(applied.output.splitlines()) == len(steps)

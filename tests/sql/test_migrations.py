@@ -13,7 +13,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from otel_intel.resources import folder
-from otel_intel.schema.migrate import MigrationError, connect, migrate, pending
+from otel_intel.schema.connection import ClickHouseUnreachable, connect
+from otel_intel.schema.migrate import MigrationError, migrate, pending
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 
@@ -66,13 +67,13 @@ def test_second_run_runs_no_migration(admin: Client, sql: Path) -> None:
 def test_run_after_a_kill_finishes_the_work(clickhouse: ClickHouse, admin: Client, sql: Path, survived: int) -> None:
     """The process is killed before a statement is recorded: it has run, but the ledger does not know."""
     program = (
-        "import os, sys; from pathlib import Path; from otel_intel.schema import migrate as m\n"
+        "import os, sys; from pathlib import Path; from otel_intel.schema import migrate as m; from otel_intel.schema.connection import connect\n"
         "steps = iter(range(1, 9)); insert = m.Client.insert\n"
         "def dying(self, *a, **k):\n"
         f"    if next(steps) == {survived}: os.kill(os.getpid(), 9)\n"
         "    return insert(self, *a, **k)\n"
         "m.Client.insert = dying\n"
-        "with m.connect(sys.argv[1]) as client: m.migrate(client, print, Path(sys.argv[2]))"
+        "with connect(sys.argv[1]) as client: m.migrate(client, print, Path(sys.argv[2]))"
     )
     died = subprocess.run([sys.executable, "-c", program, clickhouse.url("admin"), str(sql)], check=False)
     assert died.returncode == -9
@@ -165,7 +166,7 @@ def test_user_who_may_not_see_users_is_told_so(clickhouse: ClickHouse) -> None:
 
 
 def test_server_that_does_not_answer() -> None:
-    with pytest.raises(MigrationError, match="ClickHouse does not answer"), connect("http://a:b@127.0.0.1:1"):
+    with pytest.raises(ClickHouseUnreachable, match="ClickHouse does not answer"), connect("http://a:b@127.0.0.1:1"):
         pass
 
 

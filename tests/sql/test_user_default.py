@@ -22,6 +22,7 @@ import pytest
 import requests
 
 from otel_intel.server import embedded
+from otel_intel.server.processes import stop_child
 from tests.otlp import event, send
 from tests.servers import ClickHouse, engine_pid, kill, run_clickhouse
 from tests.waiting import poll_until
@@ -148,7 +149,7 @@ def ask_natively(server: embedded.Server, user: str, statement: str, **settings:
 @contextlib.contextmanager
 def run_changed(directory: Path, old: str, new: str) -> Iterator[ClickHouse]:
     """Run a server with one lock less, and an event in it."""
-    write_configuration = embedded._write_configuration
+    write_configuration = embedded.write_configuration
 
     def write_changed(server: embedded.Server) -> None:
         write_configuration(server)
@@ -158,7 +159,7 @@ def run_changed(directory: Path, old: str, new: str) -> Iterator[ClickHouse]:
         users.write_text(locked.replace(old, new))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedded, "_write_configuration", write_changed)
+        patch.setattr(embedded, "write_configuration", write_changed)
         running = run_clickhouse(directory)
         clickhouse = running.__enter__()
     try:
@@ -329,7 +330,7 @@ def test_nobody_gets_in_while_the_server_stops(tmp_path: Path) -> None:
                 thread.start()
             asked = len(said)
             assert poll_until(lambda asked=asked: len(said) > asked + 100)  # type: ignore[misc]
-            assert embedded.stop_process(process) == 0
+            assert stop_child(process) == 0
             for thread in hammers:
                 thread.join()
         finally:

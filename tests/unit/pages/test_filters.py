@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_intel.pages.filters import Cursor, read_filters
-from otel_intel.reading.metrics import today
+from otel_intel.reading.days import today
 
 CHOICES = {"action": ("VIEWED", "ACCEPTED")}
 NAMES = ("action", "signal")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import pytest
 
 from otel_intel.reading import metrics
@@ -28,8 +26,3 @@ def test_days_that_are_no_window_are_refused(metric, days) -> None:  # type: ign
 def test_outcomes_have_no_recommendation_type(metric) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(TypeError, match="recommendation_type"):
         metric(recommendation_type="EXPIRING_SOON")
-
-
-def test_a_window_holds_its_last_day() -> None:
-    assert metrics.first_day(7, date(2026, 3, 7)) == date(2026, 3, 1)
-    assert metrics.first_day(1, date(2026, 3, 7)) == date(2026, 3, 7)

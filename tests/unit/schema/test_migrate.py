@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from otel_intel.resources import folder
-from otel_intel.schema.migrate import MigrationError, Step, connect, read_steps, setup_script
+from otel_intel.schema.connection import ClickHouseUnreachable, connect
+from otel_intel.schema.migrate import Step, read_steps, setup_script
 
 SQL = folder("clickhouse")
 FILES = sorted([*SQL.glob("migrations/*.sql"), *SQL.glob("views/*.sql")])
@@ -103,5 +104,5 @@ def test_setup_script_carries_the_format_of_requests() -> None:
     "url", ["", "::::", "localhost:8123", "admin:secret@host:9", "http://host:port", "http://[::1"]
 )
 def test_what_is_no_url_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(MigrationError, match=r"^That is no ClickHouse URL"), connect(url):
+    with pytest.raises(ClickHouseUnreachable, match=r"^That is no ClickHouse URL"), connect(url):
         pass

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from otel_intel.server import embedded
-from otel_intel.server.embedded import EmbeddedError, Server
+from otel_intel.server.embedded import Server
+from otel_intel.server.processes import EmbeddedError, write_private
 
 
 @pytest.fixture
@@ -99,14 +100,14 @@ def test_private_file_is_for_its_owner_only_and_replaced_at_once(tmp_path: Path)
     path = tmp_path / "secret"
     path.write_text("old")
     path.chmod(0o644)
-    embedded.write_private(path, "new")
+    write_private(path, "new")
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", 0o600)
     assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
 
 
 def test_private_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedError, match="env cannot be written: No such file or directory"):
-        embedded.write_private(tmp_path / "missing" / "env", "")
+        write_private(tmp_path / "missing" / "env", "")
 
 
 def test_one_port_for_both_protocols_is_refused(tmp_path: Path) -> None:
@@ -116,5 +117,5 @@ def test_one_port_for_both_protocols_is_refused(tmp_path: Path) -> None:
 
 def test_the_directory_is_for_its_owner_only(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    embedded._lock(tmp_path).close()
+    embedded.claim(tmp_path).close()
     assert tmp_path.stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,105 @@
+"""doctor, status and export: what has arrived, and what it says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from otel_intel.conf import get_settings
+from otel_intel.reading.doctor import VISIBLE_WITHIN, examine
+from otel_intel.reading.export import FORMATS, VIEWS, export, whole_file
+from otel_intel.reading.health import describe, read_health
+from otel_intel.schema.connection import connect
+from otel_intel.server import embedded
+
+from .options import DATA, errors
+
+
+@click.command()
+@click.option("--wait", default=VISIBLE_WITHIN, show_default=True, help="Seconds to wait for the probe.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a hop, for programs.")
+def doctor_command(wait: float, as_json: bool) -> None:
+    """Send a probe the whole way, show each hop with its time, and say what to fix.
+
+    Uses the environment as an application would, and Django's settings where DJANGO_SETTINGS_MODULE is set.
+
+    \b
+    set -a; . ./.env.telemetry; set +a; otel-intel doctor
+    DJANGO_SETTINGS_MODULE=shop.settings otel-intel doctor
+    """
+    failed = False
+    for hop in examine(wait):
+        failed |= hop.state == "failed"
+        if as_json:
+            click.echo(json.dumps(asdict(hop)))
+            continue
+        sign, colour = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}[hop.state]
+        click.echo(f"{click.style(sign, fg=colour)} {hop.name:<12}{hop.milliseconds:>9.1f} ms  {hop.detail}")
+        if hop.fix:
+            click.echo(f"{'':<26}→ {hop.fix}")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=f"Ask the server that up started there; by default the one of OTEL_INTEL_CLICKHOUSE_URL, or of {DATA}.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def status_command(data: Path | None, as_json: bool) -> None:
+    """Show what has arrived, how fresh it is, what was lost or rejected in the last 7 days, and the server's crashes.
+
+    \b
+    otel-intel status
+    otel-intel status --json | jq .rejected
+    otel-intel status --data /srv/telemetry
+    """
+    with errors():
+        server = embedded.load(data.resolve()) if data else _own_server()
+        restarts = embedded.restarts(server.directory) if server else []
+        if restarts and not as_json:  # also where the server does not answer
+            click.echo("Crashes of the server since it was started")
+            for line in restarts[-5:]:
+                click.echo(f"  {line}")
+        found = read_health(server.url("reader") if server else "")
+    if as_json:
+        click.echo(json.dumps({**asdict(found), "server_restarts": restarts}, default=str))
+        return
+    for line in describe(found):
+        click.echo(line)
+
+
+def _own_server() -> embedded.Server | None:
+    """Return the server that was set up in this directory, if it is the one that is read here."""
+    if not DATA.exists():
+        return None
+    server = embedded.load(DATA.resolve())
+    return server if get_settings().CLICKHOUSE_URL in ("", server.url("reader")) else None
+
+
+@click.command()
+@click.argument("view", type=click.Choice(tuple(VIEWS)))
+@click.option("--format", "file_format", type=click.Choice(tuple(FORMATS)), default="csv", show_default=True)
+@click.option("--days", type=click.IntRange(1, 3650), help="Today (UTC) and the days before it; everything by default.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Standard output by default.")
+@click.option(
+    "--url",
+    envvar="OTEL_INTEL_CLICKHOUSE_URL",
+    required=True,
+    metavar="URL",
+    help="A reader's ClickHouse URL, http://user:password@host:8123; also OTEL_INTEL_CLICKHOUSE_URL.",
+)
+def export_command(view: str, file_format: str, days: int | None, out: Path | None, url: str) -> None:
+    """Write a view of metrics to a file, oldest rows first.
+
+    \b
+    otel-intel export decisions --days 90 --format parquet --out decisions.parquet
+    otel-intel export signal_outcomes --format jsonl > outcomes.jsonl
+    """
+    with errors(), connect(url) as client, whole_file(out) as stream:
+        export(client, view, file_format, days, stream)

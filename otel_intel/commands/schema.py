@@ -1,0 +1,73 @@
+"""migrate and rebuild: the tables and views of a ClickHouse server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from otel_intel.schema.migrate import migrate, on_node, pending
+from otel_intel.schema.rebuild import rebuild
+from otel_intel.schema.retention import retain
+
+from .options import cluster_option, errors, nodes, urls_option
+
+
+def _retention(what: str, default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    variable = f"OTEL_INTEL_RETENTION_{what.upper()}"
+    text = f"How long the {what} is kept: {default} at first, then as it is; also {variable}."
+    return click.option(f"--retention-{what}", envvar=variable, metavar="PERIOD", help=text)
+
+
+@click.command()
+@urls_option
+@click.option("--plan", is_flag=True, help="Only show what would run.")
+@_retention("landing", "13 MONTH")
+@_retention("quarantine", "30 DAY")
+@cluster_option
+@click.option(
+    "--replicated",
+    envvar="OTEL_INTEL_REPLICATED",
+    is_flag=True,
+    help="The cluster has a Keeper: make Replicated tables; also OTEL_INTEL_REPLICATED.",
+)
+def migrate_command(
+    urls: tuple[str, ...],
+    plan: bool,
+    retention_landing: str | None,
+    retention_quarantine: str | None,
+    cluster_name: str | None,
+    replicated: bool,
+) -> None:
+    """Bring a ClickHouse server's schema up to date; running it again does no harm.
+
+    \b
+    otel-intel migrate --url http://admin:secret@clickhouse:8123
+    CLICKHOUSE_URL=http://admin:secret@clickhouse:8123 otel-intel migrate --plan
+    otel-intel migrate --cluster intel --url http://admin:secret@one:8123 --url http://admin:secret@two:8123
+    """
+    with errors(), nodes(urls, cluster_name, replicated) as (clients, cluster):
+        if plan:
+            for step in pending(clients[0]):
+                for statement in on_node(step, cluster):
+                    click.echo(f"-- {step.file} step {step.number}\n{statement};\n")
+            click.echo("-- then the views, as always")
+            return
+        for client in clients:
+            migrate(client, click.echo, cluster=cluster)
+            for what, period in (("landing", retention_landing), ("quarantine", retention_quarantine)):
+                if period:
+                    retain(client, what, period, click.echo, cluster)
+
+
+@click.command()
+@urls_option
+@cluster_option
+def rebuild_command(urls: tuple[str, ...], cluster_name: str | None) -> None:
+    """Refill the facts from the landing with the views as they are now; the application may go on meanwhile.
+
+    \b
+    CLICKHOUSE_URL=$(otel-intel env --role admin) otel-intel rebuild
+    """
+    with errors(), nodes(urls, cluster_name) as (clients, cluster):
+        rebuild(clients, click.echo, cluster)

@@ -1,0 +1,131 @@
+"""up, down and env: the embedded server, and the Collector in front of it."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import time
+from pathlib import Path
+
+import click
+
+from otel_intel.schema.connection import connect
+from otel_intel.schema.migrate import migrate
+from otel_intel.server import collector, embedded, landlock
+from otel_intel.server.processes import stop_child, write_private
+
+from .options import data_option, errors
+
+_UNCONFINED = (
+    "Warning: this system cannot confine the server (Landlock of Linux 5.19 or later):"
+    " whoever has a log-in can read this user's files, the server's passwords among them."
+)
+
+
+@click.command()
+@data_option
+@click.option("--http-port", type=click.IntRange(0, 65535), help="0 takes a free one; at first 8123.")
+@click.option("--native-port", type=click.IntRange(0, 65535), help="0 takes a free one; at first 9000.")
+@click.option("--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the variables there, too.")
+@click.option("--detach", is_flag=True, help="Return when the server is ready; otel-intel down stops it.")
+@click.option("--collector", "with_collector", is_flag=True, help="Run an OpenTelemetry Collector in front, too.")
+@click.option(
+    "--collector-binary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The collector; by default what make collector built.",
+)
+def up_command(
+    data: Path,
+    http_port: int | None,
+    native_port: int | None,
+    env_file: Path | None,
+    detach: bool,
+    with_collector: bool,
+    collector_binary: Path | None,
+) -> None:
+    """Start the embedded ClickHouse on loopback and bring its schema up to date.
+
+    Data, passwords and ports are kept in the directory between runs.
+
+    \b
+    otel-intel up                                        in the foreground; Ctrl-C stops it
+    otel-intel up --http-port 0 --native-port 0          on free ports
+    otel-intel up --detach --env-file .env.telemetry     in the background
+    otel-intel up --collector                            applications send to a Collector, as in production
+    """
+    with errors():
+        binary = collector.find_binary(collector_binary) if with_collector or collector_binary else None
+        if not landlock.supported():
+            click.echo(_UNCONFINED, err=True)
+        server, process = embedded.start(data.resolve(), http_port, native_port, detach=detach)
+        parts = {"ClickHouse": (process, "server.log")}  # in the order in which they are stopped
+        try:
+            with connect(server.url("admin")) as client:
+                migrate(client, lambda line: click.echo(line, err=True))
+            if binary:
+                parts = {
+                    "The Collector": (collector.start(server, binary, detach=detach)[1], "collector.log"),
+                    **parts,
+                }
+            elif warning := collector.left(data.resolve()):
+                click.echo(warning, err=True)
+            text = _lines(server)
+            if env_file:
+                write_private(env_file, text)
+            click.echo(text, nl=False)
+        except BaseException:
+            for part, _ in parts.values():
+                stop_child(part)
+            raise
+        if detach:
+            return
+        with contextlib.suppress(KeyboardInterrupt):
+            in_front = ", and a Collector in front" if binary else ""
+            click.echo(f"ClickHouse is ready{in_front}; Ctrl-C stops it.", err=True)
+            told = 0
+            # A Collector that was asked to stop (down) leaves the server alone.
+            while process.poll() is None and not any(part.poll() for part, _ in parts.values()):
+                time.sleep(0.05)
+                for line in embedded.restarts(data)[told:]:
+                    click.echo(line, err=True)
+                    told += 1
+        ended = {name: stop_child(part) for name, (part, _) in parts.items()}
+    for name, code in ended.items():
+        if code:
+            raise click.ClickException(f"{name} ended with exit code {code}: see {data / parts[name][1]}")
+
+
+@click.command()
+@data_option
+def down_command(data: Path) -> None:
+    """Stop the embedded ClickHouse and the Collector in front of it, if one runs; the data stays.
+
+    \b
+    otel-intel down
+    otel-intel down --data /srv/telemetry
+    """
+    with errors():
+        embedded.load(data.resolve())
+        collector.stop(data.resolve())
+        embedded.stop(data.resolve())
+
+
+@click.command()
+@data_option
+@click.option("--role", type=click.Choice(embedded.ROLES), help="Print this role's ClickHouse URL instead.")
+def env_command(data: Path, role: str | None) -> None:
+    """Print the variables that make an application use the embedded ClickHouse.
+
+    \b
+    eval "$(otel-intel env | sed 's/^/export /')"        set them in this shell
+    CLICKHOUSE_URL=$(otel-intel env --role admin)        an administrator's URL, for migrate and rebuild
+    """
+    with errors():
+        server = embedded.load(data.resolve())
+    click.echo(server.url(role) + "\n" if role else _lines(server), nl=False)
+
+
+def _lines(server: embedded.Server) -> str:
+    in_front = collector.running(server.directory)
+    variables = in_front.variables(server) if in_front else server.variables()
+    return "".join(f"{key}={shlex.quote(value)}\n" for key, value in variables.items())

@@ -1,0 +1,136 @@
+"""What the embedded server and the Collector share: the lock on a directory, ports, waiting, stopping, last lines."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from otel_intel.exceptions import OtelIntelError
+
+LOOPBACK: Final = "127.0.0.1"
+
+_START_TIMEOUT: Final = 60.0
+_STOP_TIMEOUT: Final = 60.0
+
+
+class EmbeddedError(OtelIntelError):
+    """The embedded server cannot be started, stopped or found; the message says what to do."""
+
+
+class Lock:
+    """The lock of a running process: held by the open file, which the process inherits, until the last holder ends.
+
+    Args:
+        path: The file; it holds the process's id.
+
+    Raises:
+        BlockingIOError: If somebody holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise
+
+    def write(self, text: str) -> None:
+        """Replace what the file holds."""
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, text.encode(), 0)
+
+    def close(self) -> None:
+        """Let go of it; a process that inherited it holds on."""
+        os.close(self.descriptor)
+
+    @classmethod
+    def holder(cls, path: Path) -> int | None:
+        """Return the process that holds the lock; None if nobody does, or it is just being started."""
+        if not path.exists():
+            return None
+        try:
+            cls(path).close()
+        except BlockingIOError:
+            pid = path.read_text()
+            return int(pid) if pid else None
+        return None
+
+
+def bind(port: int) -> int:
+    """Return the loopback port, or a free one for 0; raise OSError if it cannot be used."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((LOOPBACK, port))
+        return int(probe.getsockname()[1])
+
+
+def await_answer(
+    what: str, port: int, path: str, process: subprocess.Popen[bytes], last_lines: Callable[[], str]
+) -> None:
+    """Return when a process that was started answers; raise EmbeddedError with its last lines if it does not."""
+    deadline = time.monotonic() + _START_TIMEOUT
+    while True:
+        if process.poll() is not None:
+            raise EmbeddedError(f"The {what} did not start: {last_lines()}")
+        try:
+            with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/{path}", timeout=1):
+                return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise EmbeddedError(
+                    f"The {what} did not answer within {_START_TIMEOUT:.0f} s: {last_lines()}"
+                ) from None
+        time.sleep(0.02)
+
+
+def stop_child(process: subprocess.Popen[bytes]) -> int:
+    """Stop a process that this one started and return its exit code."""
+    process.terminate()
+    try:
+        return process.wait(_STOP_TIMEOUT)
+    finally:
+        if process.stdin:
+            process.stdin.close()
+
+
+def stop_holder(what: str, path: Path) -> bool:
+    """Stop the process that holds a lock, if one does, and return when it has ended: whether there was one."""
+    pid = Lock.holder(path)
+    if pid is None:
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_TIMEOUT
+    while Lock.holder(path) is not None:
+        if time.monotonic() > deadline:
+            raise EmbeddedError(f"The {what} (process {pid}) did not stop within {_STOP_TIMEOUT:.0f} s")
+        time.sleep(0.02)
+    return True
+
+
+def last_lines(path: Path, *, without: str = "") -> str:
+    """Return the last five lines of a log, without those that hold a text."""
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    told = [line for line in lines if not (without and without in line)]
+    return "\n".join(told[-5:]) or "it ended without a message"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, replacing it at once."""
+    temporary = path.with_name(path.name + ".new")
+    try:
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        temporary.replace(path)
+    except OSError as error:
+        raise EmbeddedError(f"{path} cannot be written: {error.strerror}") from error
