@@ -13,10 +13,9 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from opentelemetry.sdk.resources import SERVICE_NAME
 
-from .conf import KEYS, get_settings, resolve_engine_version, unknown_keys
+from .conf import KEYS, get_settings, parse_url, resolve_engine_version, unknown_keys
 from .delivery.environment import GRPC, HTTP, UNKNOWN_SERVICE, protocol, resource, without_secrets
 from .exceptions import ConfigurationError
-from .reading.reader import parse_url
 
 
 @register()

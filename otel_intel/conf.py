@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from importlib.util import find_spec
+from urllib.parse import SplitResult, urlsplit
 
 from .exceptions import ConfigurationError
 
@@ -151,6 +152,14 @@ def _is_module(name: str) -> bool:
         return name in sys.modules or find_spec(name) is not None
     except (ImportError, ValueError):
         return False
+
+
+def parse_url(url: str) -> SplitResult:
+    """Return the parts of a ClickHouse URL, ``http(s)://user:password@host:port``; raise ValueError if it is none."""
+    address = urlsplit(url)
+    if address.scheme not in ("http", "https") or not address.hostname or address.port == 0:
+        raise ValueError("not an HTTP URL")
+    return address
 
 
 def env_flag(name: str) -> bool:

@@ -14,14 +14,14 @@ from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 import django
 
 from otel_intel.checks import check_settings
-from otel_intel.conf import get_settings
+from otel_intel.conf import get_settings, parse_url
 from otel_intel.delivery.environment import protocol, without_secrets
 from otel_intel.delivery.exporter import Delivery, Exporter
 from otel_intel.events import PIPELINE_PROBED, PROBE_ID_KEY
 from otel_intel.exceptions import OtelIntelError, TelemetryUnavailable
 
 from .metrics import get_outcome_distribution, get_recommendation_acceptance_rate
-from .reader import Reader, parse_url
+from .reader import Reader
 
 State: TypeAlias = Literal["ok", "warning", "failed"]
 

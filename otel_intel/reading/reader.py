@@ -11,9 +11,9 @@ from datetime import date
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote
 
-from otel_intel.conf import get_settings
+from otel_intel.conf import get_settings, parse_url
 from otel_intel.exceptions import TelemetryUnavailable
 
 # The client takes a while to import, and many processes only send events: it is imported for the first query.
@@ -136,14 +136,6 @@ class Reader:
 
     def _unavailable(self, reason: str) -> TelemetryUnavailable:
         return TelemetryUnavailable(f"ClickHouse at {self._address.hostname}:{self._port} {reason}.")
-
-
-def parse_url(url: str) -> SplitResult:
-    """Return the parts of a ClickHouse URL, ``http(s)://user:password@host:port``; raise ValueError if it is none."""
-    address = urlsplit(url)
-    if address.scheme not in ("http", "https") or not address.hostname or address.port == 0:
-        raise ValueError("not an HTTP URL")
-    return address
 
 
 def _address(url: str) -> SplitResult:

@@ -9,8 +9,8 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
+from otel_intel.conf import parse_url
 from otel_intel.exceptions import OtelIntelError
-from otel_intel.reading.reader import parse_url
 
 
 class ClickHouseUnreachable(OtelIntelError):

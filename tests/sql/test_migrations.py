@@ -67,7 +67,8 @@ def test_second_run_runs_no_migration(admin: Client, sql: Path) -> None:
 def test_run_after_a_kill_finishes_the_work(clickhouse: ClickHouse, admin: Client, sql: Path, survived: int) -> None:
     """The process is killed before a statement is recorded: it has run, but the ledger does not know."""
     program = (
-        "import os, sys; from pathlib import Path; from otel_intel.schema import migrate as m; from otel_intel.schema.connection import connect\n"
+        "import os, sys; from pathlib import Path; from otel_intel.schema import migrate as m\n"
+        "from otel_intel.schema.connection import connect\n"
         "steps = iter(range(1, 9)); insert = m.Client.insert\n"
         "def dying(self, *a, **k):\n"
         f"    if next(steps) == {survived}: os.kill(os.getpid(), 9)\n"
