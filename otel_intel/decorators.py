@@ -9,20 +9,21 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast, overload
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest, HttpResponseBase
-from django.template.response import SimpleTemplateResponse
-from django.utils.functional import LazyObject, empty
 
 from . import events
 from .events import Event, Id
 from .telemetry import get_telemetry
 
+# Imported where a request shows that Django runs: the helpers work without it, and are imported beside these.
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponseBase
+
 View = TypeVar("View", bound=Callable[..., object])
-Recommendation = Callable[[HttpRequest, HttpResponseBase], tuple[str, str] | None]
-_Values = Callable[[HttpRequest, HttpResponseBase], Mapping[str, object] | None]
+Recommendation: TypeAlias = "Callable[[HttpRequest, HttpResponseBase], tuple[str, str] | None]"
+_Values: TypeAlias = "Callable[[HttpRequest, HttpResponseBase], Mapping[str, object] | None]"
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
@@ -37,6 +38,8 @@ def _loaded_admin_id(request: HttpRequest) -> Id | None:
     Loading it here would cost a query and add ``Vary: Cookie`` to the response
     (https://github.com/jrobichaud/django-structlog/issues/734).
     """
+    from django.utils.functional import LazyObject, empty
+
     user: object = vars(request).get("user")
     if isinstance(user, LazyObject):
         wrapped = vars(user)["_wrapped"]
@@ -102,6 +105,8 @@ def _observe(view: View, event: Event, signal: str, values: _Values) -> View:
         return view
 
     def track(arguments: tuple[object, ...], keywords: Mapping[str, object], response: object) -> None:
+        from django.template.response import SimpleTemplateResponse
+
         if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
             # Rendered after the view; until then nobody knows that it succeeds.
             response.add_post_render_callback(lambda rendered: track(arguments, keywords, rendered))
