@@ -72,13 +72,9 @@ bench-dashboards: $(VENV)/test.stamp ## Measure the dashboards' queries on 10 mi
 collector: ## Build the OpenTelemetry Collector and print the binary's path
 	@$(PYTHON) collector/build.py
 
-.PHONY: collector-config
-collector-config: $(VENV)/demo.stamp ## Write the catalogue's lists into collector/config.yaml
-	@$(VENV)/bin/python collector/generate.py
-
-.PHONY: grafana
-grafana: $(VENV)/test.stamp ## Write the dashboards and alerts of grafana/
-	@$(VENV)/bin/python -m grafana.build
+.PHONY: generate
+generate: $(VENV)/test.stamp ## Write all that follows from the catalogue of events, and the dashboards
+	@$(VENV)/bin/python -m tools.generate
 
 .PHONY: bench-shards
 bench-shards: $(VENV)/test.stamp ## Measure what a metric costs on one server and on two shards

@@ -8,23 +8,15 @@ from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
 
 from grafana import limits, names
+from otel_intel import presentation
 
-# What columns are called, and the hues of the staff pages (`--tone-…` in otel_intel/static/otel_intel/pages.css).
+# What columns are called, and the hues of the staff pages on light ground: Grafana has one for both themes.
 TONES = {
-    "viewed": ("Viewed", "#b3c7e3"),
-    "accepted": ("Accepted", "#1b7f5c"),
-    "ignored": ("Ignored", "#8a97a6"),
-    "overridden": ("Overridden", "#d9822b"),
-    "resolved": ("Resolved", "#1b7f5c"),
-    "escalated": ("Escalated", "#d9822b"),
-    "no_action": ("No action", "#9aa6b3"),
-    "false_positive": ("False positive", "#c2455b"),
-    "dashboard_opened": ("Dashboard opened", "#9bb6dd"),
-    "signal_detail_opened": ("Signal detail opened", "#3c6fc0"),
-    "explanation_expanded": ("Explanation expanded", "#7a5bb5"),
-    "note_created": ("Note created", "#d9822b"),
+    column: (look.label, look.light)
+    for looks in (presentation.ACTIONS, presentation.OUTCOMES, presentation.VIEWS)
+    for column, look in looks.items()
 }
-TIME_TONE = "#4a5fc1"
+TIME_TONE = presentation.TIME.light
 # Grafana's own names: as text, the staff pages' hues are too dark for its dark theme.
 GOOD, BAD, WARNING, NEUTRAL, BAR = "green", "red", "orange", "text", "blue"
 

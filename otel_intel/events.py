@@ -98,35 +98,62 @@ class Attribute:
         argument: The helpers' argument that it comes from.
         column: The column of the facts and of ``metrics.*`` that it ends in.
         clean: Turns an argument into the wire's value, or raises ValueError.
+        brief: What it is, for the documentation.
         type: The wire's type, as OTLP's AnyValue names it.
+        members: What is allowed in it, where it is a closed set.
     """
 
     key: str
     argument: str
     column: str
     clean: Callable[[object], AttributeValue]
+    brief: str
     type: Literal["string", "int", "double"] = "string"
+    members: tuple[str, ...] = ()
 
 
-RISK_SIGNAL_ID: Final = Attribute("intel.risk_signal.id", "risk_signal_id", "risk_signal_id", _id)
-ADMIN_ID: Final = Attribute("intel.admin.id", "admin_user_id", "admin_id", _id)
+def _enumeration(key: str, argument: str, members: tuple[str, ...], brief: str) -> Attribute:
+    return Attribute(key, argument, argument, _one_of(members), brief, members=members)
+
+
+RISK_SIGNAL_ID: Final = Attribute(
+    "intel.risk_signal.id", "risk_signal_id", "risk_signal_id", _id, "The risk signal: its primary key."
+)
+ADMIN_ID: Final = Attribute(
+    "intel.admin.id", "admin_user_id", "admin_id", _id,
+    "The staff user: the primary key, or its keyed hash (HMAC-SHA256) where ADMIN_ID_HASH_KEY is set.",
+)  # fmt: skip
 RECOMMENDATION_TYPE: Final = Attribute(
-    "intel.recommendation.type", "recommendation_type", "recommendation_type", _few_texts
+    "intel.recommendation.type", "recommendation_type", "recommendation_type", _few_texts,
+    "What kind of recommendation the engine made, in the site's own terms.",
+)  # fmt: skip
+CONFIDENCE: Final = _enumeration(
+    "intel.recommendation.confidence", "confidence", CONFIDENCES, "How sure the engine was."
 )
-CONFIDENCE: Final = Attribute("intel.recommendation.confidence", "confidence", "confidence", _one_of(CONFIDENCES))
 DECISION_TIME_MS: Final = Attribute(
-    "intel.decision.time_ms", "decision_time_ms", "decision_time_ms", _milliseconds, "int"
+    "intel.decision.time_ms", "decision_time_ms", "decision_time_ms", _milliseconds,
+    "Milliseconds from the view of the recommendation to the decision.", "int",
+)  # fmt: skip
+OUTCOME_STATUS: Final = _enumeration(
+    "intel.outcome.status", "outcome_status", OUTCOME_STATUSES, "How the risk signal ended."
 )
-OUTCOME_STATUS: Final = Attribute("intel.outcome.status", "outcome_status", "outcome_status", _one_of(OUTCOME_STATUSES))
 RESOLUTION_TIME_HOURS: Final = Attribute(
-    "intel.outcome.resolution_time_hours", "resolution_time_hours", "resolution_time_hours", _hours, "double"
+    "intel.outcome.resolution_time_hours", "resolution_time_hours", "resolution_time_hours", _hours,
+    "Hours until the risk signal was resolved.", "double",
+)  # fmt: skip
+NOTE_ID: Final = Attribute(
+    "intel.note.id", "admin_note_id", "note_id", _id, "The note that was written: its primary key, never its text."
 )
-NOTE_ID: Final = Attribute("intel.note.id", "admin_note_id", "note_id", _id)
-ENGINE_VERSION: Final = Attribute("intel.engine.version", "engine_version", "engine_version", _few_texts)
+ENGINE_VERSION: Final = Attribute(
+    "intel.engine.version", "engine_version", "engine_version", _few_texts,
+    "The version of the engine that made the recommendation.",
+)  # fmt: skip
 
 # Set by the pipeline on every event, never an argument.
 SCHEMA_VERSION_KEY: Final = "intel.schema.version"
 EVENT_ID_KEY: Final = "log.record.uid"
+SCHEMA_URL: Final = "https://otel-intel.example/schemas/1.0.0"
+"""Of every record: the semantic conventions in ``semconv/``. Nothing is fetched from it; see docs/."""
 
 PROBE_ID_KEY: Final = "intel.probe.id"
 PROCESS_ID_KEY: Final = "intel.pipeline.process.id"
@@ -162,7 +189,7 @@ RESOURCE_KEYS: Final = (
     "service.instance.id",
     "deployment.environment.name",
 )
-"""The resource attributes that pass the door."""
+"""The resource attributes that are kept."""
 
 SPAN_KEYS: Final = (
     "http.route",
@@ -171,7 +198,7 @@ SPAN_KEYS: Final = (
     "http.response.status_code",
     "http.status_code",
 )
-"""The span attributes that pass the door, by their present and former semantic conventions."""
+"""The span attributes that are kept, by their present and former semantic conventions."""
 
 
 @dataclass(frozen=True)
@@ -182,17 +209,32 @@ class Event:
         name: The event's name on the wire.
         helper: The method of Telemetry that emits it; '' for internal events.
         kind: The fact table it belongs to; internal events are in no metric.
+        brief: What happened, for the documentation.
         required: Attributes in the helper's order.
         optional: Further attributes, after the required ones; None is an absent attribute.
+        is_decision: True if it decides on a recommendation: it counts as a decision in every metric.
         state_change: True if it waits for the transaction's commit.
     """
 
     name: str
     helper: str
     kind: Kind
+    brief: str
     required: tuple[Attribute, ...] = ()
     optional: tuple[Attribute, ...] = ()
+    is_decision: bool = False
     state_change: bool = False
+
+    @property
+    def value(self) -> str:
+        """What the facts hold: the action of a recommendation, such as ACCEPTED, or a view_kind, dashboard.opened."""
+        name = self.name.removeprefix("intel.")
+        return name.removeprefix("recommendation.").upper() if self.kind == "recommendation" else name
+
+    @property
+    def column(self) -> str:
+        """The column of the daily counts, such as accepted or dashboard_opened."""
+        return self.value.lower().replace(".", "_")
 
     @cached_property
     def attributes(self) -> tuple[Attribute, ...]:
@@ -237,55 +279,65 @@ _RECOMMENDATION: Final = (RISK_SIGNAL_ID, ADMIN_ID, RECOMMENDATION_TYPE, CONFIDE
 _VIEW: Final = (ADMIN_ID, RISK_SIGNAL_ID)
 
 RECOMMENDATION_VIEWED: Final = Event(
-    "intel.recommendation.viewed", "track_recommendation_view", "recommendation", _RECOMMENDATION
-)
+    "intel.recommendation.viewed", "track_recommendation_view", "recommendation",
+    "A staff user was shown a recommendation.", _RECOMMENDATION,
+)  # fmt: skip
 RECOMMENDATION_ACCEPTED: Final = Event(
     "intel.recommendation.accepted", "track_recommendation_accept", "recommendation",
-    _RECOMMENDATION, (DECISION_TIME_MS,), state_change=True,
+    "A staff user did what was recommended.",
+    _RECOMMENDATION, (DECISION_TIME_MS,), is_decision=True, state_change=True,
 )  # fmt: skip
 RECOMMENDATION_IGNORED: Final = Event(
     "intel.recommendation.ignored", "track_recommendation_ignore", "recommendation",
-    _RECOMMENDATION, (DECISION_TIME_MS,), state_change=True,
+    "A staff user decided to do nothing about a recommendation.",
+    _RECOMMENDATION, (DECISION_TIME_MS,), is_decision=True, state_change=True,
 )  # fmt: skip
 RECOMMENDATION_OVERRIDDEN: Final = Event(
     "intel.recommendation.overridden", "track_recommendation_override", "recommendation",
-    _RECOMMENDATION, (DECISION_TIME_MS,), state_change=True,
+    "A staff user did something else than was recommended.",
+    _RECOMMENDATION, (DECISION_TIME_MS,), is_decision=True, state_change=True,
 )  # fmt: skip
 OUTCOME_RECORDED: Final = Event(
     "intel.signal.outcome_recorded", "track_signal_outcome", "outcome",
+    "A risk signal ended; the first outcome of a signal counts.",
     (RISK_SIGNAL_ID, OUTCOME_STATUS), (RESOLUTION_TIME_HOURS, NOTE_ID, ADMIN_ID), state_change=True,
 )  # fmt: skip
-DASHBOARD_OPENED: Final = Event("intel.dashboard.opened", "track_dashboard_open", "view", (ADMIN_ID,))
-SIGNAL_DETAIL_OPENED: Final = Event("intel.signal.detail_opened", "track_signal_detail_open", "view", _VIEW)
-EXPLANATION_EXPANDED: Final = Event("intel.explanation.expanded", "track_explanation_expand", "view", _VIEW)
-NOTE_CREATED: Final = Event(
-    "intel.note.created", "track_admin_note_create", "view", _VIEW, (NOTE_ID,), state_change=True
+DASHBOARD_OPENED: Final = Event(
+    "intel.dashboard.opened", "track_dashboard_open", "view", "A staff user opened the dashboard.", (ADMIN_ID,)
 )
-PIPELINE_REPORTED: Final = Event("intel.pipeline.reported", "", "internal")
-PIPELINE_PROBED: Final = Event("intel.pipeline.probed", "", "internal")
+SIGNAL_DETAIL_OPENED: Final = Event(
+    "intel.signal.detail_opened", "track_signal_detail_open", "view",
+    "A staff user opened the page of a risk signal.", _VIEW,
+)  # fmt: skip
+EXPLANATION_EXPANDED: Final = Event(
+    "intel.explanation.expanded", "track_explanation_expand", "view",
+    "A staff user unfolded the explanation of a recommendation.", _VIEW,
+)  # fmt: skip
+NOTE_CREATED: Final = Event(
+    "intel.note.created", "track_admin_note_create", "view", "A staff user wrote a note on a risk signal.",
+    _VIEW, (NOTE_ID,), state_change=True,
+)  # fmt: skip
+PIPELINE_REPORTED: Final = Event(
+    "intel.pipeline.reported", "", "internal", "A process reported its counters of one kind of event."
+)
+PIPELINE_PROBED: Final = Event("intel.pipeline.probed", "", "internal", "`otel-intel doctor` sent a probe.")
 
+# All of the above, in their order: a new event is in it by its declaration.
 CATALOGUE: Final[Mapping[str, Event]] = {
-    event.name: event
-    for event in (
-        RECOMMENDATION_VIEWED,
-        RECOMMENDATION_ACCEPTED,
-        RECOMMENDATION_IGNORED,
-        RECOMMENDATION_OVERRIDDEN,
-        OUTCOME_RECORDED,
-        DASHBOARD_OPENED,
-        SIGNAL_DETAIL_OPENED,
-        EXPLANATION_EXPANDED,
-        NOTE_CREATED,
-        PIPELINE_REPORTED,
-        PIPELINE_PROBED,
-    )
+    declared.name: declared for declared in list(globals().values()) if isinstance(declared, Event)
 }
+
 HELPERS: Final[Mapping[str, Event]] = {event.helper: event for event in CATALOGUE.values() if event.helper}
 """The events that applications send, by the method of Telemetry that does."""
 
 
+def of_kind(kind: Kind) -> tuple[Event, ...]:
+    """Return the events of a kind, in the catalogue's order."""
+    return tuple(event for event in CATALOGUE.values() if event.kind == kind)
+
+
 def allowed_keys() -> tuple[str, ...]:
-    """Return every attribute key that may leave the process in an event, sorted: the door's allow-list."""
+    """Return every attribute key that may leave the process in an event, sorted: the allow-list."""
     keys = {attribute.key for event in CATALOGUE.values() for attribute in event.attributes}
     keys.update((ENGINE_VERSION.key, SCHEMA_VERSION_KEY, EVENT_ID_KEY, PROBE_ID_KEY, *REPORT_KEYS))
     return tuple(sorted(keys))

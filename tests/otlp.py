@@ -1,4 +1,4 @@
-"""Speak OTLP to a ClickHouse's door as a client would, record by record."""
+"""Speak OTLP to ClickHouse's ingest endpoint as a client would, record by record."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 -- What arrives, as it arrives: append-only, kept 13 months after its arrival, the source that facts are rebuilt from.
--- Written by the Collector's clickhouse exporter (its columns, create_schema off) or by the door (views/30_door.sql).
+-- Written by the Collector's clickhouse exporter (its columns, create_schema off) or by the ingest endpoint (views/30_ingest.sql).
 -- No block deduplication: a retried block whose first attempt died half-way has to reach the facts; the event's id
 -- is what makes a repeated delivery harmless.
 
@@ -27,6 +27,8 @@ CREATE TABLE IF NOT EXISTS intel.otel_logs
     -- Two copies of one event agree in it, however their attributes were ordered on the way and whichever way they came
     -- (the Collector repeats the name as an attribute).
     ContentHash UInt64 MATERIALIZED cityHash64(Timestamp, EventName, TraceId, SpanId, mapSort(mapFilter((k, v) -> k != 'otel.event.name', LogAttributes))) CODEC(ZSTD(1)),
+    -- Which process sent a row: what it says it delivered is compared with what is here (metrics.pipeline_health).
+    ProcessId LowCardinality(String) MATERIALIZED LogAttributes['intel.pipeline.process.id'] CODEC(ZSTD(1)),
     INDEX idx_event_id EventId TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = MergeTree

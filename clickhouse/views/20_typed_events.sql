@@ -1,34 +1,26 @@
 -- Reads every landing row once and says what it is: typed columns, the kind, and why it is rejected ('' = it is not).
 -- Reads intel.otel_logs; writes intel.typed_events. Never throws: a view that fails would leave the row in the landing only.
--- A new event of a known kind is one more name in the lists at the top.
+-- The generated lists come from otel_intel/events.py: make generate.
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS intel.typed_events_mv TO intel.typed_events
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 WITH
+    -- generated: kind of each event
     multiIf(
-        EventName IN (
-            'intel.recommendation.viewed',
-            'intel.recommendation.accepted',
-            'intel.recommendation.ignored',
-            'intel.recommendation.overridden'
-        ), 'recommendation',
-        EventName IN (
-            'intel.signal.outcome_recorded'
-        ), 'outcome',
-        EventName IN (
-            'intel.dashboard.opened',
-            'intel.signal.detail_opened',
-            'intel.explanation.expanded',
-            'intel.note.created'
-        ), 'view',
-        EventName IN (
-            'intel.pipeline.reported',
-            'intel.pipeline.probed'
-        ), 'internal',
-        ''
-    ) AS known_kind,
+        EventName IN ('intel.recommendation.viewed', 'intel.recommendation.accepted', 'intel.recommendation.ignored', 'intel.recommendation.overridden'), 'recommendation',
+        EventName IN ('intel.signal.outcome_recorded'), 'outcome',
+        EventName IN ('intel.dashboard.opened', 'intel.signal.detail_opened', 'intel.explanation.expanded', 'intel.note.created'), 'view',
+        EventName IN ('intel.pipeline.reported', 'intel.pipeline.probed'), 'internal',
+        '') AS known_kind,
+    -- /generated
+    -- generated: events about no signal
     EventName IN ('intel.dashboard.opened') AS has_no_signal,
+    -- /generated
+    -- generated: closed sets
+    LogAttributes['intel.recommendation.confidence'] IN ('HIGH', 'MEDIUM', 'LOW') AS is_confidence,
+    LogAttributes['intel.outcome.status'] IN ('RESOLVED', 'ESCALATED', 'NO_ACTION', 'FALSE_POSITIVE') AS is_outcome_status,
+    -- /generated
     LogAttributes['log.record.uid'] AS uid,
     LogAttributes['intel.decision.time_ms'] AS time_ms,
     LogAttributes['intel.outcome.resolution_time_hours'] AS hours,
@@ -51,12 +43,12 @@ SELECT
         kind = 'recommendation', multiIf(
             LogAttributes['intel.recommendation.type'] = '', 'missing intel.recommendation.type',
             LogAttributes['intel.recommendation.confidence'] = '', 'missing intel.recommendation.confidence',
-            LogAttributes['intel.recommendation.confidence'] NOT IN ('HIGH', 'MEDIUM', 'LOW'), 'invalid intel.recommendation.confidence',
+            NOT is_confidence, 'invalid intel.recommendation.confidence',
             mapContains(LogAttributes, 'intel.decision.time_ms') AND isNull(time_ms_value), 'invalid intel.decision.time_ms',
             ''),
         kind = 'outcome', multiIf(
             LogAttributes['intel.outcome.status'] = '', 'missing intel.outcome.status',
-            LogAttributes['intel.outcome.status'] NOT IN ('RESOLVED', 'ESCALATED', 'NO_ACTION', 'FALSE_POSITIVE'), 'invalid intel.outcome.status',
+            NOT is_outcome_status, 'invalid intel.outcome.status',
             mapContains(LogAttributes, 'intel.outcome.resolution_time_hours')
                 AND NOT ifNull(isFinite(hours_value) AND hours_value >= 0, 0), 'invalid intel.outcome.resolution_time_hours',
             ''),
@@ -79,6 +71,6 @@ SELECT
     SpanId AS span_id,
     TraceFlags AS trace_flags,
     ServiceName AS service_name,
-    -- The Collector repeats the name as an attribute, the door does not: facts are the same both ways.
+    -- The Collector repeats the name as an attribute, the ingest endpoint does not: facts are the same both ways.
     mapFilter((k, v) -> k != 'otel.event.name', LogAttributes) AS attributes
 FROM intel.otel_logs;

@@ -9,10 +9,13 @@ SELECT
     engine_version,
     recommendation_type,
     confidence,
+    -- generated: counts of actions
     countIf(action = 'VIEWED') AS viewed,
     countIf(action = 'ACCEPTED') AS accepted,
     countIf(action = 'IGNORED') AS ignored,
-    countIf(action = 'OVERRIDDEN') AS overridden
+    countIf(action = 'OVERRIDDEN') AS overridden,
+    accepted + ignored + overridden AS decisions
+    -- /generated
 FROM intel.recommendation_events FINAL
 GROUP BY day, service_name, engine_version, recommendation_type, confidence
 COMMENT 'Recommendation events per day and dimensions';
@@ -42,10 +45,13 @@ SELECT
     toDate(timestamp, 'UTC') AS day,
     service_name,
     engine_version,
+    -- generated: counts of outcomes
     countIf(outcome_status = 'RESOLVED') AS resolved,
     countIf(outcome_status = 'ESCALATED') AS escalated,
     countIf(outcome_status = 'NO_ACTION') AS no_action,
     countIf(outcome_status = 'FALSE_POSITIVE') AS false_positive,
+    resolved + escalated + no_action + false_positive AS outcomes,
+    -- /generated
     count(resolution_time_hours) AS hours_samples,
     ifNull(sum(resolution_time_hours), 0) AS sum_hours
 FROM
@@ -67,10 +73,13 @@ SELECT
     service_name,
     engine_version,
     admin_id,
+    -- generated: counts of views
     countIf(view_kind = 'dashboard.opened') AS dashboard_opened,
     countIf(view_kind = 'signal.detail_opened') AS signal_detail_opened,
     countIf(view_kind = 'explanation.expanded') AS explanation_expanded,
-    countIf(view_kind = 'note.created') AS note_created
+    countIf(view_kind = 'note.created') AS note_created,
+    dashboard_opened + signal_detail_opened + explanation_expanded + note_created AS total
+    -- /generated
 FROM intel.admin_views FINAL
 GROUP BY day, service_name, engine_version, admin_id
 COMMENT 'View events per day and admin, one column per kind';

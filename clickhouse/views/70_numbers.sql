@@ -1,6 +1,14 @@
 -- The five numbers of a window of UTC days, both ends included; '' as a version or type means all.
 -- A rate whose denominator is 0 is NULL; nothing is clamped or rounded. Reads metrics.*; writes nothing.
 
+CREATE OR REPLACE VIEW metrics.last_days
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    toDate(greatest(toInt32(last_day) - {days:UInt16} + 1, 0)) AS first_day,
+    toDate(now(), 'UTC') AS last_day
+COMMENT 'The window of today and the days before it, days in all';
+
 CREATE OR REPLACE VIEW metrics.acceptance_rate_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
@@ -9,7 +17,7 @@ SELECT
     sum(d.accepted) AS accepted,
     sum(d.ignored) AS ignored,
     sum(d.overridden) AS overridden,
-    accepted + ignored + overridden AS decisions,
+    sum(d.decisions) AS decisions,
     if(viewed = 0, NULL, accepted / viewed) AS acceptance_rate,
     if(decisions = 0, NULL, accepted / decisions) AS acceptance_share
 FROM metrics.recommendations_daily AS d
@@ -23,7 +31,8 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT *
 FROM metrics.acceptance_rate_between(
-    first_day = toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)), last_day = toDate(now(), 'UTC'),
+    first_day = (SELECT first_day FROM metrics.last_days(days = {days:UInt16})),
+    last_day = (SELECT last_day FROM metrics.last_days(days = {days:UInt16})),
     engine_version = '', recommendation_type = '')
 COMMENT 'acceptance_rate_between of today and the days before it, days in all';
 
@@ -31,7 +40,7 @@ CREATE OR REPLACE VIEW metrics.override_rate_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
-    sum(d.accepted + d.ignored + d.overridden) AS decisions,
+    sum(d.decisions) AS decisions,
     sum(d.overridden) AS overridden,
     if(decisions = 0, NULL, overridden / decisions) AS override_rate
 FROM metrics.recommendations_daily AS d
@@ -45,7 +54,8 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT *
 FROM metrics.override_rate_between(
-    first_day = toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)), last_day = toDate(now(), 'UTC'),
+    first_day = (SELECT first_day FROM metrics.last_days(days = {days:UInt16})),
+    last_day = (SELECT last_day FROM metrics.last_days(days = {days:UInt16})),
     engine_version = '', recommendation_type = '')
 COMMENT 'override_rate_between of today and the days before it, days in all';
 
@@ -68,7 +78,8 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT *
 FROM metrics.decision_time_between(
-    first_day = toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)), last_day = toDate(now(), 'UTC'),
+    first_day = (SELECT first_day FROM metrics.last_days(days = {days:UInt16})),
+    last_day = (SELECT last_day FROM metrics.last_days(days = {days:UInt16})),
     engine_version = '', recommendation_type = '')
 COMMENT 'decision_time_between of today and the days before it, days in all';
 
@@ -76,7 +87,7 @@ CREATE OR REPLACE VIEW metrics.false_positive_rate_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
-    sum(d.resolved + d.escalated + d.no_action + d.false_positive) AS outcomes,
+    sum(d.outcomes) AS outcomes,
     sum(d.false_positive) AS false_positives,
     if(outcomes = 0, NULL, false_positives / outcomes) AS false_positive_rate
 FROM metrics.outcomes_daily AS d
@@ -89,28 +100,32 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT *
 FROM metrics.false_positive_rate_between(
-    first_day = toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)), last_day = toDate(now(), 'UTC'), engine_version = '')
+    first_day = (SELECT first_day FROM metrics.last_days(days = {days:UInt16})),
+    last_day = (SELECT last_day FROM metrics.last_days(days = {days:UInt16})),
+    engine_version = '')
 COMMENT 'false_positive_rate_between of today and the days before it, days in all';
 
 CREATE OR REPLACE VIEW metrics.outcome_distribution_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
-    pair.1 AS outcome_status,
-    pair.2 AS count,
+    outcome_status,
+    count,
     if(outcomes = 0, NULL, count / outcomes) AS share,
     outcomes
 FROM
 (
     SELECT
-        [('RESOLVED', sum(resolved)), ('ESCALATED', sum(escalated)),
-         ('NO_ACTION', sum(no_action)), ('FALSE_POSITIVE', sum(false_positive))] AS pairs,
-        arraySum(p -> p.2, pairs) AS outcomes
-    FROM metrics.outcomes_daily
+        -- generated: outcomes by status
+        ['RESOLVED', 'ESCALATED', 'NO_ACTION', 'FALSE_POSITIVE'] AS statuses,
+        [sum(d.resolved), sum(d.escalated), sum(d.no_action), sum(d.false_positive)] AS counts,
+        -- /generated
+        sum(d.outcomes) AS outcomes
+    FROM metrics.outcomes_daily AS d
     WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
         AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
 )
-ARRAY JOIN pairs AS pair
+ARRAY JOIN statuses AS outcome_status, counts AS count
 COMMENT 'First outcomes by status, one row per status, zeros included';
 
 CREATE OR REPLACE VIEW metrics.outcome_distribution
@@ -118,7 +133,9 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT *
 FROM metrics.outcome_distribution_between(
-    first_day = toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)), last_day = toDate(now(), 'UTC'), engine_version = '')
+    first_day = (SELECT first_day FROM metrics.last_days(days = {days:UInt16})),
+    last_day = (SELECT last_day FROM metrics.last_days(days = {days:UInt16})),
+    engine_version = '')
 COMMENT 'outcome_distribution_between of today and the days before it, days in all';
 
 CREATE OR REPLACE VIEW metrics.engine_comparison
@@ -139,18 +156,19 @@ SELECT
     accepted_b,
     if(decisions_b = 0, NULL, accepted_b / decisions_b) AS acceptance_share_b,
     acceptance_share_b - acceptance_share_a AS difference,
-    if(comparable AND isFinite(interval.3), interval.3, NULL) AS difference_low,
-    if(comparable AND isFinite(interval.4), interval.4, NULL) AS difference_high,
-    if(comparable AND isFinite(test.2), test.2, NULL) AS p_value
+    if(comparable AND isFinite(interval.confidence_interval_low), interval.confidence_interval_low, NULL) AS difference_low,
+    if(comparable AND isFinite(interval.confidence_interval_high), interval.confidence_interval_high, NULL) AS difference_high,
+    if(comparable AND isFinite(test.p_value), test.p_value, NULL) AS p_value
 FROM
 (
     SELECT
         sumIf(accepted, engine_version = {version_a:String}) AS accepted_a,
-        sumIf(accepted + ignored + overridden, engine_version = {version_a:String}) AS decisions_a,
+        sumIf(decisions, engine_version = {version_a:String}) AS decisions_a,
         sumIf(accepted, engine_version = {version_b:String}) AS accepted_b,
-        sumIf(accepted + ignored + overridden, engine_version = {version_b:String}) AS decisions_b
+        sumIf(decisions, engine_version = {version_b:String}) AS decisions_b
     FROM metrics.recommendations_daily
-    WHERE day BETWEEN toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)) AND toDate(now(), 'UTC')
+    WHERE day BETWEEN (SELECT first_day FROM metrics.last_days(days = {days:UInt16}))
+        AND (SELECT last_day FROM metrics.last_days(days = {days:UInt16}))
 )
 COMMENT 'Acceptance share of two engine versions: difference B - A, its 95 % interval, p of the z-test';
 
@@ -159,13 +177,16 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
     d.admin_id AS admin_id,
+    -- generated: views of an admin
     sum(d.dashboard_opened) AS dashboard_opened,
     sum(d.signal_detail_opened) AS signal_detail_opened,
     sum(d.explanation_expanded) AS explanation_expanded,
     sum(d.note_created) AS note_created,
-    dashboard_opened + signal_detail_opened + explanation_expanded + note_created AS total
+    sum(d.total) AS total
+    -- /generated
 FROM metrics.engagement_daily AS d
-WHERE day BETWEEN toDate(greatest(toInt32(toDate(now(), 'UTC')) - {days:UInt16} + 1, 0)) AND toDate(now(), 'UTC')
+WHERE day BETWEEN (SELECT first_day FROM metrics.last_days(days = {days:UInt16}))
+        AND (SELECT last_day FROM metrics.last_days(days = {days:UInt16}))
 GROUP BY admin_id
 ORDER BY total DESC, admin_id
 COMMENT 'Engagement per admin by kind, the most engaged first';

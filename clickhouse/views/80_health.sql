@@ -58,12 +58,14 @@ SELECT
     toUInt64OrZero(attributes['intel.pipeline.emitted']) AS emitted,
     toUInt64OrZero(attributes['intel.pipeline.delivered']) AS delivered,
     toUInt64OrZero(attributes['intel.pipeline.queued']) AS queued,
+    -- generated: drop reasons of a report
     toUInt64OrZero(attributes['intel.pipeline.dropped.invalid']) AS dropped_invalid,
     toUInt64OrZero(attributes['intel.pipeline.dropped.no_admin']) AS dropped_no_admin,
     toUInt64OrZero(attributes['intel.pipeline.dropped.queue_full']) AS dropped_queue_full,
     toUInt64OrZero(attributes['intel.pipeline.dropped.rejected']) AS dropped_rejected,
     toUInt64OrZero(attributes['intel.pipeline.dropped.after_shutdown']) AS dropped_after_shutdown,
     toUInt64OrZero(attributes['intel.pipeline.dropped.exit_deadline']) AS dropped_exit_deadline
+    -- /generated
 FROM intel.pipeline_reports FINAL
 WHERE event_name = 'intel.pipeline.reported'
 COMMENT 'What the sending processes reported, by kind of event: each count is of all since the process started';
@@ -82,39 +84,44 @@ SELECT
     service_name,
     process_pid,
     started_at,
-    at.1 AS reported_at,
+    reported_at,
     ingested_at,
     emitted,
     delivered,
     queued,
+    -- generated: drop reasons
     dropped_invalid,
     dropped_no_admin,
     dropped_queue_full,
     dropped_rejected,
     dropped_after_shutdown,
     dropped_exit_deadline,
+    -- /generated
     if(is_complete, landed, NULL) AS arrived,
     if(isNull(arrived), NULL, toUInt64(greatest(toInt64(delivered) - toInt64(assumeNotNull(arrived)), 0))) AS missing
 FROM
 (
+    WITH (r.reported_at, r.event_id) AS place
     SELECT
         process_id,
         kind,
-        max((reported_at, event_id)) AS at,
+        max(r.reported_at) AS reported_at,
         min(r.ingested_at) AS first_report,
-        argMax(r.ingested_at, (reported_at, event_id)) AS ingested_at,
-        argMax(service_name, (reported_at, event_id)) AS service_name,
-        argMax(process_pid, (reported_at, event_id)) AS process_pid,
-        argMax(started_at, (reported_at, event_id)) AS started_at,
-        argMax(emitted, (reported_at, event_id)) AS emitted,
-        argMax(delivered, (reported_at, event_id)) AS delivered,
-        argMax(queued, (reported_at, event_id)) AS queued,
-        argMax(dropped_invalid, (reported_at, event_id)) AS dropped_invalid,
-        argMax(dropped_no_admin, (reported_at, event_id)) AS dropped_no_admin,
-        argMax(dropped_queue_full, (reported_at, event_id)) AS dropped_queue_full,
-        argMax(dropped_rejected, (reported_at, event_id)) AS dropped_rejected,
-        argMax(dropped_after_shutdown, (reported_at, event_id)) AS dropped_after_shutdown,
-        argMax(dropped_exit_deadline, (reported_at, event_id)) AS dropped_exit_deadline
+        argMax(r.ingested_at, place) AS ingested_at,
+        argMax(r.service_name, place) AS service_name,
+        argMax(r.process_pid, place) AS process_pid,
+        argMax(r.started_at, place) AS started_at,
+        argMax(r.emitted, place) AS emitted,
+        argMax(r.delivered, place) AS delivered,
+        argMax(r.queued, place) AS queued,
+        -- generated: drop reasons of the latest report
+        argMax(r.dropped_invalid, place) AS dropped_invalid,
+        argMax(r.dropped_no_admin, place) AS dropped_no_admin,
+        argMax(r.dropped_queue_full, place) AS dropped_queue_full,
+        argMax(r.dropped_rejected, place) AS dropped_rejected,
+        argMax(r.dropped_after_shutdown, place) AS dropped_after_shutdown,
+        argMax(r.dropped_exit_deadline, place) AS dropped_exit_deadline
+        -- /generated
     FROM metrics.pipeline_reports AS r
     GROUP BY process_id, kind
 ) AS last
@@ -122,14 +129,17 @@ LEFT JOIN
 (
     SELECT
         toString(ProcessId) AS process_id,
+        -- generated: kind of each landed event
         multiIf(
-            startsWith(EventName, 'intel.recommendation.'), 'recommendation',
-            EventName = 'intel.signal.outcome_recorded', 'outcome',
+            EventName IN ('intel.recommendation.viewed', 'intel.recommendation.accepted', 'intel.recommendation.ignored', 'intel.recommendation.overridden'), 'recommendation',
+            EventName IN ('intel.signal.outcome_recorded'), 'outcome',
+            EventName IN ('intel.pipeline.reported', 'intel.pipeline.probed'), 'internal',
             'view') AS kind,
+        -- /generated
         -- Hashed: exact sets of 10M ids as they are take a gigabyte.
         uniqExact(cityHash64(EventId)) AS landed
     FROM intel.otel_logs
-    WHERE ProcessId != '' AND NOT startsWith(EventName, 'intel.pipeline.')
+    WHERE ProcessId != '' AND kind != 'internal'
     GROUP BY process_id, kind
 ) AS landing USING (process_id, kind)
 COMMENT 'The latest report of each sending process, by kind of event: counts since the process started, and how many arrived';

@@ -33,7 +33,7 @@ def protocol(signal: str = "LOGS") -> str:
 
 
 def resource() -> Resource:
-    """Return the environment's resource (OTEL_SERVICE_NAME, …) without what the door refuses.
+    """Return the environment's resource (OTEL_SERVICE_NAME, …) without what the ingest endpoint drops.
 
     Resource.create() starts threads, which a process that is about to exit cannot do any more.
     """

@@ -24,6 +24,7 @@ from otel_intel.events import (
     ENGINE_VERSION,
     EVENT_ID_KEY,
     PROCESS_ID_KEY,
+    SCHEMA_URL,
     SCHEMA_VERSION,
     SCHEMA_VERSION_KEY,
     AttributeValue,
@@ -33,7 +34,7 @@ from otel_intel.events import (
 from .environment import GRPC, protocol, resource, timeout, without_secrets
 from .session import Session, exporter_log
 
-_scope = InstrumentationScope("otel_intel", version("otel-intel"))
+_scope = InstrumentationScope("otel_intel", version("otel-intel"), SCHEMA_URL)
 
 
 class Delivery(Enum):

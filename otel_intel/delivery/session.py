@@ -25,7 +25,7 @@ MAX_ANSWER: Final = 65_536
 
 
 class Session(requests.Session):
-    """Remember what the door answered: the exporter only tells success from failure, and takes a redirect for one."""
+    """Remember the endpoint's answer: the exporter only tells success from failure, and takes a redirect for one."""
 
     sent = False
     status: int | None = None

@@ -96,9 +96,9 @@ def examine(visible_within: float = VISIBLE_WITHIN) -> Iterator[Hop]:
     delivery = exporter.export([exporter.record(PIPELINE_PROBED, emitted_ns, None, "", {PROBE_ID_KEY: probe_id})])
     if delivery is not Delivery.DELIVERED:
         answer = exporter.last_error or "no answer"
-        yield hop("door", "failed", answer, _fix_of_door(answer, endpoint))
+        yield hop("endpoint", "failed", answer, _fix_of_endpoint(answer, endpoint))
         return
-    yield hop("door", "ok", "took the probe")
+    yield hop("endpoint", "ok", "took the probe")
     yield from _reading(probe_id, emitted_ns, visible_within, hop)
 
 
@@ -144,7 +144,7 @@ def _endpoint() -> str:
     return without_secrets(found)
 
 
-def _fix_of_door(error: str, endpoint: str) -> str:
+def _fix_of_endpoint(error: str, endpoint: str) -> str:
     if any(sign in error for sign in ("401", "403", "516", "UNAUTHENTICATED", "PERMISSION_DENIED")):
         return "Set OTEL_EXPORTER_OTLP_HEADERS to the credentials of that endpoint."
     if "404" in error:

@@ -87,7 +87,7 @@ def start(server: Server, binary: Path, *, detach: bool = False) -> tuple[Collec
         write_private(server.directory / _STATE, json.dumps(asdict(collector), indent=2) + "\n")
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603
-                [binary, f"--config={folder('collector') / 'config.yaml'}"],
+                [binary, *(f"--config={folder('collector') / name}" for name in ("config.yaml", "allowed.yaml"))],
                 env=_settings(server, collector),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

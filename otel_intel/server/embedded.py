@@ -61,8 +61,8 @@ class Server:
     def variables(self) -> dict[str, str]:
         """Return the environment variables that make an application send here and read from here."""
         return {
-            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": self._door("intel.otlp_logs", "ExportLogsServiceRequest"),
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": self._door("intel.otlp_traces", "ExportTraceServiceRequest"),
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": self._ingest_url("intel.otlp_logs", "ExportLogsServiceRequest"),
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": self._ingest_url("intel.otlp_traces", "ExportTraceServiceRequest"),
             "OTEL_EXPORTER_OTLP_HEADERS": (
                 f"x-clickhouse-user=intel_writer,x-clickhouse-key={self.passwords['writer']}"
             ),
@@ -70,7 +70,7 @@ class Server:
             "OTEL_INTEL_CLICKHOUSE_URL": self.url("reader"),
         }
 
-    def _door(self, table: str, message: str) -> str:
+    def _ingest_url(self, table: str, message: str) -> str:
         query = {
             "query": f"INSERT INTO {table} FORMAT ProtobufSingle",
             "format_schema_message_name": message,

@@ -34,7 +34,7 @@ _LONGEST_PAUSE: Final = 30.0  # seconds
 _ANSWER_TIMEOUT: Final = 5.0  # seconds
 _STOP_TIMEOUT: Final = 50.0  # seconds; who asks for it waits for 60
 
-_WRITTEN: Final = ("data", "logs", "tmp", "__cache__")  # the last holds the door's schema; its name is the engine's
+_WRITTEN: Final = ("data", "logs", "tmp", "__cache__")  # the last holds otlp.proto; its name is the engine's
 _CONFIGURATION: Final = ("config.xml", "config.d", "users.xml", "users.d")
 # What libc and the engine read of the system. Not all of /proc: command lines of other processes may hold secrets.
 _SYSTEM: Final = (

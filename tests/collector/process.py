@@ -21,6 +21,7 @@ from tests.waiting import poll_until
 
 FOLDER = folder("collector")
 CONFIG = FOLDER / "config.yaml"
+ALLOWED_CONFIG = FOLDER / "allowed.yaml"
 TLS_CONFIG = FOLDER / "tls.yaml"
 TOKEN = "test-token"
 
@@ -58,7 +59,7 @@ class Collector:
             "RETRY_INTERVAL": "50ms",
             "RETRY_MAX_INTERVAL": "200ms",
         }
-        self.configs: list[Path] = [CONFIG]
+        self.configs: list[Path] = [CONFIG, ALLOWED_CONFIG]
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -131,7 +131,7 @@ def test_doctor_follows_its_probe(protocol: str, collector: Collector, clickhous
     collector.start()
     hops = run_doctor(collector, clickhouse, protocol)
     assert {hop["name"]: hop["state"] for hop in hops} == dict.fromkeys(
-        ("environment", "exporter", "door", "landing", "facts", "views"), "ok"
+        ("environment", "exporter", "endpoint", "landing", "facts", "views"), "ok"
     ), hops
 
 
@@ -140,7 +140,7 @@ def test_doctor_names_a_wrong_token(protocol: str, collector: Collector, clickho
     collector.start()
     wrong = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20wrong"}
     *_, last = run_doctor(collector, clickhouse, protocol, **wrong)
-    assert (last["name"], last["state"]) == ("door", "failed")
+    assert (last["name"], last["state"]) == ("endpoint", "failed")
     assert last["detail"].endswith("provided authorization does not match expected scheme or token")
     assert last["detail"].isprintable()
     assert last["fix"] == "Set OTEL_EXPORTER_OTLP_HEADERS to the credentials of that endpoint."

@@ -123,10 +123,10 @@ def test_doctor_names_a_certificate_of_an_unknown_ca(
     collector.start()
     port = collector.http_port if protocol == "http/protobuf" else collector.grpc_port
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"https://localhost:{port}"}
-    for ca, hop in (("other.pem", "door"), ("ca.pem", "views")):
+    for ca, hop in (("other.pem", "endpoint"), ("ca.pem", "views")):
         certificate = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(certificates / ca)}
         *_, last = run_doctor(collector, clickhouse, protocol, **endpoint, **certificate)
-        assert (last["name"], "OTEL_EXPORTER_OTLP_CERTIFICATE" in last["fix"]) == (hop, hop == "door"), last
+        assert (last["name"], "OTEL_EXPORTER_OTLP_CERTIFICATE" in last["fix"]) == (hop, hop == "endpoint"), last
 
 
 @pytest.mark.parametrize("name", ["other.event", "", "intel", "Intel.dashboard.opened"])

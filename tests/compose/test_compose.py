@@ -111,16 +111,14 @@ def test_stop_waits_longer_than_the_server() -> None:
 
 
 def test_collector_takes_its_configuration_with_this_environment(tmp_path: Path) -> None:
-    config = folder("collector") / "config.yaml"
-    needed = set(re.findall(r"\$\{env:(\w+)\}", config.read_text()))
+    configs = [folder("collector") / Path(option.partition("=")[2]).name for option in SERVICES["collector"]["command"]]
+    needed = set(re.findall(r"\$\{env:(\w+)\}", "".join(config.read_text() for config in configs)))
     settings = environment("collector")
     assert needed <= settings.keys()
-    assert (
-        f"./collector/{config.name}:{SERVICES['collector']['command'][0].split('=')[1]}:ro"
-        in (SERVICES["collector"]["volumes"])
-    )
+    for config in configs:
+        assert f"./collector/{config.name}:/etc/otelcol/{config.name}:ro" in SERVICES["collector"]["volumes"]
     settings["QUEUE_DIR"] = str(tmp_path)  # the container's would be made here
-    command = [binary(), "validate", f"--config={config}"]
+    command = [binary(), "validate", *(f"--config={config}" for config in configs)]
     checked = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
 

@@ -44,7 +44,7 @@ class Stack:
             "0.0.0.0": "127.0.0.1",  # noqa: S104 (what is replaced)
             "/var/lib/otelcol": str(directory / "queue"),
             "/var/lib/demo": str(directory / "demo"),
-            "/etc/otelcol/config.yaml": str(ROOT / "collector" / "config.yaml"),
+            "/etc/otelcol/": f"{ROOT / 'collector'}/",
         }
 
     def here(self, text: str) -> str:
@@ -75,7 +75,9 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         command = [sys.executable, "-m", "otel_intel", *SERVICES["migrate"]["command"]]
         subprocess.run(command, env=stack.environment("migrate"), cwd=ROOT, check=True, capture_output=True, timeout=60)
         stack.collector.settings = stack.environment("collector")
-        stack.collector.configs = [Path(stack.here(SERVICES["collector"]["command"][0]).removeprefix("--config="))]
+        stack.collector.configs = [
+            Path(stack.here(option).removeprefix("--config=")) for option in SERVICES["collector"]["command"]
+        ]
         stack.collector.start()
         yield stack
         stack.collector.stop()

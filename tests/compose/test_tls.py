@@ -60,11 +60,11 @@ def test_key_belongs_to_the_collectors_user() -> None:
     assert BASE["user"].split(":")[0] == user
 
 
-def test_collector_takes_both_files_with_this_environment(tmp_path: Path) -> None:
+def test_collector_takes_all_files_with_this_environment(tmp_path: Path) -> None:
     volumes = [volume for volume in BASE["volumes"] + SERVICE["volumes"] if isinstance(volume, str)]
     mounted = {volume.split(":")[1]: ROOT / volume.split(":")[0] for volume in volumes}
     configs = [mounted[argument.removeprefix("--config=")] for argument in SERVICE["command"]]
-    assert SERVICE["command"][:1] == BASE["command"]
+    assert SERVICE["command"][:-1] == BASE["command"]
     assert all(path.stat().st_mode & 0o004 for path in configs)
     needed = {name for path in configs for name in re.findall(r"\$\{env:(\w+)\}", path.read_text())}
     settings = environment("collector") | SERVICE["environment"] | {"QUEUE_DIR": str(tmp_path)}

@@ -12,7 +12,6 @@ import yaml
 from click.testing import CliRunner
 from django.test import override_settings
 
-from otel_intel import events
 from otel_intel.commands.main import main
 from otel_intel.conf import Settings
 from otel_intel.testing import CapturedEvents
@@ -65,21 +64,6 @@ def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^make (\w+)", "".join(blocks("sh")), re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
-
-
-def test_the_table_of_helpers_is_the_catalogue() -> None:
-    rows = [
-        f"| `{event.helper}` | "
-        + ", ".join(
-            [attribute.argument for attribute in event.required]
-            + [f"{attribute.argument}?" for attribute in event.optional]
-        )
-        + f" | `{event.name}` |"
-        for event in events.CATALOGUE.values()
-        if event.helper
-    ]
-    table = README.partition("<!-- events -->\n")[2].partition("<!-- /events -->")[0]
-    assert table.splitlines() == rows
 
 
 def test_the_table_of_settings_is_complete() -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from grafana import build, look
-from otel_intel.resources import folder
+from grafana import build
 from tests.grafana import lint
 from tests.grafana.files import Dashboard, dashboards, panels, variables
 
@@ -23,33 +20,8 @@ def test_dashboards_keep_to(check: Callable[[dict[str, Dashboard]], Any]) -> Non
     assert list(check(DASHBOARDS)) == []
 
 
-def test_committed_files_are_what_the_code_generates() -> None:
-    for path, text in build.generated().items():
-        assert folder("grafana").joinpath(path).read_text(encoding="utf-8") == text, f"{path} is stale: make grafana"
+def test_every_dashboard_is_generated() -> None:
     assert {f"dashboards/{name}.json" for name in DASHBOARDS} <= build.generated().keys()
-
-
-def test_check_names_a_stale_file_and_build_mends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for path, text in build.generated().items():
-        tmp_path.joinpath(path).parent.mkdir(parents=True, exist_ok=True)
-        tmp_path.joinpath(path).write_text(text, encoding="utf-8")
-    monkeypatch.setattr(build, "FOLDER", tmp_path)
-    monkeypatch.setattr("sys.argv", ["build.py", "--check"])
-    tmp_path.joinpath("dashboards/overview.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"^Stale: dashboards/overview\.json\."):
-        build.main()
-    monkeypatch.setattr("sys.argv", ["build.py"])
-    build.main()
-    monkeypatch.setattr("sys.argv", ["build.py", "--check"])
-    with pytest.raises(SystemExit, match=r"^0$"):
-        build.main()
-
-
-def test_colours_are_those_of_the_staff_pages() -> None:
-    css = folder("static").joinpath("otel_intel", "pages.css").read_text(encoding="utf-8")
-    light = dict(re.findall(r"--tone-([\w-]+): (#\w{6});", css.split("@media")[0]))
-    for column, (_, colour) in look.TONES.items():
-        assert light[column.replace("_", "-")] == colour
 
 
 def first(dashboard: Dashboard, kind: str) -> Any:

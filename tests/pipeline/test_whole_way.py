@@ -26,7 +26,7 @@ from tests.waiting import poll_until
 
 
 def send(clickhouse: ClickHouse, request: ExportLogsServiceRequest) -> int:
-    """Post a request to the door of ClickHouse and return the status."""
+    """Post a request to ClickHouse's ingest endpoint and return the status."""
     variables = clickhouse.variables()
     headers = dict(pair.split("=", 1) for pair in variables["OTEL_EXPORTER_OTLP_HEADERS"].split(","))
     try:
@@ -172,7 +172,7 @@ def test_the_doctor_finds_a_healthy_way(clickhouse: ClickHouse) -> None:
     result = run_cli(clickhouse, "doctor", "--json")
     hops = [json.loads(line) for line in result.stdout.splitlines()]
     assert [(hop["name"], hop["state"]) for hop in hops] == [
-        (name, "ok") for name in ("environment", "exporter", "door", "landing", "facts", "views")
+        (name, "ok") for name in ("environment", "exporter", "endpoint", "landing", "facts", "views")
     ]
     assert result.returncode == 0
 
@@ -181,8 +181,8 @@ def test_the_doctor_finds_a_healthy_way(clickhouse: ClickHouse) -> None:
     ("variables", "hop", "fix"),
     [
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "environment", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"),
-        ({"OTEL_EXPORTER_OTLP_HEADERS": "x-clickhouse-user=intel_writer"}, "door", "OTEL_EXPORTER_OTLP_HEADERS"),
-        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://127.0.0.1:9"}, "door", "otel-intel up"),
+        ({"OTEL_EXPORTER_OTLP_HEADERS": "x-clickhouse-user=intel_writer"}, "endpoint", "OTEL_EXPORTER_OTLP_HEADERS"),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://127.0.0.1:9"}, "endpoint", "otel-intel up"),
         ({"OTEL_INTEL_CLICKHOUSE_URL": "http://127.0.0.1:9"}, "views", "Is ClickHouse running at 127.0.0.1?"),
         ({"OTEL_INTEL_CLICKHOUSE_URL": ""}, "views", "Set OTEL_INTEL['CLICKHOUSE_URL']"),
         ({"DJANGO_SETTINGS_MODULE": "nowhere"}, "environment", "manage.py check"),

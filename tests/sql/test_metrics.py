@@ -1,4 +1,4 @@
-"""Every metric equals its definition in slow Python, over adversarial streams that came through the real door."""
+"""Every metric equals its definition in slow Python, over adversarial streams sent to the real ingest endpoint."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_unknown_variables_are_named_too(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "OTEL_INTEL_QUEUESIZE. Did you mean QUEUE_SIZE?" in hint()
 
 
-DOOR = "http://127.0.0.1:8123/?query=INSERT%20INTO%20intel.otlp_logs%20FORMAT%20ProtobufSingle"
+INGEST = "http://127.0.0.1:8123/?query=INSERT%20INTO%20intel.otlp_logs%20FORMAT%20ProtobufSingle"
 
 
 @override_settings(OTEL_INTEL=GOOD)
@@ -68,11 +68,11 @@ DOOR = "http://127.0.0.1:8123/?query=INSERT%20INTO%20intel.otlp_logs%20FORMAT%20
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, ["otel_intel.E001"]),
         ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "localhost:4318"}, ["otel_intel.E005"]),
         (
-            {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": DOOR, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": INGEST, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
             ["otel_intel.E006"],
         ),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": DOOR}, ["otel_intel.E007", "otel_intel.E007"]),
-        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": DOOR}, []),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": INGEST}, ["otel_intel.E007", "otel_intel.E007"]),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": INGEST}, []),
     ],
 )
 def test_conflicting_variables_are_said(

@@ -44,7 +44,7 @@ def test_replicated_tables_keep_their_version_column() -> None:
 
 
 def test_tables_that_store_nothing_stay() -> None:
-    statement = "CREATE TABLE IF NOT EXISTS intel.door\n(\n    a UInt8\n)\nENGINE = Null\nCOMMENT 'Door'"
+    statement = "CREATE TABLE IF NOT EXISTS intel.ingest\n(\n    a UInt8\n)\nENGINE = Null\nCOMMENT 'Ingest'"
     assert CLUSTER.statements(statement) == [statement]
 
 

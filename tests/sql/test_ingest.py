@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import replace
 
@@ -18,8 +17,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, Status, StatusCode
 
-from otel_intel import events
-from otel_intel.resources import folder
 from tests.otlp import Record, event, logs_request, post, send
 from tests.servers import ClickHouse
 
@@ -209,21 +206,3 @@ def test_rows_of_one_request_arrive_in_its_order(clickhouse: ClickHouse) -> None
     rows = clickhouse.rows("SELECT event_id FROM metrics.admin_views ORDER BY ingested_at")
     assert [row["event_id"] for row in rows] == [record.attributes["log.record.uid"] for record in records]
     assert clickhouse.value("SELECT uniqExact(ingested_at) FROM metrics.admin_views") == 50
-
-
-def _key_lists() -> list[set[str]]:
-    text = folder("clickhouse").joinpath("views", "30_door.sql").read_text(encoding="utf-8")
-    return [set(re.findall(r"'([^']+)'", keys)) for keys in re.findall(r"a\.key IN \(([^)]*)\)", text)]
-
-
-def test_allow_lists_are_the_catalogues() -> None:
-    resource_of_logs, record, resource_of_spans, span = _key_lists()
-    assert record == set(events.allowed_keys())
-    assert resource_of_logs == resource_of_spans == set(events.RESOURCE_KEYS)
-    assert span == {
-        "http.route",
-        "http.request.method",
-        "http.method",
-        "http.response.status_code",
-        "http.status_code",
-    }

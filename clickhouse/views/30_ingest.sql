@@ -1,4 +1,4 @@
--- The door's guard: flattens OTLP requests and keeps the allow-listed keys only, whatever was sent. Never throws.
+-- The guard of the ingest endpoint: flattens OTLP requests and keeps the allow-listed keys only, whatever was sent. Never throws.
 -- Reads intel.otlp_logs and intel.otlp_traces (Null); writes intel.otel_logs, intel.quarantine_logs and intel.otel_traces.
 -- Not taken over at all: body, severity text, scope attributes, trace state, span status message, span events, links.
 
@@ -25,13 +25,16 @@ WITH
         tupleElement(v, 'string_value'), toString(tupleElement(v, 'int_value')),
         toString(tupleElement(v, 'double_value')), toString(tupleElement(v, 'bool_value')), '')) AS text,
     arrayFilter(a -> a.key IN (
+        -- generated: resource attributes of logs
         'service.name',
         'service.namespace',
         'service.version',
         'service.instance.id',
         'deployment.environment.name'
+        -- /generated
     ), r.resource.attributes) AS resource_kept,
     arrayFilter(a -> a.key IN (
+        -- generated: attributes of logs
         'intel.admin.id',
         'intel.decision.time_ms',
         'intel.engine.version',
@@ -57,6 +60,7 @@ WITH
         'intel.risk_signal.id',
         'intel.schema.version',
         'log.record.uid'
+        -- /generated
     ), l.attributes) AS kept,
     mapFromArrays(arrayMap(a -> a.key, resource_kept), arrayMap(a -> text(a.value), resource_kept)) AS resource_attributes,
     if(l.time_unix_nano = 0, l.observed_time_unix_nano, l.time_unix_nano) AS nanoseconds
@@ -88,18 +92,22 @@ WITH
         tupleElement(v, 'string_value'), toString(tupleElement(v, 'int_value')),
         toString(tupleElement(v, 'double_value')), toString(tupleElement(v, 'bool_value')), '')) AS text,
     arrayFilter(a -> a.key IN (
+        -- generated: resource attributes of spans
         'service.name',
         'service.namespace',
         'service.version',
         'service.instance.id',
         'deployment.environment.name'
+        -- /generated
     ), r.resource.attributes) AS resource_kept,
     arrayFilter(a -> a.key IN (
+        -- generated: attributes of spans
         'http.route',
         'http.request.method',
         'http.method',
         'http.response.status_code',
         'http.status_code'
+        -- /generated
     ), s.attributes) AS kept,
     mapFromArrays(arrayMap(a -> a.key, resource_kept), arrayMap(a -> text(a.value), resource_kept)) AS resource_attributes
 SELECT

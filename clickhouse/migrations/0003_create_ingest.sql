@@ -1,5 +1,5 @@
--- The door: where OTLP/HTTP requests enter a ClickHouse without a Collector in front. Null tables: the request is
--- parsed (FORMAT ProtobufSingle, otlp.proto), passes the allow-list of views/30_door.sql, and is not kept itself.
+-- The ingest endpoint: where OTLP/HTTP requests enter a ClickHouse without a Collector in front. Null tables: the request is
+-- parsed (FORMAT ProtobufSingle, otlp.proto), passes the allow-list of views/30_ingest.sql, and is not kept itself.
 -- Nullable values: an absent value and a zero are different things (a decision time of 0 ms is one).
 
 CREATE TABLE IF NOT EXISTS intel.otlp_logs
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS intel.otlp_logs
     ))
 )
 ENGINE = Null
-COMMENT 'Door: OTLP ExportLogsServiceRequest; stores nothing';
+COMMENT 'Ingest: OTLP ExportLogsServiceRequest; stores nothing';
 
 CREATE TABLE IF NOT EXISTS intel.otlp_log_records
 (
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS intel.otlp_log_records
     EventName String
 )
 ENGINE = Null
-COMMENT 'Door: log records after the allow-list, before landing and quarantine part; stores nothing';
+COMMENT 'Ingest: log records after the allow-list, before landing and quarantine part; stores nothing';
 
 CREATE TABLE IF NOT EXISTS intel.otlp_traces
 (
@@ -62,4 +62,4 @@ CREATE TABLE IF NOT EXISTS intel.otlp_traces
     ))
 )
 ENGINE = Null
-COMMENT 'Door: OTLP ExportTraceServiceRequest; stores nothing';
+COMMENT 'Ingest: OTLP ExportTraceServiceRequest; stores nothing';

@@ -1,0 +1,58 @@
+"""Labels and colours of actions, outcomes and views: pages, charts and dashboards take them from here."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from .events import OUTCOME_STATUSES, of_kind
+
+
+class Look(NamedTuple):
+    """What one thing is called, and its colours on light and on dark ground."""
+
+    label: str
+    light: str
+    dark: str
+
+
+_BLUE: Final = ("#9bb6dd", "#4b6488")
+_GREEN: Final = ("#1b7f5c", "#3fb68b")
+_GREY: Final = ("#8a97a6", "#74818f")
+_ORANGE: Final = ("#d9822b", "#f0a352")
+_VIOLET: Final = ("#7a5bb5", "#b79bf0")
+
+_COLOURS: Final = {
+    "viewed": ("#b3c7e3", "#3f5673"),
+    "accepted": _GREEN,
+    "ignored": _GREY,
+    "overridden": _ORANGE,
+    "resolved": _GREEN,
+    "escalated": _ORANGE,
+    "no_action": ("#9aa6b3", "#74818f"),
+    "false_positive": ("#c2455b", "#ec7188"),
+    "dashboard_opened": _BLUE,
+    "signal_detail_opened": ("#3c6fc0", "#7db2ff"),
+    "explanation_expanded": _VIOLET,
+    "note_created": _ORANGE,
+}
+# Of what has no colour of its own yet, in turn.
+_OTHERS: Final = (("#0f8b8d", "#4cc9c4"), ("#a05195", "#d98ccb"), ("#7f6b3f", "#c8b273"))
+
+
+def _looks(columns: list[str]) -> dict[str, Look]:
+    others = [column for column in columns if column not in _COLOURS]
+    turns = {column: _OTHERS[turn % len(_OTHERS)] for turn, column in enumerate(others)}
+    return {
+        column: Look(column.replace("_", " ").capitalize(), *(_COLOURS.get(column) or turns[column]))
+        for column in columns
+    }
+
+
+ACTIONS: Final = _looks([event.column for event in of_kind("recommendation")])
+"""By the column of the daily counts, as below."""
+
+OUTCOMES: Final = _looks([status.lower() for status in OUTCOME_STATUSES])
+VIEWS: Final = _looks([event.column for event in of_kind("view")])
+
+TIME: Final = Look("Time", "#4a5fc1", "#8fa2ff")
+"""Of what is measured in time, and of what has no kinds."""

@@ -1,0 +1,95 @@
+"""Everything that follows from the catalogue is generated, and a hand edit is found."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from otel_intel.events import CATALOGUE, allowed_keys
+from tools import generate
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_everything_is_as_the_catalogue_wants_it() -> None:
+    command = [sys.executable, "-m", "tools.generate", "--check"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout + result.stderr) == (0, "Everything is as the catalogue wants it.\n")
+
+
+@pytest.mark.parametrize("path", [*generate.BLOCKS, *generate.ROWS])
+def test_a_hand_edit_is_found_and_mended(path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = (ROOT / path).read_text(encoding="utf-8")
+    edited = whole.replace("recommendation.ignored", "recommendation.skipped").replace("IGNORED", "SKIPPED")
+    edited = (
+        edited.replace("--tone-ignored", "--tone-skipped")
+        .replace("dropped_no_admin", "dropped_nobody")
+        .replace("d.note_created", "d.created")
+    )
+    edited = edited.replace("'intel.probe.id'", "'intel.probe.name'").replace(
+        "`track_recommendation_ignore`", "`track`"
+    )
+    assert edited != whole
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text(edited, encoding="utf-8")
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    monkeypatch.setattr(generate, "BLOCKS", {path: generate.BLOCKS[path]} if path in generate.BLOCKS else {})
+    monkeypatch.setattr(generate, "ROWS", {path: generate.ROWS[path]} if path in generate.ROWS else {})
+    monkeypatch.setattr(generate, "FILES", {})
+    monkeypatch.setattr(generate, "grafana_files", dict)
+    monkeypatch.setattr("sys.argv", ["generate", "--check"])
+    with pytest.raises(SystemExit, match="Run `make generate`"):
+        generate.main()
+    monkeypatch.setattr("sys.argv", ["generate"])
+    generate.main()
+    mended = generate.with_blocks if path in generate.BLOCKS else generate.with_rows
+    assert (tmp_path / path).read_text(encoding="utf-8") == mended(path, edited)
+
+
+def test_a_lost_block_is_said() -> None:
+    with pytest.raises(SystemExit, match=r"50_decisions\.sql holds 0 blocks 'generated: decisions' instead of one"):
+        generate.with_blocks("clickhouse/views/50_decisions.sql", "SELECT 1")
+    with pytest.raises(SystemExit, match=r"README\.md holds no table rows that end in '<!-- of the catalogue -->'"):
+        generate.with_rows("README.md", "# otel_intel")
+
+
+def test_the_registry_defines_every_key_that_an_event_has() -> None:
+    registry = yaml.safe_load((ROOT / "semconv" / "intel.yaml").read_text(encoding="utf-8"))
+    defined = {attribute["key"] for attribute in registry["attributes"]}
+    assert defined | {"log.record.uid"} == set(allowed_keys())  # that one is OpenTelemetry's own
+    assert [event["name"] for event in registry["events"]] == list(CATALOGUE)
+    for event in registry["events"]:
+        assert {attribute["ref"] for attribute in event["attributes"]} <= defined | {"log.record.uid"}
+
+
+# https://github.com/open-telemetry/weaver/blob/main/schemas/semconv.schema.v2.json, as far as it is used here.
+REQUIRED = {"attributes": {"key", "type", "brief", "stability"}, "events": {"name", "brief", "stability"}}
+ALLOWED = {"attributes": {*REQUIRED["attributes"], "examples"}, "events": {*REQUIRED["events"], "attributes"}}
+
+
+def test_the_registry_keeps_to_weavers_syntax() -> None:
+    registry = yaml.safe_load((ROOT / "semconv" / "intel.yaml").read_text(encoding="utf-8"))
+    assert registry.pop("file_format") == "definition/2"
+    assert registry.keys() == REQUIRED.keys()
+    for kind, items in registry.items():
+        for item in items:
+            assert REQUIRED[kind] <= item.keys() <= ALLOWED[kind]
+            assert item["stability"] == "development"
+    for attribute in registry["attributes"]:
+        if isinstance(attribute["type"], dict):
+            assert all({"id", "value"} <= member.keys() for member in attribute["type"]["members"])
+        else:
+            assert attribute["type"] in ("string", "int", "double")
+    levels = {reference["requirement_level"] for event in registry["events"] for reference in event["attributes"]}
+    assert levels <= {"required", "recommended"}
+
+
+def test_the_manifest_names_the_schema_url_of_every_record() -> None:
+    manifest = yaml.safe_load((ROOT / "semconv" / "manifest.yaml").read_text(encoding="utf-8"))
+    assert manifest["schema_url"] == generate.SCHEMA_URL
+    # OTLP's schema URLs end in a version: https://opentelemetry.io/docs/specs/otel/schemas/#schema-url
+    assert manifest["schema_url"].rpartition("/")[2].count(".") == 2

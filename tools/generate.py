@@ -1,0 +1,410 @@
+"""Write everything that follows from the catalogue of events (otel_intel/events.py), and the dashboards.
+
+`make generate` writes and says what it changed; `--check` changes nothing and fails where something is stale.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import yaml
+
+from grafana.build import generated as grafana_files
+from otel_intel import presentation
+from otel_intel.events import (
+    CATALOGUE,
+    CONFIDENCES,
+    DROP_REASONS,
+    EVENT_ID_KEY,
+    HELPERS,
+    OUTCOME_STATUSES,
+    RESOURCE_KEYS,
+    RISK_SIGNAL_ID,
+    SCHEMA_URL,
+    SPAN_KEYS,
+    Attribute,
+    Kind,
+    allowed_keys,
+    of_kind,
+)
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+Lines: TypeAlias = Iterable[str]
+
+# The Collector's exporter writes the event's name into this attribute.
+RECORD_KEYS: Final = ("otel.event.name", *allowed_keys())
+
+
+def quoted(values: Iterable[str]) -> str:
+    """Return values as SQL's or YAML's comma-separated strings."""
+    return ", ".join(f"'{value}'" for value in values)
+
+
+def _names(*kinds: Kind) -> str:
+    return quoted(event.name for kind in kinds for event in of_kind(kind))
+
+
+def kinds() -> Lines:
+    """Yield the kind of each event, '' for what is not in the catalogue."""
+    yield "multiIf("
+    for kind in ("recommendation", "outcome", "view", "internal"):
+        yield f"    EventName IN ({_names(kind)}), '{kind}',"
+    yield "    '') AS known_kind,"
+
+
+def landed_kinds() -> Lines:
+    """Yield the same for what is counted by kind: an event that only newer senders know is most likely a view."""
+    yield "multiIf("
+    for kind in ("recommendation", "outcome", "internal"):
+        yield f"    EventName IN ({_names(kind)}), '{kind}',"
+    yield "    'view') AS kind,"
+
+
+def without_signal() -> Lines:
+    """Yield whether an event is about no risk signal."""
+    names = quoted(
+        event.name
+        for event in CATALOGUE.values()
+        if event.kind != "internal" and RISK_SIGNAL_ID not in event.attributes
+    )
+    yield f"EventName IN ({names}) AS has_no_signal,"
+
+
+def closed_sets() -> Lines:
+    """Yield whether the values of closed sets are members of them."""
+    yield f"LogAttributes['intel.recommendation.confidence'] IN ({quoted(CONFIDENCES)}) AS is_confidence,"
+    yield f"LogAttributes['intel.outcome.status'] IN ({quoted(OUTCOME_STATUSES)}) AS is_outcome_status,"
+
+
+def decisions() -> Lines:
+    """Yield the rank of a decision among those of one millisecond, 0 for what is no decision."""
+    yield f"indexOf([{quoted(e.value for e in of_kind('recommendation') if e.is_decision)}], action) AS rank,"
+
+
+def counts_of_actions() -> Lines:
+    """Yield a column for each action, and the decisions among them."""
+    events = of_kind("recommendation")
+    yield from (f"countIf(action = '{event.value}') AS {event.column}," for event in events)
+    yield f"{' + '.join(event.column for event in events if event.is_decision)} AS decisions"
+
+
+def counts_of_outcomes() -> Lines:
+    """Yield a column for each status, and their sum."""
+    yield from (f"countIf(outcome_status = '{status}') AS {status.lower()}," for status in OUTCOME_STATUSES)
+    yield f"{' + '.join(status.lower() for status in OUTCOME_STATUSES)} AS outcomes,"
+
+
+def outcomes_by_status() -> Lines:
+    """Yield statuses and their counts side by side."""
+    yield f"[{quoted(OUTCOME_STATUSES)}] AS statuses,"
+    yield f"[{', '.join(f'sum(d.{status.lower()})' for status in OUTCOME_STATUSES)}] AS counts,"
+
+
+def counts_of_views() -> Lines:
+    """Yield a column for each kind of view, and their sum."""
+    events = of_kind("view")
+    yield from (f"countIf(view_kind = '{event.value}') AS {event.column}," for event in events)
+    yield f"{' + '.join(event.column for event in events)} AS total"
+
+
+def views_of_an_admin() -> Lines:
+    """Yield the sums of these columns."""
+    yield from (f"sum(d.{event.column}) AS {event.column}," for event in of_kind("view"))
+    yield "sum(d.total) AS total"
+
+
+def reported_drops() -> Lines:
+    """Yield a report's drop reasons as columns."""
+    columns = [
+        f"toUInt64OrZero(attributes['intel.pipeline.dropped.{reason}']) AS dropped_{reason}" for reason in DROP_REASONS
+    ]
+    yield from (f"{column}," for column in columns[:-1])
+    yield columns[-1]
+
+
+def latest_drops() -> Lines:
+    """Yield the same of a process's latest report."""
+    columns = [f"argMax(r.dropped_{reason}, place) AS dropped_{reason}" for reason in DROP_REASONS]
+    yield from (f"{column}," for column in columns[:-1])
+    yield columns[-1]
+
+
+def _one_a_line(keys: Iterable[str]) -> Lines:
+    return ",\n".join(f"'{key}'" for key in keys).split("\n")
+
+
+def tones(*, dark: bool) -> Lines:
+    """Yield the colours of the staff pages as CSS properties."""
+    named = {**presentation.ACTIONS, "time": presentation.TIME, "outcome": presentation.TIME}
+    named |= {**presentation.OUTCOMES, **presentation.VIEWS}
+    yield from (
+        f"--tone-{name.replace('_', '-')}: {look.dark if dark else look.light};" for name, look in named.items()
+    )
+
+
+def helpers() -> Lines:
+    """Yield the rows of the table of helpers: name, arguments, event."""
+    for event in HELPERS.values():
+        arguments = [attribute.argument for attribute in event.required]
+        arguments += [f"{attribute.argument}?" for attribute in event.optional]
+        yield f"`{event.helper}` | {', '.join(arguments)} | `{event.name}`"
+
+
+def columns_of(*kinds: Kind) -> Callable[[], Lines]:
+    """Return what yields the dictionary's rows for the columns that count events of these kinds."""
+
+    def rows() -> Lines:
+        for kind in kinds:
+            yield from (f"`{event.column}` | UInt64 | {_lower(event.brief)}" for event in of_kind(kind))
+
+    return rows
+
+
+def columns_of_outcomes() -> Lines:
+    """Yield the dictionary's rows for the columns that count outcomes."""
+    return [f"`{status.lower()}` | UInt64 | signals whose first outcome is {status}" for status in OUTCOME_STATUSES]
+
+
+def columns_of_drops() -> Lines:
+    """Yield the dictionary's rows for the columns that count dropped events."""
+    return [f"`dropped_{reason}` | UInt64 | {meaning}" for reason, meaning in DROP_REASONS.items()]
+
+
+def _lower(sentence: str) -> str:
+    return (sentence[0].lower() + sentence[1:]).removesuffix(".")
+
+
+def allowed_in_collector() -> str:
+    """Return the Collector's allow-list as a configuration that is merged into collector/config.yaml."""
+    processors: dict[str, object] = {}
+    for signal, of_item, keys in (
+        ("logs", "log.attributes", RECORD_KEYS),
+        ("traces", "span.attributes", SPAN_KEYS),
+    ):
+        statements = [_scalar("resource.attributes", key) for key in RESOURCE_KEYS]
+        statements += [_scalar(of_item, key) for key in keys]
+        processors[f"transform/scalars_of_{signal}"] = {
+            "error_mode": "ignore",
+            f"{signal.removesuffix('s')}_statements": statements,
+        }
+        processors[f"redaction/{signal}"] = {"allow_all_keys": False, "allowed_keys": [*RESOURCE_KEYS, *keys]}
+    return (
+        "# What may be in an event, merged into config.yaml. Generated from otel_intel/events.py: `make generate`.\n"
+        "# scalars: the exporter would turn a list, a map or bytes into text that passes for an id; emptied, it is\n"
+        "# none, and the event is rejected. redaction fails closed: what it does not name is deleted, from records,\n"
+        "# resources and scopes.\n" + yaml.safe_dump({"processors": processors}, sort_keys=False, width=1000)
+    )
+
+
+def _scalar(attributes: str, key: str) -> str:
+    path = f'{attributes}["{key}"]'
+    kinds = " or ".join(f"{kind}({path})" for kind in ("IsString", "IsInt", "IsDouble", "IsBool"))
+    return f'set({path}, "") where {path} != nil and not ({kinds})'
+
+
+def manifest() -> str:
+    """Return the manifest of the semantic-convention registry."""
+    version = "1.40.0"
+    return _yaml(
+        {
+            "schema_url": SCHEMA_URL,
+            "description": "Events of staff decisions about recommendations, as otel_intel sends them.",
+            "stability": "development",
+            "dependencies": [
+                {
+                    "schema_url": f"https://opentelemetry.io/schemas/{version}",
+                    "registry_path": "https://github.com/open-telemetry/semantic-conventions/archive/refs/tags/"
+                    f"v{version}.zip[model]",
+                }
+            ],
+        }
+    )
+
+
+def registry() -> str:
+    """Return the registry's attributes and events, in weaver's syntax (definition/2)."""
+    used = {attribute.key: attribute for event in CATALOGUE.values() for attribute in event.attributes}
+    own = [_attribute(attribute) for attribute in used.values()]
+    own += [
+        _plain("intel.engine.version", "string", "The version of the engine that made the recommendation.", ["2.1.0"]),
+        _plain("intel.schema.version", "string", "The version of the catalogue of events.", ["1"]),
+        _plain("intel.probe.id", "string", "The probe of one run of `otel-intel doctor`."),
+        _plain("intel.pipeline.process.id", "string", "The sending process; a process after a fork is another one."),
+        _plain("intel.pipeline.process.pid", "int", "The process's number at its system."),
+        _plain("intel.pipeline.process.started_at", "int", "When the process began to count, in ns since 1970."),
+        _plain("intel.pipeline.kind", "string", "The kind of event that the counters are of.", ["recommendation"]),
+        _plain("intel.pipeline.emitted", "int", "Events that were emitted since the process started."),
+        _plain("intel.pipeline.delivered", "int", "Of these, events that the endpoint acknowledged."),
+        _plain("intel.pipeline.queued", "int", "Of these, events that wait."),
+    ]
+    own += [
+        _plain(f"intel.pipeline.dropped.{reason}", "int", f"Of these, events that were dropped: {meaning}.")
+        for reason, meaning in DROP_REASONS.items()
+    ]
+    declared = {str(attribute["key"]) for attribute in own}
+    if missing := set(allowed_keys()) - declared - {EVENT_ID_KEY}:
+        sys.exit(f"tools/generate.py describes no {', '.join(sorted(missing))}")
+    report = [
+        key for key in declared if key.startswith("intel.pipeline.") and not key.startswith("intel.pipeline.process.")
+    ]
+    internal = {
+        "intel.pipeline.reported": [*sorted(report), "intel.pipeline.process.pid", "intel.pipeline.process.started_at"],
+        "intel.pipeline.probed": ["intel.probe.id"],
+    }
+    events = [
+        {
+            "name": event.name,
+            "brief": event.brief,
+            "stability": "development",
+            "attributes": [
+                *(_ref(attribute.key, "required") for attribute in event.required),
+                *(_ref(attribute.key, "recommended") for attribute in event.optional),
+                *(_ref(key, "required") for key in internal.get(event.name, ["intel.engine.version"])),
+                _ref("intel.schema.version", "required"),
+                # The report's and the probe's own sender is known by it, too.
+                _ref("intel.pipeline.process.id", "recommended"),
+                _ref(EVENT_ID_KEY, "required"),
+            ],
+        }
+        for event in CATALOGUE.values()
+    ]
+    return _yaml({"file_format": "definition/2", "attributes": own, "events": events})
+
+
+def _attribute(attribute: Attribute) -> dict[str, object]:
+    if not attribute.members:
+        return _plain(attribute.key, attribute.type, attribute.brief)
+    members = [{"id": name.lower(), "value": name, "stability": "development"} for name in attribute.members]
+    return {**_plain(attribute.key, "", attribute.brief), "type": {"members": members}}
+
+
+def _plain(key: str, kind: str, brief: str, examples: list[str] | None = None) -> dict[str, object]:
+    defined: dict[str, object] = {"key": key, "type": kind, "brief": brief, "stability": "development"}
+    return {**defined, "examples": examples} if examples else defined
+
+
+def _ref(key: str, level: str) -> dict[str, str]:
+    return {"ref": key, "requirement_level": level}
+
+
+def _yaml(content: object) -> str:
+    head = "# Generated from otel_intel/events.py: `make generate`. docs/ says how to use it.\n"
+    return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+
+
+BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
+    "clickhouse/views/20_typed_events.sql": {
+        "kind of each event": kinds,
+        "events about no signal": without_signal,
+        "closed sets": closed_sets,
+    },
+    "clickhouse/views/30_ingest.sql": {
+        "resource attributes of logs": lambda: _one_a_line(RESOURCE_KEYS),
+        "attributes of logs": lambda: _one_a_line(allowed_keys()),
+        "resource attributes of spans": lambda: _one_a_line(RESOURCE_KEYS),
+        "attributes of spans": lambda: _one_a_line(SPAN_KEYS),
+    },
+    "clickhouse/views/50_decisions.sql": {"decisions": decisions},
+    "clickhouse/views/60_daily.sql": {
+        "counts of actions": counts_of_actions,
+        "counts of outcomes": counts_of_outcomes,
+        "counts of views": counts_of_views,
+    },
+    "clickhouse/views/70_numbers.sql": {
+        "outcomes by status": outcomes_by_status,
+        "views of an admin": views_of_an_admin,
+    },
+    "clickhouse/views/80_health.sql": {
+        "drop reasons of a report": reported_drops,
+        "drop reasons": lambda: [f"dropped_{reason}," for reason in DROP_REASONS],
+        "drop reasons of the latest report": latest_drops,
+        "kind of each landed event": landed_kinds,
+    },
+    "otel_intel/static/otel_intel/pages.css": {
+        "colours": lambda: tones(dark=False),
+        "colours on dark ground": lambda: tones(dark=True),
+    },
+}
+"""Lines between `generated: NAME` and `/generated`, by file and name; the comment's signs are those of the file."""
+
+ROWS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
+    "README.md": {"of the catalogue": helpers},
+    "clickhouse/README.md": {
+        "of each action": columns_of("recommendation"),
+        "of each status": columns_of_outcomes,
+        "of each view": columns_of("view"),
+        "of each drop reason": columns_of_drops,
+    },
+}
+"""Rows of Markdown tables, each ending in a comment with the name; another comment would end the table."""
+
+FILES: Final[Mapping[str, Callable[[], str]]] = {
+    "collector/allowed.yaml": allowed_in_collector,
+    "semconv/manifest.yaml": manifest,
+    "semconv/intel.yaml": registry,
+}
+"""Files that are generated as a whole."""
+
+
+def with_blocks(path: str, text: str) -> str:
+    """Return a file's text with its generated blocks as the catalogue wants them."""
+    for name, lines in BLOCKS[path].items():
+        block = re.compile(
+            rf"^(?P<indent> *)(?P<start>\S+ generated: {re.escape(name)}(?: \S+)?\n)"
+            r".*?^ *(?P<end>\S+ /generated(?: \S+)?)$",
+            re.MULTILINE | re.DOTALL,
+        )
+        found = list(block.finditer(text))
+        if len(found) != 1:
+            sys.exit(f"{path} holds {len(found)} blocks 'generated: {name}' instead of one.")
+        [match] = found
+        indent = match["indent"]
+        body = "".join(f"{indent}{line}\n" for line in lines())
+        text = f"{text[: match.start()]}{indent}{match['start']}{body}{indent}{match['end']}{text[match.end() :]}"
+    return text
+
+
+def with_rows(path: str, text: str) -> str:
+    """Return a Markdown file's text with the generated rows of its tables as the catalogue wants them."""
+    for name, rows in ROWS[path].items():
+        mark = f"<!-- {name} -->"
+        body = "".join(f"| {row} {mark} |\n" for row in rows())
+        text, found = re.subn(rf"(?:^\|.* {re.escape(mark)} \|\n)+", lambda _: body, text, flags=re.MULTILINE)  # noqa: B023
+        if not found:
+            sys.exit(f"{path} holds no table rows that end in '{mark}'.")
+    return text
+
+
+def outputs() -> Iterator[tuple[Path, str]]:
+    """Yield every generated file with the text that it should have."""
+    for name in BLOCKS:
+        yield ROOT / name, with_blocks(name, (ROOT / name).read_text(encoding="utf-8"))
+    for name in ROWS:
+        yield ROOT / name, with_rows(name, (ROOT / name).read_text(encoding="utf-8"))
+    for name, content in FILES.items():
+        yield ROOT / name, content()
+    for name, text in grafana_files().items():
+        yield ROOT / "grafana" / name, text
+
+
+def main() -> None:
+    """Write what is stale, or with --check name it and exit with 1."""
+    check = "--check" in sys.argv
+    stale = [(path, text) for path, text in outputs() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path, text in stale:
+        print(f"{'stale' if check else 'written'} {path.relative_to(ROOT)}")
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if check and stale:
+        sys.exit("Run `make generate`: what it writes is not what is here.")
+    if not stale:
+        print("Everything is as the catalogue wants it.")
+
+
+if __name__ == "__main__":
+    main()
