@@ -34,6 +34,8 @@ from otel_intel.events import (
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 Lines: TypeAlias = Iterable[str]
+ACTIONS: Final = [event.column for event in of_kind("recommendation")]
+STATUSES: Final = [status.lower() for status in OUTCOME_STATUSES]
 
 # The Collector's exporter writes the event's name into this attribute.
 RECORD_KEYS: Final = ("otel.event.name", *allowed_keys())
@@ -104,6 +106,23 @@ def outcomes_by_status() -> Lines:
     yield f"[{', '.join(f'sum(d.{status.lower()})' for status in OUTCOME_STATUSES)}] AS counts,"
 
 
+def of_overview(columns: list[str]) -> Callable[[], Lines]:
+    """Return what yields the columns of the overview's counts."""
+    return lambda: [f"counts['{column}'] AS {column}," for column in columns]
+
+
+def outcomes_of_overview() -> Lines:
+    """Yield the columns of the overview's outcomes: counts and shares."""
+    yield from of_overview(STATUSES)()
+    yield from (f"if(outcomes = 0, NULL, {column} / outcomes) AS {column}_share," for column in STATUSES)
+
+
+def for_overview(columns: list[str]) -> Callable[[], Lines]:
+    """Return what yields daily counts as one map, so that different ones can be added up together."""
+    pairs = ", ".join(f"'{column}', sum(d.{column})" for column in columns)
+    return lambda: [f"map({pairs}) AS counts,"]
+
+
 def counts_of_views() -> Lines:
     """Yield a column for each kind of view, and their sum."""
     events = of_kind("view")
@@ -167,6 +186,11 @@ def columns_of(*kinds: Kind) -> Callable[[], Lines]:
 def columns_of_outcomes() -> Lines:
     """Yield the dictionary's rows for the columns that count outcomes."""
     return [f"`{status.lower()}` | UInt64 | signals whose first outcome is {status}" for status in OUTCOME_STATUSES]
+
+
+def columns_of_shares() -> Lines:
+    """Yield the dictionary's rows for the columns of shares of outcomes."""
+    return [f"`{column}_share` | Nullable(Float64) | {column} / outcomes" for column in STATUSES]
 
 
 def columns_of_drops() -> Lines:
@@ -316,6 +340,13 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
     },
     "clickhouse/views/70_numbers.sql": {
         "outcomes by status": outcomes_by_status,
+    },
+    "clickhouse/views/75_overviews.sql": {
+        "actions of the overview": of_overview(ACTIONS),
+        "outcomes of the overview": outcomes_of_overview,
+        "counts of actions for the overview": for_overview([*ACTIONS, "decisions"]),
+        "counts of outcomes for the overview": for_overview([*STATUSES, "outcomes"]),
+        "statuses": lambda: [f"SELECT arrayJoin([{quoted(OUTCOME_STATUSES)}]) AS outcome_status"],
         "views of an admin": views_of_an_admin,
     },
     "clickhouse/views/80_health.sql": {
@@ -336,6 +367,7 @@ ROWS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
     "clickhouse/README.md": {
         "of each action": columns_of("recommendation"),
         "of each status": columns_of_outcomes,
+        "of each share": columns_of_shares,
         "of each view": columns_of("view"),
         "of each drop reason": columns_of_drops,
     },

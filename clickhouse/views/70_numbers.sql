@@ -171,22 +171,3 @@ FROM
         AND (SELECT last_day FROM metrics.last_days(days = {days:UInt16}))
 )
 COMMENT 'Acceptance share of two engine versions: difference B - A, its 95 % interval, p of the z-test';
-
-CREATE OR REPLACE VIEW metrics.top_admins
-DEFINER = intel_owner SQL SECURITY DEFINER
-AS
-SELECT
-    d.admin_id AS admin_id,
-    -- generated: views of an admin
-    sum(d.dashboard_opened) AS dashboard_opened,
-    sum(d.signal_detail_opened) AS signal_detail_opened,
-    sum(d.explanation_expanded) AS explanation_expanded,
-    sum(d.note_created) AS note_created,
-    sum(d.total) AS total
-    -- /generated
-FROM metrics.engagement_daily AS d
-WHERE day BETWEEN (SELECT first_day FROM metrics.last_days(days = {days:UInt16}))
-        AND (SELECT last_day FROM metrics.last_days(days = {days:UInt16}))
-GROUP BY admin_id
-ORDER BY total DESC, admin_id
-COMMENT 'Engagement per admin by kind, the most engaged first';

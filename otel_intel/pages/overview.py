@@ -6,71 +6,68 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, NamedTuple
-from urllib.parse import urlencode
 
 from django.http import QueryDict
-from django.urls import reverse
 
-from otel_intel.events import OUTCOME_STATUSES
-from otel_intel.reading.days import first_day
+from otel_intel.events import OUTCOME_STATUSES, of_kind
 from otel_intel.reading.reader import Reader
 
+from . import keyset, trends
+from .charts import Chart
+from .context import Context
 from .filters import Filters
 from .format import NONE, duration, number, percent, tone, words
-from .keyset import EVENTS, OUTCOMES, VIEWS, Log
-from .log import Context
-from .rows import log_table
-from .summary import WINDOWS, Change, Summary, Totals, change
+from .links import page_link
+from .log_tables import log_table
+from .logs import EVENTS, OUTCOMES, VIEWS, Log
+from .summary import WINDOWS, Change, Numbers, Summary, change
 from .tables import Cell, Header, Table
-from .trends import trend_charts
 
 RECENT: Final = 8
 BAR: Final = 1000
 """Width of a bar of shares in its drawing's units."""
 
+_ACTIONS: Final = [event.column for event in of_kind("recommendation")]
+# Of the statuses, only two are good or bad in themselves.
+_WELCOME: Final = {"RESOLVED": True, "FALSE_POSITIVE": False}
+
 
 @dataclass(frozen=True, slots=True)
 class _Metric:
     title: str
-    value: Callable[[Totals], float | None]
+    column: str
     shown: Callable[[float | None], str]
-    base: Callable[[Totals], str]
+    base: Callable[[Numbers], str]
     relative: bool = False
     more_is_good: bool = False
+
+
+def _of(part: str, between: str, whole: str, what: str) -> Callable[[Numbers], str]:
+    return lambda numbers: f"{number(numbers.count(part))} {between} {number(numbers.count(whole))} {what}"
 
 
 _METRICS: Final = (
     _Metric(
         "Acceptance rate",
-        lambda totals: totals.acceptance_rate,
+        "acceptance_rate",
         percent,
-        lambda totals: f"{number(totals.accepted)} accepted of {number(totals.viewed)} viewed",
+        _of("accepted", "accepted of", "viewed", "viewed"),
         more_is_good=True,
     ),
     _Metric(
         "Decision time",
-        lambda totals: totals.average_ms,
+        "average_ms",
         duration,
-        lambda totals: f"average of {number(totals.samples)} decisions",
+        lambda numbers: f"average of {number(numbers.count('samples'))} decisions",
         relative=True,
     ),
-    _Metric(
-        "Override rate",
-        lambda totals: totals.override_rate,
-        percent,
-        lambda totals: f"{number(totals.overridden)} of {number(totals.decisions)} decisions",
-    ),
-    _Metric(
-        "False positive rate",
-        lambda totals: totals.false_positive_rate,
-        percent,
-        lambda totals: f"{number(totals.false_positive)} of {number(totals.outcomes)} outcomes",
-    ),
+    _Metric("Override rate", "override_rate", percent, _of("overridden", "of", "decisions", "decisions")),
+    _Metric("False positive rate", "false_positive_rate", percent, _of("false_positive", "of", "outcomes", "outcomes")),
 )
 
 
 class Figure(NamedTuple):
-    """Hold a metric over one window, as shown."""
+    """A metric over one window, as shown."""
 
     days: int
     value: str
@@ -80,7 +77,7 @@ class Figure(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Hold one status of a distribution, as shown; x and width of BAR."""
+    """One status of a distribution, as shown; x and width of BAR."""
 
     name: str
     tone: str
@@ -91,129 +88,147 @@ class Part(NamedTuple):
     change: Change
 
 
-def overview_context(reader: Reader, last: date) -> Context:
+@dataclass(frozen=True, slots=True)
+class OverviewContext(Context):
+    """What overview.html shows.
+
+    Args:
+        is_empty: True if nothing has arrived in the last 60 days: the page then says what to do.
+        last: The last day of every window.
+        cards: Title and figures of each metric.
+        distributions: Days and parts of the outcomes in each window.
+        metrics: The five metrics as a table to download.
+        versions: Engine versions in the longer window.
+        events: The latest recommendation events.
+        outcomes: The latest outcomes.
+        activity: The latest view events.
+        rates: Acceptance and override rate by day.
+        times: Average decision time by day.
+        actions: Recommendation events by day.
+        endings: Outcomes by day.
+    """
+
+    is_empty: bool
+    last: str
+    cards: list[tuple[str, list[Figure]]]
+    distributions: list[tuple[int, list[Part]]]
+    metrics: Table
+    versions: Table
+    events: Table
+    outcomes: Table
+    activity: Table
+    rates: Chart
+    times: Chart
+    actions: Chart
+    endings: Chart
+
+
+def overview_context(reader: Reader, last: date) -> OverviewContext:
     """Return what the overview shows for the windows that end with ``last``."""
-    summary = Summary(reader, first_day(2 * WINDOWS[-1], last), last)
-    events = _recent(reader, EVENTS, "recommendation-events", "Latest recommendation events", summary)
-    outcomes = _recent(reader, OUTCOMES, "outcome-snapshots", "Latest outcomes", summary)
-    activity = _recent(reader, VIEWS, "view-telemetry", "Latest activity", summary)
+    summary = Summary(reader, last)
+    events = _recent(reader, EVENTS, "Latest recommendation events", summary)
+    outcomes = _recent(reader, OUTCOMES, "Latest outcomes", summary)
+    activity = _recent(reader, VIEWS, "Latest activity", summary)
     summary.wait()
-    if summary.is_empty and not activity.rows:
-        return {"is_empty": True}
-    return {
-        "is_empty": False,
-        "last": str(last),
-        "cards": [(metric.title, _figures(metric, summary)) for metric in _METRICS],
-        "distributions": [(days, _distribution(summary, days)) for days in WINDOWS],
-        "metrics": _metrics_table(summary),
-        "versions": _versions(summary),
-        "events": events,
-        "outcomes": outcomes,
-        "activity": activity,
-        **trend_charts(summary),
-    }
+    return OverviewContext(
+        is_empty=summary.is_empty and not activity.rows and not events.rows,
+        last=str(last),
+        cards=[(metric.title, _figures(metric, summary)) for metric in _METRICS],
+        distributions=[(days, _distribution(summary, days)) for days in WINDOWS],
+        metrics=_metrics_table(summary),
+        versions=_versions(summary),
+        events=events,
+        outcomes=outcomes,
+        activity=activity,
+        rates=trends.rates_chart(summary),
+        times=trends.times_chart(summary),
+        actions=trends.actions_chart(summary),
+        endings=trends.outcomes_chart(summary),
+    )
 
 
 def _figures(metric: _Metric, summary: Summary) -> list[Figure]:
     figures = []
     for days in WINDOWS:
-        now, before = summary.window(days), summary.window(days, before=1)
-        moved = change(metric.value, now, before, relative=metric.relative, more_is_good=metric.more_is_good)
+        now, before = summary.window(days), summary.window(days, is_before=True)
+        value = now.value(metric.column)
+        moved = change(value, before.value(metric.column), relative=metric.relative, more_is_good=metric.more_is_good)
         more = ""
         if metric.shown is duration:
-            spread = summary.quantiles[days]
-            more = f"half in {duration(spread.p50_ms)}, 90 % in {duration(spread.p90_ms)}"
-        figures.append(Figure(days, metric.shown(metric.value(now)), moved, metric.base(now), more))
+            more = f"half in {duration(now.value('p50_ms'))}, 90 % in {duration(now.value('p90_ms'))}"
+        figures.append(Figure(days, metric.shown(value), moved, metric.base(now), more))
     return figures
 
 
 def _distribution(summary: Summary, days: int) -> list[Part]:
-    now, before = summary.window(days), summary.window(days, before=1)
+    now, before = summary.window(days), summary.window(days, is_before=True)
     parts: list[Part] = []
     x = 0.0
     for status in OUTCOME_STATUSES:
-
-        def share(totals: Totals, status: str = status) -> float | None:
-            return totals.by_status(status) / totals.outcomes if totals.outcomes else None
-
-        moved = change(share, now, before, relative=False, more_is_good=status == "RESOLVED")
-        width = (share(now) or 0.0) * BAR
+        column = status.lower()
+        share = now.value(f"{column}_share")
+        moved = change(share, before.value(f"{column}_share"), relative=False, more_is_good=_WELCOME.get(status))
+        width = (share or 0.0) * BAR
+        edge = round(x + width)
         parts.append(
             Part(
-                words(status),
-                tone(status),
-                round(x),
-                round(x + width) - round(x),
-                percent(share(now)),
-                number(now.by_status(status)),
-                # Of the statuses, only two are good or bad in themselves.
-                moved if status in ("RESOLVED", "FALSE_POSITIVE") else Change(moved.text, ""),
+                words(status), tone(status), round(x), edge - round(x), percent(share), number(now.count(column)), moved
             )
         )
         x += width
     return parts
 
 
-def _recent(reader: Reader, log: Log, page: str, caption: str, summary: Summary) -> Table:
-    rows, _ = log.page(reader, Filters(summary.first, summary.last), RECENT)
+def _recent(reader: Reader, log: Log, caption: str, summary: Summary) -> Table:
+    rows, _ = keyset.page(log, reader, Filters(summary.first, summary.last), RECENT)
     without = () if log is EVENTS else ("is_first", "trace_id")  # two tables stand side by side
-    return log_table(log, rows, caption, QueryDict(), page=reverse(page), without=without)
+    return log_table(log, rows, caption, QueryDict(), page=page_link(log.url_name), without=without)
+
+
+# A row of the download, and its column in metrics.overview where that has another name.
+_ROWS: Final = (
+    *((action, action) for action in _ACTIONS),
+    *((rate, rate) for rate in ("acceptance_rate", "acceptance_share", "override_rate")),
+    ("decision_time_samples", "samples"),
+    ("decision_time_average_ms", "average_ms"),
+    ("outcomes", "outcomes"),
+    *((status.lower(), status.lower()) for status in OUTCOME_STATUSES),
+    ("false_positive_rate", "false_positive_rate"),
+    ("decision_time_p50_ms", "p50_ms"),
+    ("decision_time_p90_ms", "p90_ms"),
+)
+_MEASURED: Final = ("rate", "share", "ms")
 
 
 def _metrics_table(summary: Summary) -> Table:
-    lines: list[tuple[str, Callable[[Totals], float | None]]] = [
-        ("viewed", lambda totals: totals.viewed),
-        ("accepted", lambda totals: totals.accepted),
-        ("ignored", lambda totals: totals.ignored),
-        ("overridden", lambda totals: totals.overridden),
-        ("acceptance_rate", lambda totals: totals.acceptance_rate),
-        ("acceptance_share", lambda totals: totals.acceptance_share),
-        ("override_rate", lambda totals: totals.override_rate),
-        ("decision_time_samples", lambda totals: totals.samples),
-        ("decision_time_average_ms", lambda totals: totals.average_ms),
-        ("outcomes", lambda totals: totals.outcomes),
-        ("resolved", lambda totals: totals.resolved),
-        ("escalated", lambda totals: totals.escalated),
-        ("no_action", lambda totals: totals.no_action),
-        ("false_positive", lambda totals: totals.false_positive),
-        ("false_positive_rate", lambda totals: totals.false_positive_rate),
-    ]
-    windows = [(days, before) for days in WINDOWS for before in (0, 1)]
-    totals = [summary.window(days, before=before) for days, before in windows]
-    rows = [[Cell(title), *(Cell(value(of_window)) for of_window in totals)] for title, value in lines]
-    for key in ("p50_ms", "p90_ms"):
-        cells = [Cell(None if before else getattr(summary.quantiles[days], key)) for days, before in windows]
-        rows.append([Cell(f"decision_time_{key}"), *cells])
-    heads = [Header(f"{'before_' if before else ''}last_{days}_days") for days, before in windows]
+    windows = [(days, is_before) for days in WINDOWS for is_before in (False, True)]
+    rows = []
+    for title, column in _ROWS:
+        read = Numbers.value if column.endswith(_MEASURED) else Numbers.count
+        cells = [Cell(read(summary.window(days, is_before=is_before), column)) for days, is_before in windows]
+        rows.append([Cell(title), *cells])
+    heads = [Header(f"{'before_' if is_before else ''}last_{days}_days") for days, is_before in windows]
     return Table("metrics", "The five metrics", [Header("metric"), *heads], rows, "?csv=metrics")
 
 
 def _versions(summary: Summary) -> Table:
-    events = reverse("recommendation-events")
-    rows = [
-        [
-            Cell(version, version or NONE, "version", f"{events}?{urlencode({'version': version})}"),
-            *(
-                Cell(count, number(count), "number")
-                for count in (totals.viewed, totals.accepted, totals.ignored, totals.overridden)
-            ),
-            Cell(totals.acceptance_rate, percent(totals.acceptance_rate), "number"),
-            Cell(totals.acceptance_share, percent(totals.acceptance_share), "number"),
-            Cell(totals.override_rate, percent(totals.override_rate), "number"),
-            Cell(totals.average_ms, duration(totals.average_ms), "number"),
-            Cell(totals.outcomes, number(totals.outcomes), "number"),
-            Cell(totals.false_positive_rate, percent(totals.false_positive_rate), "number"),
+    columns: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
+        *((words(action).capitalize(), action, number) for action in _ACTIONS),
+        ("Acceptance rate", "acceptance_rate", percent),
+        ("Acceptance share", "acceptance_share", percent),
+        ("Override rate", "override_rate", percent),
+        ("Decision time", "average_ms", duration),
+        ("Outcomes", "outcomes", number),
+        ("False positives", "false_positive_rate", percent),
+    )
+    rows = []
+    for version, numbers in summary.by_version():
+        cells = [
+            Cell(value, shown(value), "number")
+            for _, column, shown in columns
+            for value in [numbers.count(column) if shown is number else numbers.value(column)]
         ]
-        for version, totals in summary.by_version(WINDOWS[-1])
-    ]
-    heads = (
-        *("Viewed", "Accepted", "Ignored", "Overridden", "Acceptance rate", "Acceptance share"),
-        *("Override rate", "Decision time", "Outcomes", "False positives"),
-    )
-    return Table(
-        "engine-versions",
-        f"Last {WINDOWS[-1]} days",
-        [Header("Engine"), *(Header(head, "number") for head in heads)],
-        rows,
-        "?csv=engine-versions",
-    )
+        link = page_link(EVENTS.url_name, version=version)
+        rows.append([Cell(version, version or NONE, "version", link), *cells])
+    heads = [Header("Engine"), *(Header(title, "number") for title, _, _ in columns)]
+    return Table("engine-versions", f"Last {WINDOWS[-1]} days", heads, rows, "?csv=engine-versions")

@@ -1,189 +1,85 @@
-"""The overview's numbers: daily totals, added up over windows. Rates are of sums, so every window is exact."""
+"""The overview's numbers, as ``metrics.overview`` has them, and how they moved against the window before."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from otel_intel.reading.days import first_day
-from otel_intel.reading.reader import Parameter, Reader
+from otel_intel.reading.reader import Reader
 
 WINDOWS: Final = (7, 30)
-
-_ACTIONS: Final = ("viewed", "accepted", "ignored", "overridden")
-_STATUSES: Final = ("resolved", "escalated", "no_action", "false_positive")
+"""Days of the view's windows; days and engine versions are of the longer one."""
 
 
-def _sums(view: str, *columns: str) -> str:
-    sums = ", ".join(f"toInt64(sum({column})) AS {column}" for column in columns)
-    return (
-        f"SELECT day, engine_version, {sums} FROM metrics.{view}"
-        " WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day, engine_version"
-    )
+class Numbers:
+    """Hold the numbers of a window, a day or an engine version, by their columns in ``metrics.overview``."""
 
+    def __init__(self, columns: Mapping[str, object] | None = None) -> None:
+        self._columns = columns or {}
 
-def _times() -> str:
-    # One pass over the decisions: the totals of each day, and in one more row the windows' quantiles by nearest rank.
-    time_ms = "assumeNotNull(decision_time_ms)"
-    quantiles = ", ".join(
-        f"quantilesExactWeightedIf(0.5, 0.9)({time_ms}, 1, day >= {{first_{days}:Date}})" for days in WINDOWS
-    )
-    return (
-        "SELECT toDate(timestamp, 'UTC') AS day, engine_version, grouping(day) AS is_total,"
-        f" toInt64(count()) AS samples, toFloat64(sum(toInt128({time_ms}))) AS sum_ms, [{quantiles}] AS quantiles"
-        " FROM metrics.decisions_between(first_day = {first:Date}, last_day = {last:Date})"
-        " WHERE isNotNull(decision_time_ms) GROUP BY GROUPING SETS ((day, engine_version), ())"
-    )
+    def count(self, column: str) -> int:
+        """Return a count; 0 where nothing happened."""
+        value = self._columns.get(column)
+        return value if isinstance(value, int) else 0
 
-
-class Totals(NamedTuple):
-    """Add up what happened in some days."""
-
-    viewed: int = 0
-    accepted: int = 0
-    ignored: int = 0
-    overridden: int = 0
-    samples: int = 0
-    sum_ms: float = 0.0  # a sum of 64-bit numbers may be longer than 64 bits
-    resolved: int = 0
-    escalated: int = 0
-    no_action: int = 0
-    false_positive: int = 0
-
-    @property
-    def decisions(self) -> int:
-        """Recommendations that were decided on."""
-        return self.accepted + self.ignored + self.overridden
-
-    @property
-    def outcomes(self) -> int:
-        """Signals that got their outcome."""
-        return self.resolved + self.escalated + self.no_action + self.false_positive
-
-    def by_status(self, status: str) -> int:
-        """Return the outcomes of one status."""
-        return {
-            "RESOLVED": self.resolved,
-            "ESCALATED": self.escalated,
-            "NO_ACTION": self.no_action,
-            "FALSE_POSITIVE": self.false_positive,
-        }[status]
-
-    @property
-    def acceptance_rate(self) -> float | None:
-        """Accepted per viewed; None without views."""
-        return _ratio(self.accepted, self.viewed)
-
-    @property
-    def acceptance_share(self) -> float | None:
-        """Accepted per decision; None without decisions."""
-        return _ratio(self.accepted, self.decisions)
-
-    @property
-    def override_rate(self) -> float | None:
-        """Overridden per decision; None without decisions."""
-        return _ratio(self.overridden, self.decisions)
-
-    @property
-    def average_ms(self) -> float | None:
-        """Average decision time in milliseconds; None without samples."""
-        return _ratio(self.sum_ms, self.samples)
-
-    @property
-    def false_positive_rate(self) -> float | None:
-        """False positives per outcome; None without outcomes."""
-        return _ratio(self.false_positive, self.outcomes)
-
-
-class Quantiles(NamedTuple):
-    """Hold the spread of decision times in a window, in milliseconds; None without samples."""
-
-    p50_ms: float | None = None
-    p90_ms: float | None = None
-
-
-class _Key(NamedTuple):
-    day: date
-    engine_version: str
+    def value(self, column: str) -> float | None:
+        """Return a rate, a share or a time; None where it has no base."""
+        value = self._columns.get(column)
+        return value if isinstance(value, int | float) else None
 
 
 class Summary:
-    """Read the daily totals of some days, by engine version: three queries start at once, ``wait`` ends them.
+    """Start to read the overview; ``wait`` ends it, and nothing else works before.
 
     Args:
-        reader: Answers them.
-        first: First UTC day.
-        last: Last UTC day.
+        reader: Answers the query.
+        last: The last UTC day of every window.
     """
 
-    def __init__(self, reader: Reader, first: date, last: date) -> None:
-        self.first, self.last = first, last
-        self.quantiles: dict[int, Quantiles] = {days: Quantiles() for days in WINDOWS}
-        self._totals: dict[_Key, list[Totals]] = defaultdict(list)
-        parameters: dict[str, Parameter] = {"first": first, "last": last}
-        self._answers = (
-            reader.start(self._add, _sums("recommendations_daily", *_ACTIONS), parameters),
-            reader.start(self._add, _sums("outcomes_daily", *_STATUSES), parameters),
-            reader.start(
-                self._add_times,
-                _times(),
-                parameters | {f"first_{days}": first_day(days, last) for days in WINDOWS},
-            ),
-        )
+    def __init__(self, reader: Reader, last: date) -> None:
+        self.last = last
+        self.first = last - timedelta(days=2 * WINDOWS[-1] - 1)
+        self._windows: dict[tuple[int, bool], Numbers] = {}
+        self._days: dict[date, Numbers] = {}
+        self._versions: dict[str, Numbers] = {}
+        self._answer = reader.start(self._add, "SELECT * FROM metrics.overview(last_day = {last:Date})", {"last": last})
 
     def wait(self) -> None:
-        """Wait for the totals; nothing else works before."""
-        for answer in self._answers:
-            answer()
-        for days in WINDOWS:
-            if not self.window(days).samples:
-                self.quantiles[days] = Quantiles()  # ClickHouse's quantile of nothing is a number
+        """Wait for the numbers."""
+        self._answer()
 
-    def _add(self, day: date, engine_version: str, **counts: int) -> None:
-        self._totals[_Key(day, engine_version)].append(Totals(**counts))
-
-    def _add_times(
-        self, day: date, engine_version: str, is_total: int, quantiles: list[list[float]], **counts: int
-    ) -> None:
-        if is_total:
-            for days, values in zip(WINDOWS, quantiles, strict=True):
-                self.quantiles[days] = Quantiles(*values)
+    def _add(self, part: str, days: int, is_before: bool, day: date, engine_version: str, **columns: object) -> None:
+        numbers = Numbers(columns)
+        if part == "window":
+            self._windows[days, is_before] = numbers
+        elif part == "day":
+            self._days[day] = numbers
         else:
-            self._add(day, engine_version, **counts)
+            self._versions[engine_version] = numbers
 
     @property
     def is_empty(self) -> bool:
         """True if nothing happened at all."""
-        return not self._totals
+        counts = ("viewed", "decisions", "outcomes")
+        return not any(numbers.count(column) for numbers in self._windows.values() for column in counts)
 
-    def between(self, first: date, last: date) -> Totals:
-        """Return the totals of some days, both included."""
-        return _sum(totals for key, parts in self._totals.items() if first <= key.day <= last for totals in parts)
+    def window(self, days: int, *, is_before: bool = False) -> Numbers:
+        """Return the numbers of the last ``days`` days, or of as many before them."""
+        return self._windows.get((days, is_before), Numbers())
 
-    def window(self, days: int, *, before: int = 0) -> Totals:
-        """Return the totals of a window: the last ``days`` days, or the ``before``-th such window before it."""
-        last = self.last - timedelta(days=days * before)
-        return self.between(first_day(days, last), last)
+    def by_version(self) -> list[tuple[str, Numbers]]:
+        """Return the numbers of each engine version, the busiest first."""
+        busiest = [
+            (-numbers.count("viewed") - numbers.count("decisions"), version)
+            for version, numbers in self._versions.items()
+        ]
+        return [(version, self._versions[version]) for _, version in sorted(busiest)]
 
-    def by_version(self, days: int) -> list[tuple[str, Totals]]:
-        """Return the totals of the last ``days`` days for each engine version, the busiest first."""
-        first = first_day(days, self.last)
-        versions: dict[str, list[Totals]] = defaultdict(list)
-        for key, parts in self._totals.items():
-            if key.day >= first:
-                versions[key.engine_version] += parts
-        totals = [(version, _sum(parts)) for version, parts in versions.items()]
-        return sorted(totals, key=lambda item: (-item[1].viewed - item[1].decisions, item[0]))
-
-    def by_day(self, days: int) -> list[tuple[date, Totals]]:
-        """Return the totals of each of the last ``days`` days, in order."""
-        by_day: dict[date, list[Totals]] = defaultdict(list)
-        for key, parts in self._totals.items():
-            by_day[key.day] += parts
-        all_days = [self.last - timedelta(days=back) for back in range(days - 1, -1, -1)]
-        return [(day, _sum(by_day[day])) for day in all_days]
+    def by_day(self) -> list[tuple[date, Numbers]]:
+        """Return the numbers of each day, in order."""
+        days = [self.last - timedelta(days=back) for back in range(WINDOWS[-1] - 1, -1, -1)]
+        return [(day, self._days.get(day, Numbers())) for day in days]
 
 
 class Change(NamedTuple):
@@ -198,32 +94,21 @@ class Change(NamedTuple):
     tone: str
 
 
-def change(
-    metric: Callable[[Totals], float | None], now: Totals, before: Totals, *, relative: bool, more_is_good: bool
-) -> Change:
-    """Compare two windows.
+def change(value: float | None, before: float | None, *, relative: bool, more_is_good: bool | None) -> Change:
+    """Compare a number with that of the window before.
 
     Args:
-        metric: What is compared.
-        now: The window.
-        before: The window before.
+        value: Of the window.
+        before: Of the window before.
         relative: True for percent of the number before, False for the difference in percentage points.
-        more_is_good: True if a rise is welcome.
+        more_is_good: True if a rise is welcome, None if it is neither good nor bad.
     """
-    value, old = metric(now), metric(before)
-    if value is None or old is None or (relative and not old):
+    if value is None or before is None or (relative and not before):
         return Change("nothing to compare", "")
-    difference = round((value - old) / old * 100 if relative else (value - old) * 100, 1)
+    difference = round((value - before) / before * 100 if relative else (value - before) * 100, 1)
     if not difference:
         return Change("no change", "")
     sign = "▲ +" if difference > 0 else "▼ \N{MINUS SIGN}"
     unit = " %" if relative else " pp"
-    return Change(f"{sign}{abs(difference):.1f}{unit}", "good" if (difference > 0) == more_is_good else "bad")
-
-
-def _sum(totals: Iterable[Totals]) -> Totals:
-    return Totals(*map(sum, zip(*totals, strict=True)))
-
-
-def _ratio(part: float, whole: int) -> float | None:
-    return part / whole if whole else None
+    tone = "" if more_is_good is None else "good" if (difference > 0) == more_is_good else "bad"
+    return Change(f"{sign}{abs(difference):.1f}{unit}", tone)

@@ -8,27 +8,22 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from django.http import QueryDict
-from django.urls import reverse
 
 from otel_intel.reading.days import first_day, today
 from otel_intel.reading.reader import Reader
 
+from . import keyset
+from .context import Context
 from .filters import DEFAULT_DAYS, Filters
 from .format import duration, iso, when
-from .keyset import EVENTS, OUTCOMES, VIEWS, Log
-from .log import Context
-from .rows import log_table
+from .links import page_link
+from .log_tables import log_table
+from .logs import LOGS, Log
 from .tables import Cell, Header, Table
 
 MAX_SPANS: Final = 500
 WIDTH: Final = 1000
 """Of the waterfall's drawing, in its own units."""
-
-_LOGS: Final = (
-    (EVENTS, "recommendation-events", "Recommendation events"),
-    (OUTCOMES, "outcome-snapshots", "Outcomes"),
-    (VIEWS, "view-telemetry", "Activity"),
-)
 
 
 class Span(NamedTuple):
@@ -58,7 +53,28 @@ class Bar:
     took: str
 
 
-def trace_context(reader: Reader, trace_id: str, at: int | None) -> Context:
+@dataclass(frozen=True, slots=True)
+class TraceContext(Context):
+    """What trace.html shows.
+
+    Args:
+        trace_id: 32 hexadecimal digits.
+        bars: The spans as a waterfall.
+        spans: The same as a table to download.
+        width: Of the waterfall's drawing.
+        filters: The days in which events were looked for.
+        logs: The events of the trace, a table for each log that has any.
+    """
+
+    trace_id: str
+    bars: list[Bar]
+    spans: Table
+    width: int
+    filters: Filters
+    logs: list[Table]
+
+
+def trace_context(reader: Reader, trace_id: str, at: int | None) -> TraceContext:
     """Return the spans and events of a trace.
 
     Args:
@@ -75,16 +91,15 @@ def trace_context(reader: Reader, trace_id: str, at: int | None) -> Context:
         {"trace_id": trace_id, "limit": MAX_SPANS},
     )
     filters = replace(_around([span.ns for span in spans] or ([at] if at else [])), equal={"trace": trace_id})
-    tables = [_events(reader, log, filters, page, caption) for log, page, caption in _LOGS]
-    return {
-        "trace_id": trace_id,
-        "bars": waterfall(spans),
-        "spans": _table(spans),
-        "width": WIDTH,
-        "filters": filters,
-        "logs": [table for table in tables if table.rows],
-        **{table.name: table for table in tables},
-    }
+    tables = [_events(reader, log, filters) for log in LOGS]
+    return TraceContext(
+        trace_id=trace_id,
+        bars=waterfall(spans),
+        spans=_table(spans),
+        width=WIDTH,
+        filters=filters,
+        logs=[table for table in tables if table.rows],
+    )
 
 
 def waterfall(spans: Sequence[Span]) -> list[Bar]:
@@ -114,10 +129,9 @@ def _day(nanoseconds: int) -> date:
     return datetime.fromtimestamp(nanoseconds // 10**9, UTC).date()
 
 
-def _events(reader: Reader, log: Log, filters: Filters, page: str, caption: str) -> Table:
-    of_trace = replace(log, filters={**log.filters, "trace": "trace_id"})
-    rows, _ = of_trace.page(reader, filters)
-    table = log_table(log, rows, caption, QueryDict(), page=reverse(page), without=("trace_id",))
+def _events(reader: Reader, log: Log, filters: Filters) -> Table:
+    rows, _ = keyset.page(log, reader, filters)
+    table = log_table(log, rows, log.title, QueryDict(), page=page_link(log.url_name), without=("trace_id",))
     return replace(table, csv_url=f"?csv={log.name}&at={filters.start}")
 
 

@@ -1,56 +1,41 @@
-"""The overview's charts: the daily totals of the longer window."""
+"""The overview's charts: the numbers of each day of the longer window."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from otel_intel.events import OUTCOME_STATUSES
+from otel_intel.events import OUTCOME_STATUSES, of_kind
 
 from .charts import Chart, Kind, Series, Unit
 from .format import tone, words
-from .summary import WINDOWS, Summary, Totals
+from .summary import Numbers, Summary
 
 
-def trend_charts(summary: Summary) -> dict[str, Chart]:
-    """Return the charts by the name that the template gives them."""
-    return {
-        "rates": _chart(
-            summary,
-            "rates-by-day",
-            "Acceptance and override rate",
-            "line",
-            "percent",
-            ("accepted per viewed", "accepted", lambda totals: totals.acceptance_rate),
-            ("overridden per decision", "overridden", lambda totals: totals.override_rate),
-        ),
-        "times": _chart(
-            summary,
-            "decision-times-by-day",
-            "Average decision time",
-            "line",
-            "ms",
-            ("average", "time", lambda totals: totals.average_ms),
-        ),
-        "actions": _chart(
-            summary,
-            "actions-by-day",
-            "Recommendation events a day",
-            "stacked",
-            "count",
-            ("viewed", "viewed", lambda totals: totals.viewed),
-            ("accepted", "accepted", lambda totals: totals.accepted),
-            ("ignored", "ignored", lambda totals: totals.ignored),
-            ("overridden", "overridden", lambda totals: totals.overridden),
-        ),
-        "endings": _chart(
-            summary,
-            "outcomes-by-day",
-            "Outcomes a day",
-            "stacked",
-            "count",
-            *((words(status), tone(status), _outcomes(status)) for status in OUTCOME_STATUSES),
-        ),
-    }
+def rates_chart(summary: Summary) -> Chart:
+    """Return acceptance and override rate by day."""
+    lines = (
+        ("accepted per viewed", "accepted", "acceptance_rate"),
+        ("overridden per decision", "overridden", "override_rate"),
+    )
+    return _chart(summary, "rates-by-day", "Acceptance and override rate", "line", "percent", lines, Numbers.value)
+
+
+def times_chart(summary: Summary) -> Chart:
+    """Return the average decision time by day."""
+    lines = (("average", "time", "average_ms"),)
+    return _chart(summary, "decision-times-by-day", "Average decision time", "line", "ms", lines, Numbers.value)
+
+
+def actions_chart(summary: Summary) -> Chart:
+    """Return recommendation events by day and action."""
+    bars = [(words(event.value), tone(event.value), event.column) for event in of_kind("recommendation")]
+    return _chart(summary, "actions-by-day", "Recommendation events a day", "stacked", "count", bars, Numbers.count)
+
+
+def outcomes_chart(summary: Summary) -> Chart:
+    """Return first outcomes by day and status."""
+    bars = [(words(status), tone(status), status.lower()) for status in OUTCOME_STATUSES]
+    return _chart(summary, "outcomes-by-day", "Outcomes a day", "stacked", "count", bars, Numbers.count)
 
 
 def _chart(
@@ -59,9 +44,10 @@ def _chart(
     title: str,
     kind: Kind,
     unit: Unit,
-    *series: tuple[str, str, Callable[[Totals], float | None]],
+    series: Iterable[tuple[str, str, str]],
+    read: Callable[[Numbers, str], float | None],
 ) -> Chart:
-    days = summary.by_day(WINDOWS[-1])
+    days = summary.by_day()
     return Chart(
         name,
         title,
@@ -69,10 +55,6 @@ def _chart(
         unit,
         "Day",
         [str(day) for day, _ in days],
-        [Series(label, [value(totals) for _, totals in days], [colour]) for label, colour, value in series],
+        [Series(label, [read(numbers, column) for _, numbers in days], [colour]) for label, colour, column in series],
         f"?csv={name}",
     )
-
-
-def _outcomes(status: str) -> Callable[[Totals], float | None]:
-    return lambda totals: totals.by_status(status)

@@ -21,14 +21,18 @@ from otel_intel.exceptions import OtelIntelError
 from otel_intel.reading.days import today
 from otel_intel.reading.reader import Reader
 
+from . import keyset
 from .activity import activity_context
 from .charts import Chart
-from .filters import Filters, read_filters
-from .keyset import EVENTS, OUTCOMES, VIEWS, Log
-from .log import Context, log_context
+from .context import Context
+from .filters import Filters
+from .forms import read_filters
+from .links import TRACE_ID
+from .log_page import log_context
+from .log_tables import log_lines
+from .logs import EVENTS, OUTCOMES, VIEWS, Log
 from .outcomes import outcomes_context
 from .overview import overview_context
-from .rows import TRACE_ID, log_lines
 from .tables import Table, csv_response
 from .trace import trace_context
 
@@ -61,25 +65,25 @@ def staff_page(view: View) -> View:
 @staff_page
 def dashboard(request: HttpRequest) -> HttpResponseBase:
     """Show the five metrics, their trends, the engine versions and what happened last."""
-    return _page(request, "otel_intel/overview.html", overview_context(Reader(), today()))
+    return _page(request, "overview", overview_context(Reader(), today()))
 
 
 @staff_page
 def recommendation_events(request: HttpRequest) -> HttpResponseBase:
     """Show the log of recommendations viewed, accepted, ignored and overridden."""
-    return _log_page(request, "otel_intel/events.html", EVENTS, lambda *_: {})
+    return _log_page(request, "events", EVENTS)
 
 
 @staff_page
 def outcome_snapshots(request: HttpRequest) -> HttpResponseBase:
     """Show how risk signals ended, how long it took, and the log of it."""
-    return _log_page(request, "otel_intel/outcomes.html", OUTCOMES, outcomes_context)
+    return _log_page(request, "outcomes", OUTCOMES, outcomes_context)
 
 
 @staff_page
 def view_telemetry(request: HttpRequest) -> HttpResponseBase:
     """Show who looks at what and when, and the log of it."""
-    return _log_page(request, "otel_intel/activity.html", VIEWS, activity_context)
+    return _log_page(request, "activity", VIEWS, activity_context)
 
 
 @staff_page
@@ -88,29 +92,34 @@ def trace(request: HttpRequest, trace_id: str) -> HttpResponseBase:
     if not TRACE_ID.fullmatch(trace_id):
         raise Http404("A trace id is 32 hexadecimal digits.")
     at = request.GET.get("at", "")
-    context = trace_context(Reader(), trace_id, int(at) if re.fullmatch(r"[1-4]\d{18}", at, re.ASCII) else None)
-    return _page(request, "otel_intel/trace.html", context)
+    is_time = re.fullmatch(r"[1-4]\d{18}", at, re.ASCII)
+    return _page(request, "trace", trace_context(Reader(), trace_id, int(at) if is_time else None))
 
 
 def _log_page(
-    request: HttpRequest, template: str, log: Log, charts: Callable[[Reader, Filters, QueryDict], Context]
+    request: HttpRequest,
+    page: str,
+    log: Log,
+    summaries: Callable[[Reader, Filters, QueryDict], Context] = lambda *_: Context(),
 ) -> HttpResponseBase:
-    filters = read_filters(request.GET, tuple(log.filters), log.choices, log.sort_names)
+    filters = read_filters(request.GET, log)
     if request.GET.get("csv") == log.name:
-        slices = log.slices(replace(filters, cursor=None))
+        slices = keyset.slices(log, replace(filters, cursor=None))
         return csv_response(request, log.name, log_lines(log, slices))
     reader = Reader()
-    context = log_context(reader, log, filters, request.GET) | charts(reader, filters, request.GET)
-    return _page(request, template, context)
+    of_log = log_context(reader, log, filters, request.GET)
+    return _page(request, page, of_log, summaries(reader, filters, request.GET))
 
 
-def _page(request: HttpRequest, template: str, context: Context) -> HttpResponseBase:
+def _page(request: HttpRequest, page: str, *contexts: Context) -> HttpResponseBase:
+    """Answer with a page, whose name is its template's, or with the download of one of its tables."""
+    variables = {name: value for context in contexts for name, value in context.variables().items()}
     wanted = request.GET.get("csv")
     if not wanted:
-        page = template.removeprefix("otel_intel/").removesuffix(".html")
-        return render(request, template, {"page": page, **context})
-    for part in context.values():
-        table = part.table if isinstance(part, Chart) else part
-        if isinstance(table, Table) and table.name == wanted:
-            return csv_response(request, table.name, [table.lines()])
+        return render(request, f"otel_intel/{page}.html", {"page": page, **variables})
+    for value in variables.values():
+        for part in value if isinstance(value, list) else [value]:
+            table = part.table if isinstance(part, Chart) else part
+            if isinstance(table, Table) and table.name == wanted:
+                return csv_response(request, table.name, [table.lines()])
     raise Http404("There is no such table on this page.")

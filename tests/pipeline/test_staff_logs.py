@@ -15,9 +15,10 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from otel_intel.pages import keyset as pages_keyset
-from otel_intel.pages.filters import Filters, read_filters
-from otel_intel.pages.keyset import EVENTS, OUTCOMES, VIEWS, Log, Row
+from otel_intel.pages import keyset
+from otel_intel.pages.filters import Filters
+from otel_intel.pages.forms import read_filters
+from otel_intel.pages.logs import EVENTS, OUTCOMES, VIEWS, Log, Row
 from otel_intel.reading.reader import Reader
 from tests.otlp import Record, event, send
 from tests.pages import log_cells, page_csv, page_text
@@ -61,21 +62,11 @@ def _stream(kind: str, count: int) -> list[Record]:
 def _walk(log: Log, filters: Filters, limit: int) -> list[list[str]]:
     pages = []
     while True:
-        rows, more = log.page(Reader(), filters, limit)
+        rows, more = keyset.page(log, Reader(), filters, limit)
         pages.append([str(row["event_id"]) for row in rows])
         if not more:
             return pages
-        filters = replace(filters, cursor=log.cursor(filters, rows[-1]))
-
-
-COLUMNS = {
-    "signal": "risk_signal_id",
-    "admin": "admin_id",
-    "version": "engine_version",
-    "action": "action",
-    "status": "outcome_status",
-    "kind": "view_kind",
-}
+        filters = replace(filters, cursor=keyset.cursor_at(log, filters, rows[-1]))
 
 
 @pytest.mark.parametrize(
@@ -85,16 +76,18 @@ COLUMNS = {
 )
 def test_pages_follow_each_other_in_every_order(reading: ClickHouse, log: Log, kind: str) -> None:
     send(reading, *_stream(kind, 40))
-    rows, _ = log.page(Reader(), read_filters({}), 1000)
+    rows, _ = keyset.page(log, Reader(), read_filters({}), 1000)
     assert len(rows) == 40
-    for sort in log.sort_names:
+    for sort in ("time", *log.orders):
         for descending in (True, False):
             filters = replace(read_filters({}), sort=sort, descending=descending)
             wanted = _sorted(rows, sort, descending)
             assert [event_id for page in _walk(log, filters, 7) for event_id in page] == wanted, (sort, descending)
             # And back: what comes before the eighth row are the seven above it.
-            eighth = log.page(Reader(), filters, 1000)[0][7]
-            back, more = log.page(Reader(), replace(filters, cursor=log.cursor(filters, eighth, backwards=True)), 7)
+            eighth = keyset.page(log, Reader(), filters, 1000)[0][7]
+            back, more = keyset.page(
+                log, Reader(), replace(filters, cursor=keyset.cursor_at(log, filters, eighth, backwards=True)), 7
+            )
             assert ([str(row["event_id"]) for row in back], more) == (wanted[:7], False), (sort, descending)
 
 
@@ -106,7 +99,8 @@ def _sorted(rows: list[Row], sort: str, descending: bool) -> list[str]:
         reverse=descending if sort == "time" else True,
     )
     if sort != "time":
-        column = COLUMNS[sort]
+        column = {"signal": "risk_signal_id", "admin": "admin_id", "version": "engine_version", "action": "action",
+                  "status": "outcome_status", "kind": "view_kind"}[sort]  # fmt: skip
         is_id = column in ("risk_signal_id", "admin_id")
         by_time.sort(key=lambda row: (is_id * len(str(row[column])), str(row[column])), reverse=descending)
     return [str(row["event_id"]) for row in by_time]
@@ -144,10 +138,12 @@ def test_a_page_by_time_reads_only_its_own_days(reading: ClickHouse) -> None:
             return super().start(into, sql, parameters)
 
     filters = read_filters({})
-    page, more = EVENTS.page(Counting(), filters)
-    assert (len(page), more) == (pages_keyset.PAGE, True)
-    deep = replace(filters, cursor=replace(EVENTS.cursor(filters, page[-1]), nanoseconds=filters.start + 10 * DAY))
-    assert len(EVENTS.page(Counting(), deep)[0]) == pages_keyset.PAGE
+    page, more = keyset.page(EVENTS, Counting(), filters)
+    assert (len(page), more) == (keyset.PAGE, True)
+    deep = replace(
+        filters, cursor=replace(keyset.cursor_at(EVENTS, filters, page[-1]), nanoseconds=filters.start + 10 * DAY)
+    )
+    assert len(keyset.page(EVENTS, Counting(), deep)[0]) == keyset.PAGE
     assert max(read) < rows / 5
 
 
@@ -163,7 +159,7 @@ def test_a_download_holds_every_row_in_slices(reading: ClickHouse, staff: Client
         largest, slices = max(largest, len(part)), slices + 1
         ids.update(re.findall(rb"^([0-9a-f]{36}),", part.removeprefix("\ufeff".encode()), re.M))
     assert len(ids) == rows
-    assert slices == rows // pages_keyset.SLICE
+    assert slices == rows // keyset.SLICE
     assert largest < 3_000_000
 
 

@@ -8,21 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_intel.pages.filters import Cursor, read_filters
+from otel_intel.pages.filters import Cursor
+from otel_intel.pages.forms import read_filters
+from otel_intel.pages.logs import EVENTS
 from otel_intel.reading.days import today
-
-CHOICES = {"action": ("VIEWED", "ACCEPTED")}
-NAMES = ("action", "signal")
 
 
 def test_nothing_asked_for_is_the_last_thirty_days_newest_first() -> None:
-    filters = read_filters({}, NAMES, CHOICES)
+    filters = read_filters({}, EVENTS)
     assert (filters.first_day, filters.last_day) == (today() - timedelta(days=29), today())
     assert (filters.sort, filters.descending, filters.equal, filters.notes) == ("time", True, {}, ())
 
 
 def test_values_are_taken_and_trimmed() -> None:
-    filters = read_filters({"action": "VIEWED", "signal": " 7 ", "admin": "1"}, NAMES, CHOICES)
+    filters = read_filters({"action": "VIEWED", "signal": " 7 ", "status": "1"}, EVENTS)
     assert filters.equal == {"action": "VIEWED", "signal": "7"}
 
 
@@ -41,7 +40,7 @@ def test_values_are_taken_and_trimmed() -> None:
     ],
 )
 def test_what_makes_no_sense_is_left_out_with_a_note(query: dict[str, str], note: str) -> None:
-    filters = read_filters(query, NAMES, CHOICES)
+    filters = read_filters(query, EVENTS)
     assert len(filters.notes) == 1
     assert note in filters.notes[0]
     assert (filters.equal, filters.cursor, filters.sort) == ({}, None, "time")

@@ -1,0 +1,183 @@
+-- Several numbers side by side: the overview, times to resolution, who is busy and when. Both ends of a window of UTC
+-- days are included; '' as a version or an admin means all. Reads metrics.*; writes nothing.
+
+CREATE OR REPLACE VIEW metrics.overview
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    part.name AS part,
+    part.days AS days,
+    part.is_before AS is_before,
+    part.day AS day,
+    part.engine_version AS engine_version,
+    -- generated: actions of the overview
+    counts['viewed'] AS viewed,
+    counts['accepted'] AS accepted,
+    counts['ignored'] AS ignored,
+    counts['overridden'] AS overridden,
+    -- /generated
+    counts['decisions'] AS decisions,
+    if(viewed = 0, NULL, accepted / viewed) AS acceptance_rate,
+    if(decisions = 0, NULL, accepted / decisions) AS acceptance_share,
+    if(decisions = 0, NULL, overridden / decisions) AS override_rate,
+    counts['samples'] AS samples,
+    if(samples = 0, NULL, sum_ms / samples) AS average_ms,
+    if(samples = 0 OR empty(quantiles), NULL, quantiles[1]) AS p50_ms,
+    if(samples = 0 OR empty(quantiles), NULL, quantiles[2]) AS p90_ms,
+    -- generated: outcomes of the overview
+    counts['resolved'] AS resolved,
+    counts['escalated'] AS escalated,
+    counts['no_action'] AS no_action,
+    counts['false_positive'] AS false_positive,
+    if(outcomes = 0, NULL, resolved / outcomes) AS resolved_share,
+    if(outcomes = 0, NULL, escalated / outcomes) AS escalated_share,
+    if(outcomes = 0, NULL, no_action / outcomes) AS no_action_share,
+    if(outcomes = 0, NULL, false_positive / outcomes) AS false_positive_share,
+    -- /generated
+    counts['outcomes'] AS outcomes,
+    if(outcomes = 0, NULL, false_positive / outcomes) AS false_positive_rate
+FROM
+(
+    WITH
+        CAST(
+            [('window', 7, 0, toDate(0), ''), ('window', 7, 1, toDate(0), ''),
+             ('window', 30, 0, toDate(0), ''), ('window', 30, 1, toDate(0), '')],
+            'Array(Tuple(name String, days UInt16, is_before Bool, day Date, engine_version String))') AS windows,
+        -- What a row adds to: the windows that hold its day, the day itself, and its version.
+        CAST(if(b.is_total,
+            arrayFilter(w -> NOT w.is_before, windows),
+            arrayConcat(
+                arrayFilter(w -> toInt32({last_day:Date}) - toInt32(b.day) - w.days * w.is_before BETWEEN 0 AND w.days - 1, windows),
+                if(b.day > {last_day:Date} - 30,
+                    [('day', 1, false, b.day, ''), ('version', 30, false, toDate(0), b.engine_version)], []))
+        ), 'Array(Tuple(name String, days UInt16, is_before Bool, day Date, engine_version String))') AS parts
+    SELECT
+        part,
+        sumMap(b.counts) AS counts,
+        sum(b.sum_ms) AS sum_ms,
+        anyIf(b.quantiles[part.days], b.is_total) AS quantiles
+    FROM
+    (
+        SELECT
+            day, toString(engine_version) AS engine_version, false AS is_total,
+            -- generated: counts of actions for the overview
+            map('viewed', sum(d.viewed), 'accepted', sum(d.accepted), 'ignored', sum(d.ignored), 'overridden', sum(d.overridden), 'decisions', sum(d.decisions)) AS counts,
+            -- /generated
+            0. AS sum_ms,
+            CAST(map(), 'Map(UInt16, Array(Int64))') AS quantiles
+        FROM metrics.recommendations_daily AS d
+        WHERE day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
+        GROUP BY day, engine_version
+        UNION ALL
+        SELECT
+            day, toString(engine_version) AS engine_version, false AS is_total,
+            -- generated: counts of outcomes for the overview
+            map('resolved', sum(d.resolved), 'escalated', sum(d.escalated), 'no_action', sum(d.no_action), 'false_positive', sum(d.false_positive), 'outcomes', sum(d.outcomes)) AS counts,
+            -- /generated
+            0. AS sum_ms,
+            CAST(map(), 'Map(UInt16, Array(Int64))') AS quantiles
+        FROM metrics.outcomes_daily AS d
+        WHERE day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
+        GROUP BY day, engine_version
+        UNION ALL
+        -- One pass over the decisions: the totals of each day and, in one more row, the windows' quantiles by nearest rank.
+        SELECT
+            toDate(timestamp, 'UTC') AS day, toString(engine_version) AS engine_version, grouping(day) = 1 AS is_total,
+            if(is_total, map(), map('samples', count())) AS counts,
+            if(is_total, 0., toFloat64(sum(toInt128(assumeNotNull(decision_time_ms))))) AS sum_ms,
+            CAST(if(is_total, map(
+                7, quantilesExactWeightedIf(0.5, 0.9)(assumeNotNull(decision_time_ms), 1, day > {last_day:Date} - 7),
+                30, quantilesExactWeightedIf(0.5, 0.9)(assumeNotNull(decision_time_ms), 1, day > {last_day:Date} - 30)
+            ), map()), 'Map(UInt16, Array(Int64))') AS quantiles
+        FROM metrics.decisions_between(first_day = {last_day:Date} - 59, last_day = {last_day:Date})
+        WHERE isNotNull(decision_time_ms)
+        GROUP BY GROUPING SETS ((day, engine_version), ())
+    ) AS b
+    ARRAY JOIN parts AS part
+    GROUP BY part
+)
+COMMENT 'The windows of 7 and 30 days up to last_day and those before them, and of 30 days each day and each engine version';
+
+CREATE OR REPLACE VIEW metrics.resolution_times_between
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    s.outcome_status AS outcome_status,
+    o.count AS count,
+    if(sum(count) OVER () = 0, NULL, count / sum(count) OVER ()) AS share,
+    o.samples AS samples,
+    if(samples = 0, NULL, o.sum_hours / samples) AS average_hours,
+    if(samples = 0, NULL, o.p50) AS p50_hours,
+    if(samples = 0, NULL, o.p90) AS p90_hours,
+    [0, 1, 4, 24, 72, 168] AS from_hours,
+    arrayResize(o.histogram, length(from_hours)) AS histogram
+FROM
+(
+    -- generated: statuses
+    SELECT arrayJoin(['RESOLVED', 'ESCALATED', 'NO_ACTION', 'FALSE_POSITIVE']) AS outcome_status
+    -- /generated
+) AS s
+LEFT JOIN
+(
+    WITH assumeNotNull(resolution_time_hours) AS hours, toUInt8(isNotNull(resolution_time_hours)) AS is_given
+    SELECT
+        toString(outcome_status) AS outcome_status,
+        count() AS count,
+        sum(is_given) AS samples,
+        sumIf(hours, is_given) AS sum_hours,
+        -- By nearest rank: the ceil(q * n)-th smallest.
+        quantileExactWeighted(0.5)(hours, is_given) AS p50,
+        quantileExactWeighted(0.9)(hours, is_given) AS p90,
+        sumForEach(arrayMap((low, high) -> toUInt64(is_given AND hours >= low AND hours < high),
+            [0, 1, 4, 24, 72, 168], [1, 4, 24, 72, 168, inf])) AS histogram
+    FROM metrics.signal_outcomes
+    WHERE is_first
+        AND timestamp >= toDateTime64({first_day:Date}, 9, 'UTC')
+        AND timestamp < toDateTime64({last_day:Date} + 1, 9, 'UTC')
+        AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
+    GROUP BY outcome_status
+) AS o USING (outcome_status)
+COMMENT 'First outcomes by status, zeros included, and the hours to resolution; histogram counts from each of from_hours to the next';
+
+CREATE OR REPLACE VIEW metrics.top_admins_between
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    d.admin_id AS admin_id,
+    -- generated: views of an admin
+    sum(d.dashboard_opened) AS dashboard_opened,
+    sum(d.signal_detail_opened) AS signal_detail_opened,
+    sum(d.explanation_expanded) AS explanation_expanded,
+    sum(d.note_created) AS note_created,
+    sum(d.total) AS total
+    -- /generated
+FROM metrics.engagement_daily AS d
+WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
+    AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
+    AND ({admin_id:String} = '' OR admin_id = {admin_id:String})
+GROUP BY admin_id
+ORDER BY total DESC, admin_id
+COMMENT 'Engagement per admin by kind, the most engaged first';
+
+CREATE OR REPLACE VIEW metrics.top_admins
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT *
+FROM metrics.top_admins_between(
+    first_day = (SELECT first_day FROM metrics.last_days(days = {days:UInt16})),
+    last_day = (SELECT last_day FROM metrics.last_days(days = {days:UInt16})),
+    engine_version = '', admin_id = '')
+COMMENT 'top_admins_between of today and the days before it, days in all';
+
+CREATE OR REPLACE VIEW metrics.activity_by_hour_between
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT toHour(timestamp, 'UTC') AS hour, view_kind, count() AS events
+FROM metrics.admin_views
+WHERE timestamp >= toDateTime64({first_day:Date}, 9, 'UTC')
+    AND timestamp < toDateTime64({last_day:Date} + 1, 9, 'UTC')
+    AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
+    AND ({admin_id:String} = '' OR admin_id = {admin_id:String})
+GROUP BY hour, view_kind
+ORDER BY hour, view_kind
+COMMENT 'View events by hour of the day (UTC) and kind; hours without events have no row';
