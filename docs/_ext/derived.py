@@ -40,15 +40,11 @@ def helpers() -> Iterator[str]:
 
 def attributes() -> Iterator[str]:
     """Yield a table of the attributes that the helpers' arguments become."""
-    used: dict[str, tuple[events.Attribute, list[str]]] = {}
-    for event in events.CATALOGUE.values():
-        for attribute in event.attributes:
-            used.setdefault(attribute.key, (attribute, []))[1].append(event.name.removeprefix("intel."))
-    yield _row("attribute", "type", "argument", "column", "events")
-    yield _row("---", "---", "---", "---", "---")
-    for key, (attribute, names) in used.items():
-        cells = (f"`{attribute.argument}`", f"`{attribute.column}`", ", ".join(names))
-        yield _row(f"`{key}`", attribute.type, *cells)
+    declared = (attribute for event in events.CATALOGUE.values() for attribute in event.attributes)
+    yield _row("attribute", "type", "argument", "column")
+    yield _row("---", "---", "---", "---")
+    for key, attribute in {attribute.key: attribute for attribute in declared}.items():
+        yield _row(f"`{key}`", attribute.type, f"`{attribute.argument}`", f"`{attribute.column}`")
 
 
 def settings() -> Iterator[str]:
@@ -86,8 +82,14 @@ def _show_examples(app: Sphinx, context: click.Context, lines: list[str]) -> Non
     lines[:] = shown
 
 
+def _show_defaults(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """Show a path as it is typed, not as Python's object."""
+    lines[:] = [re.sub(r"\w*Path\('(.*?)'\)", r"\1", line) for line in lines]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_directive("derived", Derived)
     app.connect("sphinx-click-process-description", _show_examples)
+    app.connect("sphinx-click-process-options", _show_defaults)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

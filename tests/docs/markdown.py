@@ -9,7 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_BLOCK = re.compile(r"^```(?:\{code-block\} )?(\w+)\n((?::[\w-]+:.*\n)*)\n?(.*?)^```", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^```(?:\{code-block\} )?(\w+)[+\w]*\n((?::[\w-]+:[^\n]*\n)*)\n?(.*?)^```", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ def read(path: str) -> str:
 
 def blocks(text: str) -> Iterator[Block]:
     """Yield the blocks that name a language, those of the directive code-block included."""
+    named = re.findall(r"^```(?:\{code-block\}|\w)", text, re.MULTILINE)
+    assert len(named) == len(_BLOCK.findall(text)), "a block is not understood"
     for found in _BLOCK.finditer(text):
         language, options, code = found.groups()
         caption = re.search(r"^:caption: (.+)$", options, re.MULTILINE)

@@ -74,7 +74,7 @@ def look_and_decide(site: str) -> None:
     page = browser.post(log_in.url, form)
     assert "extend the contract?" in page.text
     assert browser.post(f"{page.url}accept/", {"csrfmiddlewaretoken": _token(page.text)}).text == "Accepted."
-    assert poll_until(lambda: "100 %" in browser.get(f"{site}/telemetry/").text)
+    assert poll_until(lambda: re.search(r"\b100(\.0)?\s%", browser.get(f"{site}/telemetry/").text))
     browser.close()
 
 
@@ -121,8 +121,10 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 def test_every_step_of_the_tutorial(terminal: Terminal) -> None:
-    printed = ""
-    for block in blocks(read("docs/tutorial.md")):
+    printed, looked = "", False
+    steps = list(blocks(read("docs/tutorial.md")))
+    assert steps[-1].code == "otel-intel down\n"
+    for block in steps:
         if block.language == "text":
             assert printed.strip() == block.code.strip(), f"line {block.line}"
         elif block.caption:
@@ -132,5 +134,7 @@ def test_every_step_of_the_tutorial(terminal: Terminal) -> None:
         elif block.code.startswith(SERVER):
             with terminal.running(block):
                 look_and_decide(f"http://127.0.0.1:{terminal.variables['PORT']}")
+            looked = True
         else:
             printed = terminal.run(block)
+    assert looked
