@@ -6,8 +6,8 @@ import clickhouse_connect
 from django.test import override_settings
 
 from otel_intel.testing import CapturedEvents
-from tests.docs.markdown import read
 from tests.docs.markdown import blocks as all_blocks
+from tests.docs.markdown import read
 from tests.servers import ClickHouse
 
 README = read("README.md")
