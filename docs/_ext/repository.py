@@ -1,4 +1,4 @@
-"""Lets Markdown keep the links that it has in the repository, where some pages of the site are files of other folders."""
+"""Lets Markdown keep its links of the repository, where pages of the site are files of other folders."""
 
 from __future__ import annotations
 
