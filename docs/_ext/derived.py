@@ -58,6 +58,16 @@ def settings() -> Iterator[str]:
         yield _row(f"`{field.name}`", default, re.sub(r"\s+", " ", described[field.name]))
 
 
+def drop_reasons() -> Iterator[str]:
+    """Yield a table of the reasons for which an event is dropped."""
+    yield _row("dropped as", "because")
+    yield _row("---", "---")
+    yield from (_row(f"`{reason}`", meaning) for reason, meaning in events.DROP_REASONS.items())
+
+
+TABLES: Final = {"helpers": helpers, "attributes": attributes, "settings": settings, "drop-reasons": drop_reasons}
+
+
 class Derived(SphinxDirective):
     """Show one of the tables of this module: ``{derived} helpers``."""
 
@@ -65,8 +75,7 @@ class Derived(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table's nodes."""
-        table = {"helpers": helpers, "attributes": attributes, "settings": settings}[self.arguments[0]]
-        return self.parse_text_to_nodes("\n".join(table()))
+        return self.parse_text_to_nodes("\n".join(TABLES[self.arguments[0]]()))
 
 
 def _show_examples(app: Sphinx, context: click.Context, lines: list[str]) -> None:
