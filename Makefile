@@ -68,6 +68,11 @@ bench-collector: $(VENV)/test.stamp collector ## Measure the way through the Col
 bench-dashboards: $(VENV)/test.stamp ## Measure the dashboards' queries on 10 million events; EVENTS=1000000: on fewer
 	@$(VENV)/bin/python -m benchmarks.dashboards $(EVENTS)
 
+.PHONY: docs
+docs: $(VENV)/test.stamp ## Build the documentation into docs/_build/html
+	@$(VENV)/bin/python -m sphinx --fail-on-warning --quiet --builder html docs docs/_build/html
+	@echo "▸ docs/_build/html/index.html"
+
 .PHONY: collector
 collector: ## Build the OpenTelemetry Collector and print the binary's path
 	@$(PYTHON) collector/build.py
@@ -82,4 +87,4 @@ bench-shards: $(VENV)/test.stamp ## Measure what a metric costs on one server an
 
 .PHONY: clean
 clean: ## Remove environments and the demo's data
-	rm -rf $(VENV) .demo .venv-* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .demo .venv-* docs/_build .mypy_cache .ruff_cache .pytest_cache

@@ -20,7 +20,6 @@ from otel_intel.events import (
     CONFIDENCES,
     DROP_REASONS,
     EVENT_ID_KEY,
-    HELPERS,
     OUTCOME_STATUSES,
     RESOURCE_KEYS,
     RISK_SIGNAL_ID,
@@ -163,14 +162,6 @@ def tones(*, dark: bool) -> Lines:
     yield from (
         f"--tone-{name.replace('_', '-')}: {look.dark if dark else look.light};" for name, look in named.items()
     )
-
-
-def helpers() -> Lines:
-    """Yield the rows of the table of helpers: name, arguments, event."""
-    for event in HELPERS.values():
-        arguments = [attribute.argument for attribute in event.required]
-        arguments += [f"{attribute.argument}?" for attribute in event.optional]
-        yield f"`{event.helper}` | {', '.join(arguments)} | `{event.name}`"
 
 
 def columns_of(*kinds: Kind) -> Callable[[], Lines]:
@@ -363,7 +354,6 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
 """Lines between `generated: NAME` and `/generated`, by file and name; the comment's signs are those of the file."""
 
 ROWS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
-    "README.md": {"of the catalogue": helpers},
     "clickhouse/README.md": {
         "of each action": columns_of("recommendation"),
         "of each status": columns_of_outcomes,

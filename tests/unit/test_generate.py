@@ -50,8 +50,8 @@ def test_a_hand_edit_is_found_and_mended(path: str, monkeypatch: pytest.MonkeyPa
 def test_a_lost_block_is_said() -> None:
     with pytest.raises(SystemExit, match=r"50_decisions\.sql holds 0 blocks 'generated: decisions' instead of one"):
         generate.with_blocks("clickhouse/views/50_decisions.sql", "SELECT 1")
-    with pytest.raises(SystemExit, match=r"README\.md holds no table rows that end in '<!-- of the catalogue -->'"):
-        generate.with_rows("README.md", "# otel_intel")
+    with pytest.raises(SystemExit, match=r"README\.md holds no table rows that end in '<!-- of each action -->'"):
+        generate.with_rows("clickhouse/README.md", "# ClickHouse")
 
 
 def test_the_registry_defines_every_key_that_an_event_has() -> None:

@@ -1,0 +1,168 @@
+"""The guides' examples run, and the formulas give the numbers."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from django.template import engines
+from django.test import RequestFactory, override_settings
+from rest_framework.test import APIRequestFactory, force_authenticate
+
+from otel_intel.testing import CapturedEvents
+from tests.docs.markdown import blocks, read
+from tests.otlp import event, send
+from tests.servers import ClickHouse
+
+ADMIN = User(pk=42, username="admin", is_staff=True, is_active=True)
+
+
+def names(path: str) -> dict[str, Any]:
+    """Run the Python blocks of a guide in order and return what they define."""
+    namespace: dict[str, Any] = {}
+    for block in blocks(read(path)):
+        if block.language == "python":
+            exec(compile(block.code, path, "exec"), namespace)  # noqa: S102
+    return namespace
+
+
+def request() -> HttpRequest:
+    request = RequestFactory().get("/")
+    request.user = ADMIN
+    return request
+
+
+def test_views(otel_intel_events: CapturedEvents) -> None:
+    guide = names("docs/how-to/views.md")
+    guide["dashboard"](request())
+    guide["Dashboard"].as_view()(request())
+    guide["signal_detail"](request(), pk=7)
+    guide["SignalDetail"].as_view()(request(), signal_id=8)
+    assert [event.name.removeprefix("intel.") for event in otel_intel_events] == [
+        "dashboard.opened",
+        "dashboard.opened",
+        "recommendation.viewed",
+        "signal.detail_opened",
+        "signal.detail_opened",
+    ]
+
+
+@override_settings(REST_FRAMEWORK={"UNAUTHENTICATED_USER": None})
+def test_drf(otel_intel_events: CapturedEvents) -> None:
+    guide = names("docs/how-to/drf.md")
+    views: list[tuple[Callable[..., Any], str]] = [
+        (guide["Signal"].as_view(), "signal_id"),
+        (guide["Signals"].as_view({"get": "opened"}), "pk"),
+        (guide["signal"], "signal_id"),
+    ]
+    for view, argument in views:
+        api_request = APIRequestFactory().get("/")
+        force_authenticate(api_request, ADMIN)
+        view(api_request, **{argument: 7}).render()
+    assert len(otel_intel_events.named("intel.signal.detail_opened")) == 3
+    assert len(otel_intel_events.named("intel.recommendation.viewed")) == 1
+
+
+@pytest.mark.django_db
+def test_decisions(otel_intel_events: CapturedEvents, django_capture_on_commit_callbacks: Any) -> None:
+    saved: list[str] = []
+    signal = SimpleNamespace(pk=7, recommendation_type="EXPIRING_SOON", confidence="LOW", engine_version="1.4")
+    signal.save = lambda: saved.append(signal.decision)
+    with django_capture_on_commit_callbacks(execute=True):
+        names("docs/how-to/decisions.md")["accept"](signal, ADMIN)
+    accepted = otel_intel_events.only("intel.recommendation.accepted")
+    assert accepted.attributes["intel.engine.version"] == "1.4"
+    assert saved == ["ACCEPTED"]
+
+
+@override_settings(ROOT_URLCONF="demo.urls")
+def test_templates() -> None:
+    templates = [block.code for block in blocks(read("docs/how-to/htmx.md")) if block.language == "html"]
+    context = {"signal": SimpleNamespace(pk=7), "csrf_token": "token"}
+    page = engines["django"].from_string("".join(templates)).render(context)
+    assert page.count('data-otel-intel-signal="7"') == len(templates) == 2
+    assert 'src="/static/otel_intel/otel_intel.js"' in page
+
+
+def test_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE")
+    pytester.makeconftest(
+        """
+        import django.conf
+        django.conf.settings.configure(
+            OTEL_INTEL={"ENGINE_VERSION": "1.0"},
+            DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        )
+        """
+    )
+    for block in blocks(read("docs/how-to/testing.md")):
+        pytester.path.joinpath(block.caption).write_text(block.code, encoding="utf-8")
+    files = [path.name for path in pytester.path.glob("*.py") if path.name != "conftest.py"]
+    assert len(files) == 3
+    pytester.runpytest_subprocess(*files).assert_outcomes(passed=3)
+
+
+def test_erasing_a_person(clickhouse: ClickHouse, tmp_path: Path) -> None:
+    person, other = {"intel.admin.id": "42-0"}, {"intel.admin.id": "43-0"}
+    kinds = ("recommendation.viewed", "recommendation.accepted", "dashboard.opened", "signal.outcome_recorded", "odd")
+    send(clickhouse, *(event(kind, **who) for kind in kinds for who in (person, other)))
+    before = clickhouse.tables_with("42-0")
+    assert {"otel_logs", "recommendation_events", "admin_views", "signal_outcomes", "rejected_events"} <= set(before)
+
+    (tmp_path / ".otel-intel").symlink_to(clickhouse.server.directory)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "OTEL_INTEL_CLICKHOUSE_URL": clickhouse.url("reader")}
+    code = [block for block in blocks(read("docs/how-to/erase.md")) if block.language in ("sh", "text")]
+    delete, check, answer = (block.code for block in code)
+    assert delete.startswith("ADMIN=42\n")
+    script = f"set -e\n{delete.replace('ADMIN=42', 'ADMIN=42-0', 1)}\n{check}"
+    ran = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout.strip()) == (0, answer.strip()), ran.stderr
+    assert clickhouse.tables_with("42-0") == []
+    assert clickhouse.tables_with("43-0") == before
+    assert clickhouse.value("SELECT count() FROM metrics.signal_outcomes") == 2
+
+
+def test_formulas(clickhouse: ClickHouse) -> None:
+    counts = {
+        **{"VIEWED": 7, "ACCEPTED": 3, "IGNORED": 2, "OVERRIDDEN": 1},
+        **{"RESOLVED": 4, "ESCALATED": 1, "NO_ACTION": 1, "FALSE_POSITIVE": 2},
+    }
+    for word, count in counts.items():
+        recommendation = word in ("VIEWED", "ACCEPTED", "IGNORED", "OVERRIDDEN")
+        for number in range(count):
+            if recommendation:
+                send(clickhouse, event(f"recommendation.{word.lower()}"))
+            else:
+                signal = {"intel.risk_signal.id": f"{word}-{number}", "intel.outcome.status": word}
+                send(clickhouse, event("signal.outcome_recorded", time.time_ns(), **signal))
+    text = read("docs/reference/metrics.md")
+    formulas = re.findall(r"^```text\n(\w+) = ([A-Z_ +/()]+)\n```$", text, re.MULTILINE)
+    assert [name for name, _ in formulas] == [
+        "acceptance_rate",
+        "acceptance_share",
+        "override_rate",
+        "false_positive_rate",
+    ]
+    for name, formula in formulas:
+        view = "acceptance_rate" if name == "acceptance_share" else name
+        answer = clickhouse.value(f"SELECT {name} FROM metrics.{view}(days = 1)")
+        assert answer == pytest.approx(eval(formula, dict(counts))), name  # noqa: S307
