@@ -24,16 +24,18 @@ class Endpoint(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
+        """Read a request and answer 200."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, format: str, *arguments: object) -> None:
-        pass
+        """Log nothing."""
 
 
 def serve() -> None:
+    """Serve the endpoint and print its port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
     print(server.server_address[1], flush=True)
     server.serve_forever()
@@ -53,6 +55,7 @@ def measure(call: Callable[[int], None], pause: float) -> list[float]:
 
 
 def ours() -> tuple[Callable[[int], None], Callable[[], object]]:
+    """Return a call of otel_intel and what delivers."""
     from otel_intel import get_telemetry
 
     telemetry = get_telemetry()
@@ -64,6 +67,7 @@ def ours() -> tuple[Callable[[int], None], Callable[[], object]]:
 
 
 def raw() -> tuple[Callable[[int], None], Callable[[], object]]:
+    """Return the same by the SDK alone."""
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
@@ -92,6 +96,7 @@ def raw() -> tuple[Callable[[int], None], Callable[[], object]]:
 
 
 def percentiles(durations: list[float]) -> tuple[float, float]:
+    """Return p50 and p99."""
     return median(durations), quantiles(durations, n=100)[98]
 
 

@@ -24,7 +24,7 @@ _DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Hold the settings of otel_intel.
+    """The settings of otel_intel.
 
     Args:
         ENGINE_VERSION: The version of the decision engine, or the dotted path of a variable that holds it.

@@ -19,7 +19,7 @@ from .telemetry import get_telemetry
 
 @dataclass(frozen=True, slots=True)
 class CapturedEvent:
-    """Hold one event as it would have gone out.
+    """One event as it would have gone out.
 
     Args:
         name: Such as "intel.recommendation.accepted".

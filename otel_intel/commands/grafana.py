@@ -18,12 +18,12 @@ from .options import errors
     "--clickhouse-url",
     metavar="URL",
     help="ClickHouse, as Grafana reaches it: tcp://host:9000, tcp://host:9440?secure=true, http:// or https://."
-    " At first tcp://clickhouse:9000, as in docker-compose.yml.",
+    " By default tcp://clickhouse:9000, as in docker-compose.yml.",
 )
 @click.option(
     "--datasource-uid",
     metavar="UID",
-    help=f"What dashboards and alerts refer to; at first {grafana_files.DATASOURCE_UID}."
+    help=f"What dashboards and alerts refer to; by default {grafana_files.DATASOURCE_UID}."
     " Without --clickhouse-url: of a ClickHouse data source that is there already, so none is written.",
 )
 @click.option(

@@ -24,9 +24,21 @@ _UNCONFINED = (
 
 @click.command()
 @data_option
-@click.option("--http-port", type=click.IntRange(0, 65535), help="0 takes a free one; at first 8123.")
-@click.option("--native-port", type=click.IntRange(0, 65535), help="0 takes a free one; at first 9000.")
-@click.option("--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the variables there, too.")
+@click.option(
+    "--http-port",
+    type=click.IntRange(0, 65535),
+    help="The port for HTTP; 0 takes a free one. By default that of the last start, 8123 at the first.",
+)
+@click.option(
+    "--native-port",
+    type=click.IntRange(0, 65535),
+    help="The port for the native protocol; 0 takes a free one. By default that of the last start, 9000 at the first.",
+)
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the variables into this file instead of printing them: they hold passwords.",
+)
 @click.option("--detach", is_flag=True, help="Return when the server is ready; otel-intel down stops it.")
 @click.option("--collector", "with_collector", is_flag=True, help="Run an OpenTelemetry Collector in front, too.")
 @click.option(

@@ -32,6 +32,7 @@ class Session(requests.Session):
     answer = ""
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
+        """Send a request and read its answer, within bounds of size and time."""
         self.sent = True
         if isinstance(self.verify, str):  # https://github.com/psf/requests/issues/3829: REQUESTS_CA_BUNDLE goes before
             kwargs["verify"] = self.verify

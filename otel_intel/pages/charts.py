@@ -17,7 +17,7 @@ _SHOWN = {"count": pages_format.number, "percent": pages_format.percent, "ms": p
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Hold one line or one colour of bars.
+    """One line, or the bars of one colour.
 
     Args:
         title: What the legend says.
@@ -32,7 +32,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Hold one chart.
+    """One chart.
 
     Args:
         name: Its name on the page and of its table's download.

@@ -18,7 +18,7 @@ _MAX_NS: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Mark a place in a sorted log: the row there, and which way to read on.
+    """A place in a sorted log: the row there, and which way to read on.
 
     Args:
         key: The row's value in the sorted column; '' when sorted by time.
@@ -54,7 +54,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Hold what a page shows.
+    """What a page shows.
 
     Args:
         first_day: First UTC day.

@@ -13,7 +13,7 @@ WINDOWS: Final = (7, 30)
 
 
 class Numbers:
-    """Hold the numbers of a window, a day or an engine version, by their columns in ``metrics.overview``."""
+    """The numbers of a window, a day or an engine version, by their columns in ``metrics.overview``."""
 
     def __init__(self, columns: Mapping[str, object] | None = None) -> None:
         self._columns = columns or {}
@@ -83,7 +83,7 @@ class Summary:
 
 
 class Change(NamedTuple):
-    """Hold how a number moved against the window before.
+    """How a number moved against the window before.
 
     Args:
         text: The difference.

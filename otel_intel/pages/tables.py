@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Hold one cell.
+    """One cell.
 
     Args:
         value: What a download holds.
@@ -46,7 +46,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Hold a column's head.
+    """A column's head.
 
     Args:
         title: What it says.
@@ -63,7 +63,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Hold one table.
+    """One table.
 
     Args:
         name: Its name in ``?csv=``, and of the file.

@@ -27,7 +27,7 @@ WIDTH: Final = 1000
 
 
 class Span(NamedTuple):
-    """Hold one span as ClickHouse keeps it."""
+    """One span as ClickHouse keeps it."""
 
     span_id: str
     parent_span_id: str
@@ -44,7 +44,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Hold a span's place in the waterfall; x and width of WIDTH."""
+    """A span's place in the waterfall; x and width of WIDTH."""
 
     span: Span
     depth: int

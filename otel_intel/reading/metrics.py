@@ -15,7 +15,7 @@ Row = TypeVar("Row")
 
 
 class AcceptanceRate(TypedDict):
-    """Hold the acceptance of recommendations: counts, accepted per viewed and accepted per decision."""
+    """How often recommendations were accepted: counts, accepted per viewed and accepted per decision."""
 
     days: int
     viewed: int
@@ -28,7 +28,7 @@ class AcceptanceRate(TypedDict):
 
 
 class DecisionTime(TypedDict):
-    """Hold decision times in milliseconds; None without samples."""
+    """How long decisions took, in milliseconds; None without samples."""
 
     days: int
     samples: int
@@ -38,7 +38,7 @@ class DecisionTime(TypedDict):
 
 
 class OverrideRate(TypedDict):
-    """Hold the decisions that override the recommendation."""
+    """How many decisions were something else than recommended."""
 
     days: int
     decisions: int
@@ -47,7 +47,7 @@ class OverrideRate(TypedDict):
 
 
 class FalsePositiveRate(TypedDict):
-    """Hold the signals whose outcome is FALSE_POSITIVE."""
+    """How many signals turned out to be none."""
 
     days: int
     outcomes: int
@@ -56,7 +56,7 @@ class FalsePositiveRate(TypedDict):
 
 
 class OutcomeDistribution(TypedDict):
-    """Hold how signals ended: a count and a share (0..1) for each status, zeros included."""
+    """How signals ended: a count and a share (0..1) for each status, zeros included."""
 
     days: int
     outcomes: int

@@ -1,4 +1,6 @@
-"""Confine a process to the files it needs, with Landlock: https://docs.kernel.org/userspace-api/landlock.html
+"""Confine a process to the files it needs, with Landlock.
+
+https://docs.kernel.org/userspace-api/landlock.html
 
 The embedded server has to be: its engine lets every log-in call ``file()``, which no grant forbids. For Linux alone, by
 four system calls; the binding on PyPI is an alpha without a release: https://github.com/Edward-Knight/landlock
