@@ -18,6 +18,7 @@ from clickhouse_connect.driver.client import Client
 from otel_intel.resources import folder
 from otel_intel.schema import migrate
 from otel_intel.server import embedded
+from tests.processes import run_otel_intel
 from tests.waiting import poll_until
 
 
@@ -152,3 +153,11 @@ def clickhouse(clickhouse_server: ClickHouse) -> ClickHouse:
     """A real ClickHouse with the schema in place and no rows."""
     clickhouse_server.empty()
     return clickhouse_server
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    """A directory for a server that is stopped at the end, if it runs."""
+    directory = tmp_path / "data"
+    yield directory
+    run_otel_intel(directory, "down")

@@ -31,7 +31,6 @@ class Database:
         self.directory = directory
         self.server, self._process = embedded.start(directory, 0, 0)
         self.clickhouse = ClickHouse(self.server)
-        migrate.migrate(self.clickhouse.client("admin"), lambda line: None)
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -48,16 +47,18 @@ class Database:
 def database(tmp_path: Path) -> Iterator[Database]:
     """A server of the test's own."""
     database = Database(tmp_path / "clickhouse")
-    yield database
-    database.kill()
+    try:
+        migrate.migrate(database.clickhouse.client("admin"), lambda line: None)
+        yield database
+    finally:
+        database.kill()
 
 
 @pytest.fixture
 def collector(database: Database, tmp_path: Path) -> Iterator[Collector]:
     """A collector in front of it."""
-    collector = Collector(tmp_path / "collector", database.server)
-    yield collector
-    collector.stop(signal.SIGKILL)
+    with Collector(tmp_path / "collector", database.server) as collector:
+        yield collector
 
 
 def deliver(collector: Collector, records: list[Record]) -> None:
