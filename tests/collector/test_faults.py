@@ -10,7 +10,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,11 @@ def deliver(collector: Collector, records: list[Record]) -> None:
     sender.finish()
 
 
+def longer(attempts: Sequence[object], than: int) -> bool:
+    """Tell whether there are more by now."""
+    return len(attempts) > than
+
+
 def test_clickhouse_is_down_when_the_collector_starts(database: Database, collector: Collector) -> None:
     database.kill()
     collector.start()
@@ -115,7 +121,7 @@ def test_long_outage_of_clickhouse(database: Database, collector: Collector) -> 
         deliver(collector, records)
         while len(attempts) < MANY_ATTEMPTS or time.monotonic() < until:
             before = len(attempts)
-            assert poll_until(lambda before=before: len(attempts) > before, 10), before  # it has not given up
+            assert poll_until(partial(longer, attempts, before), 10), before  # it has not given up
     database.start()
     assert_counted_once(database.clickhouse, records)
     assert collector.metric("otelcol_exporter_send_failed_log_records") == 0

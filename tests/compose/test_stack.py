@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import clickhouse_connect
@@ -97,9 +98,12 @@ def test_the_demos_history_comes_through_the_stack(stack: Stack) -> None:
         healthy = poll_until(lambda: subprocess.run(check, capture_output=True, check=False).returncode == 0, 60, 0.5)
         assert healthy, log.read_text()
         client = clickhouse_connect.get_client(dsn=environment["OTEL_INTEL_CLICKHOUSE_URL"])
-        shown = "SELECT count() FROM metrics.{}"
+
+        def shown(view: str) -> bool:
+            return bool(client.query(f"SELECT count() FROM metrics.{view}").result_rows[0][0])
+
         for view in ("recommendation_events", "signal_outcomes", "admin_views"):
-            assert poll_until(lambda view=view: client.query(shown.format(view)).result_rows[0][0] > 0, 30), view
+            assert poll_until(partial(shown, view), 30), view
         client.close_connections()
         client.close()
         site.send_signal(signal.SIGTERM)

@@ -160,7 +160,7 @@ def test_queries_fail_at_once_when_too_many_hang(url: Callable[[int], None]) -> 
     with listening(drip) as port:
         url(port)
         shared = Reader()
-        answers = [shared.start(dict, "SELECT 1") for _ in range(reader.MAX_STUCK)]
+        answers: list[Callable[[], object]] = [shared.start(dict, "SELECT 1") for _ in range(reader.MAX_STUCK)]
         for answer in answers:
             with pytest.raises(TelemetryUnavailable, match="did not answer"):
                 answer()
