@@ -68,8 +68,9 @@ class ClickHouse:
             admin.command(f"TRUNCATE TABLE intel.{table}")
 
     def close(self) -> None:
-        """Close the clients that were used."""
-        for client in self._clients.values():
+        """Close the clients that were used; there are new ones when it is asked again."""
+        while self._clients:
+            _, client = self._clients.popitem()
             client.close_connections()  # idle ones would hold up the stop of the server
             client.close()
 

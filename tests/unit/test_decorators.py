@@ -7,7 +7,9 @@ from inspect import iscoroutinefunction
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template import engines
@@ -292,9 +294,17 @@ def test_headers_and_queries_stay_the_same(kind: str, client: Client, otel_intel
     assert len(otel_intel_events) == (0 if kind else 1)
 
 
-def test_the_user_of_an_async_request_counts_once_it_was_loaded(otel_intel_events: CapturedEvents) -> None:
+def test_the_user_of_an_async_request_counts_once_it_was_loaded(
+    otel_intel_events: CapturedEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def aget_user(request: HttpRequest) -> User:
+        return ADMIN
+
+    monkeypatch.setattr("django.contrib.auth.aget_user", aget_user)
     loaded = AsyncRequestFactory().get("/")
-    loaded._acached_user = ADMIN  # type: ignore[attr-defined]
+    loaded.session = SessionStore()
+    AuthenticationMiddleware(lambda request: HttpResponse()).process_request(loaded)
+    async_to_sync(loaded.auser)()
     async_to_sync(async_detail)(loaded, signal_id=7)
     assert otel_intel_events.only("intel.signal.detail_opened").attributes == ADMIN_AND_SIGNAL
 
