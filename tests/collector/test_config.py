@@ -44,7 +44,7 @@ def test_missing_variable_is_refused(missing: str, said: str, empty: bool) -> No
 
 
 def test_without_the_allow_list_it_does_not_start() -> None:
-    command = [binary(), "validate", f"--config={CONFIG}"]
+    command = [str(binary()), "validate", f"--config={CONFIG}"]
     result = subprocess.run(command, env=VARIABLES, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert re.search(
