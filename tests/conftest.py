@@ -10,7 +10,7 @@ import pytest
 from otel_intel import Telemetry, get_telemetry
 from tests.sink import Sink, run_sink
 
-pytest_plugins = ["pytester", "tests.servers"]
+pytest_plugins = ["pytester", "tests.leftovers", "tests.servers", "tests.sharing"]
 
 
 @pytest.fixture(autouse=True)

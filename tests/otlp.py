@@ -29,7 +29,7 @@ class Record:
     body: str = ""
 
 
-def event(name: str, time_ns: int | None = None, uid: str | None = None, **attributes: Any) -> Record:
+def event(name: str, time_ns: int | None = None, uid: str | None = None, /, **attributes: Any) -> Record:
     """Return a valid event of the catalogue, with further or other attributes (None takes one out)."""
     values: dict[str, Any] = {
         "log.record.uid": uid or str(uuid.uuid4()),
@@ -48,7 +48,7 @@ def event(name: str, time_ns: int | None = None, uid: str | None = None, **attri
     return Record(f"intel.{name}", present, time.time_ns() if time_ns is None else time_ns)
 
 
-def report(process: str, kind: str, time_ns: int | None = None, service: str = "shop", **counts: int) -> Record:
+def report(process: str, kind: str, time_ns: int | None = None, service: str = "shop", /, **counts: int) -> Record:
     """Return the report of a process that started an hour before; a double underscore in a count's name is a dot."""
     at = time.time_ns() if time_ns is None else time_ns
     values = {

@@ -18,6 +18,7 @@ from clickhouse_connect.driver.client import Client
 from otel_intel.resources import folder
 from otel_intel.schema import migrate
 from otel_intel.server import embedded
+from tests.processes import run_otel_intel
 from tests.waiting import poll_until
 
 
@@ -67,8 +68,9 @@ class ClickHouse:
             admin.command(f"TRUNCATE TABLE intel.{table}")
 
     def close(self) -> None:
-        """Close the clients that were used."""
-        for client in self._clients.values():
+        """Close the clients that were used; there are new ones when it is asked again."""
+        while self._clients:
+            _, client = self._clients.popitem()
             client.close_connections()  # idle ones would hold up the stop of the server
             client.close()
 
@@ -152,3 +154,11 @@ def clickhouse(clickhouse_server: ClickHouse) -> ClickHouse:
     """A real ClickHouse with the schema in place and no rows."""
     clickhouse_server.empty()
     return clickhouse_server
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    """A directory for a server that is stopped at the end, if it runs."""
+    directory = tmp_path / "data"
+    yield directory
+    run_otel_intel(directory, "down")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -65,7 +67,7 @@ def up_command(
     otel-intel up --detach --env-file .env.telemetry     in the background
     otel-intel up --collector                            applications send to a Collector, as in production
     """
-    with errors():
+    with errors(), _stopped_by_signals():
         binary = collector.find_binary(collector_binary) if with_collector or collector_binary else None
         if not landlock.supported():
             click.echo(_UNCONFINED, err=True)
@@ -105,6 +107,17 @@ def up_command(
     for name, code in ended.items():
         if code:
             raise click.ClickException(f"{name} ended with exit code {code}: see {data / parts[name][1]}")
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let TERM do what Ctrl-C does, and both where they were ignored, as INT is in a background job of a script."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @click.command()

@@ -18,6 +18,8 @@ from playwright.sync_api import Page, expect
 
 from otel_intel.server import embedded
 from tests.browser.conftest import NewPage
+from tests.collector.process import free_port
+from tests.processes import running, with_ignored_signals
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
 
@@ -35,28 +37,19 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The demo with two weeks of history, started by its one command and ended by Ctrl-C."""
     state = tmp_path_factory.mktemp("demo") / "state"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTEST_", "DJANGO_"))}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "demo", "--state", str(state), "--days", "14", "--port", "8200"],
-        cwd=ROOT,
-        env=kept,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    command = [sys.executable, "-m", "demo", "--state", str(state), "--days", "14", "--port", str(free_port())]
     output: list[str] = []
-    assert process.stdout is not None
-    reader = threading.Thread(target=lambda: output.extend(process.stdout or ()), daemon=True)
-    reader.start()
-    welcome = poll_until(lambda: re.search(r"Risk signals +(http://\S+)/", "".join(output)), 90)
-    assert welcome, "".join(output)
-    clickhouse = ClickHouse(embedded.load(state / "clickhouse"))
-    yield Demo(welcome[1], clickhouse)
-    clickhouse.close()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0, "".join(output)
-    reader.join(10)
-    process.stdout.close()
+    with running(with_ignored_signals(command), env=kept, cwd=ROOT, stderr=subprocess.STDOUT) as process:
+        reader = threading.Thread(target=lambda: output.extend(process.stdout or ()), daemon=True)
+        reader.start()
+        welcome = poll_until(lambda: re.search(r"Risk signals +(http://\S+)/", "".join(output)), 90)
+        assert welcome, "".join(output)
+        clickhouse = ClickHouse(embedded.load(state / "clickhouse"))
+        yield Demo(welcome[1], clickhouse)
+        clickhouse.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, "".join(output)
+        reader.join(10)
     assert embedded.running(state / "clickhouse") is None
 
 

@@ -33,7 +33,6 @@ class Node:
     def kill(self) -> None:
         """End it at once, in the middle of whatever it does; again does no harm."""
         self.clickhouse.close()
-        self.clickhouse._clients.clear()
         kill(self.server, self.process)
 
     def start(self) -> None:

@@ -25,12 +25,10 @@ def nodes(tmp_path: Path) -> Iterator[list[Node]]:
 @pytest.fixture
 def collector(nodes: list[Node], tmp_path: Path) -> Iterator[Collector]:
     """A collector that was given both nodes, as docs/scaling.md says."""
-    collector = Collector(tmp_path / "collector", nodes[0].server)
-    one, two = (f"127.0.0.1:{node.server.native_port}" for node in nodes)
-    collector.settings["CLICKHOUSE_ENDPOINT"] = f"tcp://{one},{two}?connection_open_strategy=round_robin"
-    collector.start()
-    yield collector
-    collector.stop()
+    with Collector(tmp_path / "collector", nodes[0].server) as collector:
+        one, two = (f"127.0.0.1:{node.server.native_port}" for node in nodes)
+        collector.settings["CLICKHOUSE_ENDPOINT"] = f"tcp://{one},{two}?connection_open_strategy=round_robin"
+        yield collector.start()
 
 
 def test_both_nodes_are_used_and_a_dead_one_costs_time_only(nodes: list[Node], collector: Collector) -> None:

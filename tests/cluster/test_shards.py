@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import requests
@@ -41,12 +42,16 @@ def offer(node: Node, batch: list[Record]) -> bool:
         return False
 
 
+def offer_any(nodes: list[Node], batch: list[Record], rng: random.Random) -> bool:
+    """Tell whether a node, taken at random, took a request."""
+    return offer(rng.choice(nodes), batch)
+
+
 def deliver(nodes: list[Node], batches: list[list[Record]], rng: random.Random) -> None:
     """Send each batch to a node at random until it is taken, and half of them to the other one as well."""
     for batch in batches:
-        assert poll_until(lambda batch=batch: offer(rng.choice(nodes), batch), 30)
-        if rng.random() < 0.5:
-            assert poll_until(lambda batch=batch: offer(rng.choice(nodes), batch), 30)
+        for _ in range(1 + (rng.random() < 0.5)):
+            assert poll_until(partial(offer_any, nodes, batch, rng), 30)
 
 
 @pytest.fixture(scope="module")

@@ -92,8 +92,18 @@ class Collector:
         """End it and wait for that."""
         if self.process is not None:
             self.process.send_signal(how)
-            self.process.wait(60)
-            self.process = None
+            try:
+                self.process.wait(60)
+            finally:
+                self.process.kill()
+                self.process = None
+
+    def __enter__(self) -> Collector:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End it at once, whatever it does."""
+        self.stop(signal.SIGKILL)
 
     def variables(self, protocol: str = "http/protobuf") -> dict[str, str]:
         """Return the environment of an application that sends here."""

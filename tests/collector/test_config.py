@@ -25,7 +25,7 @@ VARIABLES = {
 
 @pytest.mark.parametrize("configs", [[CONFIG, ALLOWED_CONFIG], [CONFIG, ALLOWED_CONFIG, TLS_CONFIG]])
 def test_collector_accepts_the_configuration(configs: list[Path]) -> None:
-    command = [binary(), "validate", *(f"--config={path}" for path in configs)]
+    command = [str(binary()), "validate", *(f"--config={path}" for path in configs)]
     result = subprocess.run(command, env=VARIABLES, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
 
@@ -37,14 +37,14 @@ def test_collector_accepts_the_configuration(configs: list[Path]) -> None:
 )
 def test_missing_variable_is_refused(missing: str, said: str, empty: bool) -> None:
     variables = {name: value for name, value in VARIABLES.items() if name != missing} | ({missing: ""} if empty else {})
-    command = [binary(), "validate", f"--config={CONFIG}", f"--config={ALLOWED_CONFIG}"]
+    command = [str(binary()), "validate", f"--config={CONFIG}", f"--config={ALLOWED_CONFIG}"]
     result = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert said in result.stderr
 
 
 def test_without_the_allow_list_it_does_not_start() -> None:
-    command = [binary(), "validate", f"--config={CONFIG}"]
+    command = [str(binary()), "validate", f"--config={CONFIG}"]
     result = subprocess.run(command, env=VARIABLES, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert re.search(

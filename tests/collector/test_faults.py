@@ -10,7 +10,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,6 @@ class Database:
         self.directory = directory
         self.server, self._process = embedded.start(directory, 0, 0)
         self.clickhouse = ClickHouse(self.server)
-        migrate.migrate(self.clickhouse.client("admin"), lambda line: None)
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -48,16 +48,18 @@ class Database:
 def database(tmp_path: Path) -> Iterator[Database]:
     """A server of the test's own."""
     database = Database(tmp_path / "clickhouse")
-    yield database
-    database.kill()
+    try:
+        migrate.migrate(database.clickhouse.client("admin"), lambda line: None)
+        yield database
+    finally:
+        database.kill()
 
 
 @pytest.fixture
 def collector(database: Database, tmp_path: Path) -> Iterator[Collector]:
     """A collector in front of it."""
-    collector = Collector(tmp_path / "collector", database.server)
-    yield collector
-    collector.stop(signal.SIGKILL)
+    with Collector(tmp_path / "collector", database.server) as collector:
+        yield collector
 
 
 def deliver(collector: Collector, records: list[Record]) -> None:
@@ -65,6 +67,11 @@ def deliver(collector: Collector, records: list[Record]) -> None:
     sender = Sender(collector, records)
     sender.start()
     sender.finish()
+
+
+def longer(attempts: Sequence[object], than: int) -> bool:
+    """Tell whether there are more by now."""
+    return len(attempts) > than
 
 
 def test_clickhouse_is_down_when_the_collector_starts(database: Database, collector: Collector) -> None:
@@ -114,7 +121,7 @@ def test_long_outage_of_clickhouse(database: Database, collector: Collector) -> 
         deliver(collector, records)
         while len(attempts) < MANY_ATTEMPTS or time.monotonic() < until:
             before = len(attempts)
-            assert poll_until(lambda before=before: len(attempts) > before, 10), before  # it has not given up
+            assert poll_until(partial(longer, attempts, before), 10), before  # it has not given up
     database.start()
     assert_counted_once(database.clickhouse, records)
     assert collector.metric("otelcol_exporter_send_failed_log_records") == 0

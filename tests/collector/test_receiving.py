@@ -6,13 +6,17 @@ import contextlib
 import re
 import subprocess
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import grpc
 import pytest
 import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -33,12 +37,12 @@ def grpc_export(collector: Collector, *records: Record, token: str | None = TOKE
     target = f"localhost:{collector.grpc_port}"
     credentials = grpc.ssl_channel_credentials(ca) if ca else None
     with grpc.secure_channel(target, credentials) if credentials else grpc.insecure_channel(target) as channel:
-        export = channel.unary_unary(
+        export: grpc.UnaryUnaryMultiCallable[ExportLogsServiceRequest, ExportLogsServiceResponse] = channel.unary_unary(
             "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
             request_serializer=lambda request: request.SerializeToString(),
             response_deserializer=ExportLogsServiceResponse.FromString,
         )
-        export(logs_request(records), metadata=[("authorization", f"Bearer {token}")] if token else [], timeout=5)
+        export(logs_request(records), metadata=(("authorization", f"Bearer {token}"),) if token else (), timeout=5)
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", f"{TOKEN}x", f"{TOKEN} "[:-2]])
@@ -208,9 +212,13 @@ def test_node_that_is_down_is_passed_over(collector: Collector, clickhouse: Clic
     nodes = f"127.0.0.1:{free_port()},127.0.0.1:{clickhouse.server.native_port}"
     collector.settings["CLICKHOUSE_ENDPOINT"] = f"tcp://{nodes}?connection_open_strategy=round_robin"
     collector.start()
-    for number in range(4):
+
+    def landed(count: int) -> bool:
+        return bool(clickhouse.value(LANDED, "admin") >= count)
+
+    for count in range(1, 5):
         collector.send([event("dashboard.opened")])
-        poll_until(lambda number=number: clickhouse.value(LANDED, "admin") > number)
+        poll_until(partial(landed, count))
     assert clickhouse.value(LANDED, "admin") == 4
 
 

@@ -86,7 +86,8 @@ def _uid() -> str:
 def _rows(clickhouse: ClickHouse, table: str) -> list[dict[str, Any]]:
     order = "event_id, event_name" if table in ("rejected_events", "pipeline_reports") else "event_id"
     columns = "* EXCEPT ingested_at REPLACE toString(timestamp) AS timestamp"
-    sql = f"SELECT {columns} FROM intel.{table} ORDER BY {order}, timestamp, toString(tuple(*))"
+    # FINAL: copies of an event are merged in the background, earlier or later.
+    sql = f"SELECT {columns} FROM intel.{table} FINAL ORDER BY {order}, timestamp, toString(tuple(*))"
     return clickhouse.rows(sql, role="admin")
 
 

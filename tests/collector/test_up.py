@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import stat
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,18 +16,11 @@ from otel_intel.commands.main import main
 from otel_intel.server import collector, embedded
 from tests.collector.process import binary
 from tests.otlp import event, logs_request
+from tests.processes import UP, otel_intel, run_otel_intel, running
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
 
-UP = ("up", "--http-port", "0", "--native-port", "0", "--collector")
-
-
-def _command(data: Path, command: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", "otel_intel", command, "--data", str(data), *options]
-
-
-def _run(data: Path, command: str, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(_command(data, command, *options), capture_output=True, text=True, timeout=60, check=False)
+WITH_COLLECTOR = (*UP, "--collector")
 
 
 def _variables(text: str) -> dict[str, str]:
@@ -53,17 +44,14 @@ def _views(data: Path) -> int:
         clickhouse.close()
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
-    """A directory for a server that is stopped at the end, if it runs."""
+@pytest.fixture(scope="module", autouse=True)
+def built() -> None:
+    """Have the collector built."""
     binary()
-    directory = tmp_path / "data"
-    yield directory
-    _run(directory, "down")
 
 
 def test_detached_server_and_collector_start_and_stop_together(data: Path) -> None:
-    up = _run(data, *UP, "--detach")
+    up = run_otel_intel(data, *WITH_COLLECTOR, "--detach")
     assert up.returncode == 0, up.stderr
     assert "used with --collector" not in up.stderr
     variables = _variables(up.stdout)
@@ -75,38 +63,38 @@ def test_detached_server_and_collector_start_and_stop_together(data: Path) -> No
     }
     assert _post(variables) == 200
     assert poll_until(lambda: _views(data) == 1)
-    assert _run(data, "env").stdout == up.stdout
+    assert run_otel_intel(data, "env").stdout == up.stdout
     assert stat.S_IMODE((data / "collector.json").stat().st_mode) == 0o600
 
-    assert _run(data, "down").returncode == 0
+    assert run_otel_intel(data, "down").returncode == 0
     assert collector.running(data) is None
 
     # The token and the ports stay; without --collector the application sends to ClickHouse itself.
-    without = _run(data, "up", "--detach")
+    without = run_otel_intel(data, "up", "--detach")
     assert without.stdout.startswith("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=")
     assert f"still send to port {variables['OTEL_EXPORTER_OTLP_ENDPOINT'].rpartition(':')[2]}" in without.stderr
-    assert _run(data, "down").returncode == 0
-    again = _run(data, "up", "--collector", "--detach")
+    assert run_otel_intel(data, "down").returncode == 0
+    again = run_otel_intel(data, "up", "--collector", "--detach")
     assert _variables(again.stdout)["OTEL_EXPORTER_OTLP_HEADERS"] == variables["OTEL_EXPORTER_OTLP_HEADERS"]
 
 
 @pytest.mark.parametrize("received", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_both_end_with_the_command(data: Path, received: signal.Signals) -> None:
-    with subprocess.Popen(_command(data, *UP), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
+    with running(otel_intel(data, *WITH_COLLECTOR)) as up:
         assert up.stderr
         assert any("a Collector in front; Ctrl-C stops it." in line for line in up.stderr)
         assert collector.running(data)
         up.send_signal(received)
-        assert up.wait(30) == (0 if received is signal.SIGINT else -received)
+        assert up.wait(30) == (-received if received is signal.SIGKILL else 0)
     assert poll_until(lambda: collector.running(data) is None)
     assert poll_until(lambda: embedded.running(data) is None)
 
 
 def test_collector_that_dies_is_told(data: Path) -> None:
-    with subprocess.Popen(_command(data, *UP), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
+    with running(otel_intel(data, *WITH_COLLECTOR)) as up:
         assert up.stderr
         assert any("Ctrl-C stops it." in line for line in up.stderr)
-        subprocess.run(["kill", "-KILL", (data / "collector.pid").read_text()], check=True)
+        os.kill(int((data / "collector.pid").read_text()), signal.SIGKILL)
         assert up.wait(30) == 1
         assert "The Collector ended with exit code -9: see" in up.stderr.read()
 
@@ -134,7 +122,7 @@ def test_collector_that_does_not_start_takes_the_server_with_it(tmp_path: Path) 
     broken = tmp_path / "collector"
     broken.write_text("#!/bin/sh\necho 'error decoding config' >&2\nexit 1\n")
     broken.chmod(0o755)
-    up = _run(data, *UP, f"--collector-binary={broken}", "--detach")
+    up = run_otel_intel(data, *UP, f"--collector-binary={broken}", "--detach")
     assert (up.returncode, up.stdout) == (1, "")
     assert "The collector did not start: error decoding config" in up.stderr
     assert embedded.running(data) is None

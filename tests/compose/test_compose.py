@@ -118,7 +118,7 @@ def test_collector_takes_its_configuration_with_this_environment(tmp_path: Path)
     for config in configs:
         assert f"./collector/{config.name}:/etc/otelcol/{config.name}:ro" in SERVICES["collector"]["volumes"]
     settings["QUEUE_DIR"] = str(tmp_path)  # the container's would be made here
-    command = [binary(), "validate", *(f"--config={config}" for config in configs)]
+    command = [str(binary()), "validate", *(f"--config={config}" for config in configs)]
     checked = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import clickhouse_connect
@@ -16,6 +18,7 @@ import pytest
 
 from tests.collector.process import Collector, free_port
 from tests.compose.test_compose import ROOT, SERVICES, VARIABLE
+from tests.processes import running
 from tests.servers import ClickHouse, run_as_in_production
 from tests.waiting import poll_until
 
@@ -70,8 +73,9 @@ class Stack:
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """The stack with ClickHouse, the schema and the Collector running, started in the declared order."""
-    with run_as_in_production(tmp_path / "clickhouse") as clickhouse:
+    with run_as_in_production(tmp_path / "clickhouse") as clickhouse, contextlib.ExitStack() as cleanup:
         stack = Stack(tmp_path, clickhouse)
+        cleanup.enter_context(stack.collector)
         command = [sys.executable, "-m", "otel_intel", *SERVICES["migrate"]["command"]]
         subprocess.run(command, env=stack.environment("migrate"), cwd=ROOT, check=True, capture_output=True, timeout=60)
         stack.collector.settings = stack.environment("collector")
@@ -80,26 +84,28 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         ]
         stack.collector.start()
         yield stack
-        stack.collector.stop()
 
 
 def test_the_demos_history_comes_through_the_stack(stack: Stack) -> None:
     environment = stack.environment("demo")
     log = stack.directory / "demo.log"
-    with log.open("wb") as output:
-        site = subprocess.Popen(stack.demo(), env=environment, cwd=ROOT, stdout=output, stderr=output)
-    try:
+    with (
+        log.open("wb") as output,
+        running(stack.demo(), env=environment, cwd=ROOT, stdout=output, stderr=output) as site,
+    ):
         _, *check = [stack.here(part) for part in SERVICES["demo"]["healthcheck"]["test"]]
         check[0] = sys.executable
         healthy = poll_until(lambda: subprocess.run(check, capture_output=True, check=False).returncode == 0, 60, 0.5)
         assert healthy, log.read_text()
         client = clickhouse_connect.get_client(dsn=environment["OTEL_INTEL_CLICKHOUSE_URL"])
-        shown = "SELECT count() FROM metrics.{}"
+
+        def shown(view: str) -> bool:
+            return bool(client.query(f"SELECT count() FROM metrics.{view}").result_rows[0][0])
+
         for view in ("recommendation_events", "signal_outcomes", "admin_views"):
-            assert poll_until(lambda view=view: client.query(shown.format(view)).result_rows[0][0] > 0, 30), view
+            assert poll_until(partial(shown, view), 30), view
         client.close_connections()
         client.close()
-    finally:
         site.send_signal(signal.SIGTERM)
         grace = int(SERVICES["demo"]["stop_grace_period"].removesuffix("s"))
         assert site.wait(grace) == 0, log.read_text()

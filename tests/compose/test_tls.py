@@ -24,7 +24,12 @@ class Loader(yaml.SafeLoader):
     """YAML with Compose's tag."""
 
 
-Loader.add_constructor("!override", lambda loader, node: Replaced(loader.construct_sequence(node)))
+def replaced(loader: Loader, node: yaml.SequenceNode) -> Replaced:
+    """Read what the tag is on."""
+    return Replaced(loader.construct_sequence(node))
+
+
+Loader.add_constructor("!override", replaced)
 SERVICE: dict[str, Any] = yaml.load(FILE.read_text(encoding="utf-8"), Loader)["services"]["collector"]  # noqa: S506
 BASE = SERVICES["collector"]
 

@@ -49,4 +49,5 @@ def test_sql_blocks_run_as_the_reader(clickhouse: ClickHouse) -> None:
 
 def test_the_tested_clickhouse_is_the_one_that_is_stated(clickhouse: ClickHouse) -> None:
     version = clickhouse_connect.get_client(dsn=clickhouse.url("reader"), autogenerate_session_id=False).server_version
+    assert version
     assert f"ClickHouse {'.'.join(version.split('.')[:2])}" in README

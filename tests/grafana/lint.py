@@ -154,7 +154,7 @@ def query_models(dashboards: Dashboards) -> Iterator[str]:
                 if model.get("queryType") != "sql":
                     yield f"{name}: {target.place} is of type {model.get('queryType')}"
                 continue
-            if model.get("format") != FORMATS.get(model.get("queryType")):
+            if model.get("format") != FORMATS.get(model.get("queryType", "")):
                 yield f"{name}: {target.place} has format {model.get('format')}, type {model.get('queryType')}"
             if (model.get("editorType"), model.get("pluginVersion")) != ("sql", names.PLUGIN_VERSION):
                 yield f"{name}: {target.place} would be taken for an older query"

@@ -23,7 +23,11 @@ from tests.servers import ClickHouse
 from tests.sql.reference import VIEW_KINDS, Reference, Window
 
 DASHBOARDS = dashboards()
-FILTERS = ({}, {"engine_version": CURRENT}, {"engine_version": CANARY, "recommendation_type": TYPES[-1]})
+FILTERS: tuple[dict[str, str], ...] = (
+    {},
+    {"engine_version": CURRENT},
+    {"engine_version": CANARY, "recommendation_type": TYPES[-1]},
+)
 MINUTE_MS = 60_000
 HEADLINES = {
     "Acceptance share": "acceptance_share",
@@ -125,12 +129,13 @@ class TestHeadlines:
             row = asking.row("overview", title, {"window": str(days), **filters})
             change = row["change"]
             assert row["before"] == pytest.approx(before[name]) or row["before"] is before[name] is None
-            if now[name] is None or before[name] is None:
+            value, value_before = now[name], before[name]
+            if value is None or value_before is None:
                 assert change is None
                 continue
-            difference = now[name] - before[name]
+            difference = value - value_before
             assert change[0] == ("▲" if difference > 0 else "▼" if difference < 0 else "=")
-            scale, unit = time_unit(now[name]) if name == "average_ms" else (0.01, "pts")
+            scale, unit = time_unit(value) if name == "average_ms" else (0.01, "pts")
             number, _, change_unit = change[2:].partition(" ")
             assert float(number) == pytest.approx(abs(difference) / scale, abs=0.051 if scale != 1 else 0.51)
             assert change_unit == unit

@@ -37,6 +37,7 @@ def one(schema: dict[str, Any]) -> dict[str, Any]:
 
 VERSION = {"const": 1}
 DATASOURCE = {"type": {"const": names.DATASOURCE_TYPE}, "uid": {"const": names.DATASOURCE_UID}}
+RANGE: dict[str, Any] = {"from": {"type": "integer", "minimum": 60}, "to": {"const": 0}}
 SCHEMAS = {
     "datasources": closed(
         apiVersion=VERSION,
@@ -100,9 +101,7 @@ SCHEMAS = {
                             "prefixItems": [
                                 closed(
                                     refId={"const": "A"},
-                                    relativeTimeRange=closed(
-                                        **{"from": {"type": "integer", "minimum": 60}, "to": {"const": 0}}
-                                    ),
+                                    relativeTimeRange=closed(**RANGE),
                                     datasourceUid={"const": names.DATASOURCE_UID},
                                     model=closed(
                                         refId={"const": "A"},

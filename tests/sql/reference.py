@@ -40,13 +40,13 @@ class Fact:
         self.ms = record.time_ns // 10**6
         self.day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=record.time_ns // 10**9)).date()
         self.service: str = record.resource["service.name"]
-        self.version: str = get("intel.engine.version")
-        self.signal: str = get("intel.risk_signal.id")
-        self.admin: str = get("intel.admin.id")
-        self.type: str = get("intel.recommendation.type")
-        self.confidence: str = get("intel.recommendation.confidence")
+        self.version: str = record.attributes.get("intel.engine.version", "")
+        self.signal: str = record.attributes.get("intel.risk_signal.id", "")
+        self.admin: str = record.attributes.get("intel.admin.id", "")
+        self.type: str = record.attributes.get("intel.recommendation.type", "")
+        self.confidence: str = record.attributes.get("intel.recommendation.confidence", "")
         self.given_ms: int | None = get("intel.decision.time_ms")
-        self.status: str = get("intel.outcome.status")
+        self.status: str = record.attributes.get("intel.outcome.status", "")
         self.hours: float | None = get("intel.outcome.resolution_time_hours")
         self.action = self.name.split(".")[-1].upper()
 

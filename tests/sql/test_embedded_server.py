@@ -9,10 +9,8 @@ import os
 import shlex
 import signal
 import stat
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import clickhouse_connect
@@ -24,22 +22,13 @@ from otel_intel.commands.main import main
 from otel_intel.exceptions import OtelIntelError
 from otel_intel.resources import folder
 from otel_intel.schema.connection import connect
-from otel_intel.schema.migrate import migrate, read_steps
+from otel_intel.schema.migrate import read_steps
 from otel_intel.server import embedded
 from otel_intel.server.processes import EmbeddedError, stop_child
 from tests.otlp import event, send
+from tests.processes import UP, Command, otel_intel, run_otel_intel, running, with_ignored_signals
 from tests.servers import ClickHouse, engine_pid, kill, run_clickhouse
 from tests.waiting import poll_until
-
-UP = ("up", "--http-port", "0", "--native-port", "0")
-
-
-def _command(data: Path, command: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", "otel_intel", command, "--data", str(data), *options]
-
-
-def _run(data: Path, command: str, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(_command(data, command, *options), capture_output=True, text=True, timeout=60, check=False)
 
 
 def _rows(url: str) -> int:
@@ -50,31 +39,23 @@ def _rows(url: str) -> int:
     return int(str(count))
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
-    """A directory for a server that is stopped at the end, if it runs."""
-    directory = tmp_path / "data"
-    yield directory
-    _run(directory, "down")
-
-
 def test_detached_server_is_ready_and_can_be_stopped(data: Path, tmp_path: Path) -> None:
     env_file = tmp_path / "env"
-    up = _run(data, *UP, "--detach", "--env-file", str(env_file))
+    up = run_otel_intel(data, *UP, "--detach", "--env-file", str(env_file))
     assert up.returncode == 0, up.stderr
     variables = dict(line.split("=", 1) for line in shlex.split(up.stdout))
     assert _rows(variables["OTEL_INTEL_CLICKHOUSE_URL"]) == 0
-    assert env_file.read_text() == up.stdout == _run(data, "env").stdout
+    assert env_file.read_text() == up.stdout == run_otel_intel(data, "env").stdout
     assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
-    assert _run(data, "down").returncode == 0
-    again = _run(data, "down")
+    assert run_otel_intel(data, "down").returncode == 0
+    again = run_otel_intel(data, "down")
     assert (again.returncode, again.stderr) == (1, f"Error: No server is running on {data}\n")
 
 
 def test_second_start_is_refused_and_the_first_goes_on(data: Path) -> None:
-    first = _run(data, *UP, "--detach")
+    first = run_otel_intel(data, *UP, "--detach")
     before = {path.name: path.stat().st_mtime_ns for path in data.iterdir() if path.is_file()}
-    second = _run(data, *UP, "--detach")
+    second = run_otel_intel(data, *UP, "--detach")
     assert second.returncode == 1
     assert "is already running on" in second.stderr
     assert second.stdout == ""
@@ -83,26 +64,25 @@ def test_second_start_is_refused_and_the_first_goes_on(data: Path) -> None:
 
 
 def test_of_two_starts_at_once_one_wins(data: Path) -> None:
-    both = [
-        subprocess.Popen(_command(data, *UP, "--detach"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    outputs = [process.communicate(timeout=60) for process in both]
+    with contextlib.ExitStack() as stack:
+        both = [stack.enter_context(running(otel_intel(data, *UP, "--detach"))) for _ in range(2)]
+        outputs = [process.communicate(timeout=60) for process in both]
     assert sorted(process.returncode for process in both) == [0, 1], outputs
     [stdout] = [stdout for stdout, _ in outputs if stdout]
-    assert stdout == _run(data, "env").stdout
+    assert stdout == run_otel_intel(data, "env").stdout
 
 
 def test_data_passwords_and_ports_are_kept_between_runs(data: Path) -> None:
-    first, process = embedded.start(data, 0, 0)
-    with connect(first.url("admin")) as client:
-        migrate(client, lambda line: None)
-    send(ClickHouse(first), event("dashboard.opened"))
-    stop_child(process)
+    with run_clickhouse(data) as clickhouse:
+        first = clickhouse.server
+        send(clickhouse, event("dashboard.opened"))
+        assert run_otel_intel(data, "down").returncode == 0
     second, process = embedded.start(data)
-    assert second == first
-    assert _rows(second.url("reader")) == 1
-    stop_child(process)
+    try:
+        assert second == first
+        assert _rows(second.url("reader")) == 1
+    finally:
+        kill(second, process)
 
 
 def test_secrets_are_for_their_owner_only(clickhouse_server: ClickHouse) -> None:
@@ -114,19 +94,19 @@ def test_secrets_are_for_their_owner_only(clickhouse_server: ClickHouse) -> None
 
 
 @pytest.mark.parametrize("received", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_server_in_the_foreground_ends_with_the_command(data: Path, received: signal.Signals) -> None:
-    with subprocess.Popen(_command(data, *UP), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
+@pytest.mark.parametrize("start", [list, with_ignored_signals])
+def test_server_in_the_foreground_ends_with_the_command(
+    data: Path, received: signal.Signals, start: Callable[[list[str]], Command]
+) -> None:
+    with running(start(otel_intel(data, *UP))) as up:
         assert up.stdout
         assert up.stderr
-        for line in up.stderr:
-            if line.startswith("ClickHouse is ready"):
-                break
+        assert any(line.startswith("ClickHouse is ready") for line in up.stderr)
         variables = dict(line.split("=", 1) for line in shlex.split("".join(up.stdout.readline() for _ in range(5))))
         assert _rows(variables["OTEL_INTEL_CLICKHOUSE_URL"]) == 0
         up.send_signal(received)
-        up.wait(30)
-    assert up.returncode == (0 if received == signal.SIGINT else -received)
-    assert poll_until(lambda: _run(data, "down").returncode == 1)
+        assert up.wait(30) == (-received if received is signal.SIGKILL else 0)
+    assert poll_until(lambda: run_otel_intel(data, "down").returncode == 1)
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
@@ -163,22 +143,22 @@ def test_crashed_server_is_started_again_and_loses_nothing_acknowledged(tmp_path
 
 
 def test_crashes_are_told_by_up_and_by_status(data: Path) -> None:
-    with subprocess.Popen(_command(data, *UP), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
+    with running(otel_intel(data, *UP)) as up:
         assert up.stdout
         assert up.stderr
         assert any(line.startswith("ClickHouse is ready") for line in up.stderr)
         os.kill(engine_pid(embedded.load(data)) or 0, signal.SIGKILL)
         told = up.stderr.readline().rstrip()
         assert told.endswith("ClickHouse was ended by SIGKILL; starting it again")
-        assert poll_until(lambda: _run(data, "status", "--json").returncode == 0)
-        assert json.loads(_run(data, "status", "--json").stdout)["server_restarts"] == [told]
-        said = _run(data, "status").stdout.splitlines()
+        assert poll_until(lambda: run_otel_intel(data, "status", "--json").returncode == 0)
+        assert json.loads(run_otel_intel(data, "status", "--json").stdout)["server_restarts"] == [told]
+        said = run_otel_intel(data, "status").stdout.splitlines()
         assert said[:2] == ["Crashes of the server since it was started", f"  {told}"]
         up.send_signal(signal.SIGINT)
         assert up.wait(30) == 0
     # Where nothing answers, it is what one wants to know.
-    assert _run(data, "status").stdout.splitlines()[1] == f"  {told}"
-    assert _run(data, *UP, "--detach").returncode == 0
+    assert run_otel_intel(data, "status").stdout.splitlines()[1] == f"  {told}"
+    assert run_otel_intel(data, *UP, "--detach").returncode == 0
     assert embedded.restarts(data) == []  # of this start
 
 
@@ -269,7 +249,7 @@ def test_log_in_that_reads_the_servers_pipes_does_not_keep_it_from_stopping(tmp_
                 connection.request("POST", "/", f"SELECT length(file('/proc/self/fd/{name}'))", headers)
         assert clickhouse.value("SELECT 1") == 1
         os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGTERM)
-        assert poll_until(lambda: embedded.running(tmp_path) is None, 30)
+        assert poll_until(lambda: embedded.running(tmp_path) is None, 45)  # after 50 s it would be killed
     assert embedded.restarts(tmp_path) == []
 
 
@@ -296,20 +276,25 @@ def test_answer_that_is_under_way_is_given_at_the_stop(tmp_path: Path) -> None:
 
 def test_engine_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
     server, process = embedded.start(tmp_path, 0, 0, detach=True)
-    engine = engine_pid(server)
-    process.kill()
-    process.wait()
-    assert poll_until(lambda: not Path(f"/proc/{engine}").exists())
-    assert embedded.running(tmp_path) is None
+    try:
+        engine = engine_pid(server)
+        process.kill()
+        process.wait()
+        assert poll_until(lambda: not Path(f"/proc/{engine}").exists())
+        assert embedded.running(tmp_path) is None
+    finally:
+        kill(server, process)
 
 
 def test_stop_signal_for_all_processes_of_a_service_is_a_clean_stop(tmp_path: Path) -> None:
     """As systemd and Docker send it."""
-    _, process = embedded.start(tmp_path, 0, 0)
-    os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(30) == 0
-    process.communicate()
-    assert embedded.restarts(tmp_path) == []
+    server, process = embedded.start(tmp_path, 0, 0)
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert embedded.restarts(tmp_path) == []
+    finally:
+        kill(server, process)
 
 
 def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
@@ -325,9 +310,9 @@ def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 
 def test_env_file_that_cannot_be_written_stops_the_server(data: Path, tmp_path: Path) -> None:
-    up = _run(data, *UP, "--detach", "--env-file", str(tmp_path / "missing" / "env"))
+    up = run_otel_intel(data, *UP, "--detach", "--env-file", str(tmp_path / "missing" / "env"))
     assert (up.returncode, "cannot be written" in up.stderr) == (1, True)
-    assert "No server is running" in _run(data, "down").stderr
+    assert "No server is running" in run_otel_intel(data, "down").stderr
 
 
 def test_plan_shows_every_statement_and_changes_nothing(tmp_path: Path) -> None:
@@ -342,7 +327,7 @@ def test_plan_shows_every_statement_and_changes_nothing(tmp_path: Path) -> None:
         assert applied.exit_code == 0, applied.output
         again = CliRunner().invoke(main, ["migrate", "--plan", "--url", url])
     finally:
-        stop_child(process)
+        kill(server, process)
     steps = read_steps(folder("clickhouse") / "migrations")
     assert all(step.statement in plan.output for step in steps)
     assert len(applied.output.splitlines()) == len(steps)

@@ -17,8 +17,8 @@ SECOND = 10**9
 
 def test_deliveries_of_a_day(clickhouse: ClickHouse) -> None:
     first, second = event("recommendation.viewed"), event("dashboard.opened")
-    other = event("recommendation.viewed", uid=str(first.attributes["log.record.uid"]), **{"intel.admin.id": "a2"})
-    reordered = replace(second, attributes=dict(reversed(second.attributes.items())))
+    other = event("recommendation.viewed", None, str(first.attributes["log.record.uid"]), **{"intel.admin.id": "a2"})
+    reordered = replace(second, attributes=dict(reversed([*second.attributes.items()])))
     for records in ([first, second], [first], [other], [first, reordered], [event("unknown")]):
         send(clickhouse, *records)
     [row] = clickhouse.rows(

@@ -43,7 +43,7 @@ def test_stock_exporter_delivers(
 
 def test_row_of_a_record(clickhouse: ClickHouse) -> None:
     record = replace(
-        event("note.created", time_ns=1_700_000_000_123_456_789, **{"intel.note.id": "7"}),
+        event("note.created", 1_700_000_000_123_456_789, **{"intel.note.id": "7"}),
         trace_id=bytes(range(16)),
         span_id=bytes(range(8)),
     )
@@ -97,7 +97,7 @@ def test_event_name_as_an_attribute(clickhouse: ClickHouse) -> None:
 
 def test_observed_time_stands_in_for_a_missing_time(clickhouse: ClickHouse) -> None:
     observed = 1_700_000_000_000_000_001
-    request = logs_request([event("dashboard.opened", time_ns=0)])
+    request = logs_request([event("dashboard.opened", 0)])
     request.resource_logs[0].scope_logs[0].log_records[0].observed_time_unix_nano = observed
     assert post(clickhouse, request.SerializeToString()).status_code == 200
     assert (
@@ -172,7 +172,7 @@ def test_span_that_is_delivered_twice_is_one(clickhouse: ClickHouse) -> None:
     span.end()
     for _ in range(2):
         exporter.export([span])  # type: ignore[list-item]
-    exporter.shutdown()
+    exporter.shutdown()  # type: ignore[no-untyped-call]
     assert clickhouse.value("SELECT count() FROM metrics.spans") == 1
 
 
@@ -196,7 +196,7 @@ def test_request_that_is_not_otlp_is_refused_whole(clickhouse: ClickHouse, cut: 
 
 def test_history_of_many_months_in_one_request(clickhouse: ClickHouse) -> None:
     month = 31 * 86_400 * 10**9
-    send(clickhouse, *(event("dashboard.opened", time_ns=time.time_ns() - n * month) for n in range(150)))
+    send(clickhouse, *(event("dashboard.opened", time.time_ns() - n * month) for n in range(150)))
     assert clickhouse.value("SELECT count() FROM metrics.admin_views") == 150
 
 

@@ -26,12 +26,12 @@ def _fill(clickhouse: ClickHouse) -> None:
     for n in range(3):
         send(
             clickhouse,
-            event(ACCEPTED, now - n * MONTH, uid=f"0190e0f0-0000-7000-8000-00000000000{n}"),
+            event(ACCEPTED, now - n * MONTH, f"0190e0f0-0000-7000-8000-00000000000{n}"),
             event("signal.outcome_recorded", now - n * MONTH),
             event("dashboard.opened", now - n * MONTH),
             event("pipeline.probed", now - n * MONTH, **{"intel.probe.id": "p"}),
             event("unknown", now - n * MONTH),
-            event(ACCEPTED, now - n * MONTH, uid="0190e0f0-0000-7000-8000-000000000000"),  # conflicting copies
+            event(ACCEPTED, now - n * MONTH, "0190e0f0-0000-7000-8000-000000000000"),  # conflicting copies
         )
 
 
@@ -88,8 +88,8 @@ def test_wrongly_typed_facts_are_replaced(clickhouse: ClickHouse) -> None:
 def test_facts_that_are_rejected_now_make_room_for_a_good_copy(clickhouse: ClickHouse) -> None:
     uid = "0190e0f0-0000-7000-8000-000000000000"
     with _view_that_says(clickhouse, "'HIGH', 'MEDIUM'", "'HIGH', '?', 'MEDIUM'"):
-        send(clickhouse, event(ACCEPTED, uid=uid, **{"intel.recommendation.confidence": "?"}))
-        send(clickhouse, event(ACCEPTED, uid=uid))
+        send(clickhouse, event(ACCEPTED, None, uid, **{"intel.recommendation.confidence": "?"}))
+        send(clickhouse, event(ACCEPTED, None, uid))
         clickhouse.client("admin").command("OPTIMIZE TABLE intel.recommendation_events FINAL")
     assert clickhouse.value("SELECT confidence FROM metrics.recommendation_events") == "?"
     rebuild([clickhouse.client("admin")], print)

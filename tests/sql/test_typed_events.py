@@ -97,7 +97,7 @@ def test_reason(clickhouse: ClickHouse, name: str, attributes: dict[str, Any], r
     ],
 )
 def test_impossible_time(clickhouse: ClickHouse, time_ns: int, reason: str) -> None:
-    send(clickhouse, event(ACCEPTED, time_ns=time_ns))
+    send(clickhouse, event(ACCEPTED, time_ns))
     assert clickhouse.value("SELECT reason FROM metrics.rejected_events") == reason
 
 
@@ -114,7 +114,7 @@ def test_any_past_is_welcome(clickhouse: ClickHouse, time_ns: int) -> None:
 
 def test_good_copy_after_a_rejected_one_counts(clickhouse: ClickHouse) -> None:
     uid = "0190e0f0-0000-7000-8000-000000000000"
-    send(clickhouse, event(ACCEPTED, uid=uid, **{"intel.recommendation.confidence": "?"}), event(ACCEPTED, uid=uid))
+    send(clickhouse, event(ACCEPTED, None, uid, **{"intel.recommendation.confidence": "?"}), event(ACCEPTED, None, uid))
     assert _places(clickhouse) == {"recommendation_events": 1, "rejected_events": 1}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from otel_intel.events import CATALOGUE, allowed_keys
+from otel_intel.events import CATALOGUE, SCHEMA_URL, allowed_keys
 from tools import generate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +87,6 @@ def test_the_registry_keeps_to_weavers_syntax() -> None:
 
 def test_the_manifest_names_the_schema_url_of_every_record() -> None:
     manifest = yaml.safe_load((ROOT / "semconv" / "manifest.yaml").read_text(encoding="utf-8"))
-    assert manifest["schema_url"] == generate.SCHEMA_URL
+    assert manifest["schema_url"] == SCHEMA_URL
     # OTLP's schema URLs end in a version: https://opentelemetry.io/docs/specs/otel/schemas/#schema-url
     assert manifest["schema_url"].rpartition("/")[2].count(".") == 2

@@ -13,6 +13,7 @@ from django.test import override_settings
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otel_intel import Telemetry
+from otel_intel.delivery import pipeline as delivery
 from otel_intel.delivery.ledger import PipelineStatus
 from otel_intel.events import DROP_REASONS
 from tests.sink import Sink, attributes_of, run_sink
@@ -138,13 +139,24 @@ def test_a_redirect_is_no_delivery(production: Telemetry, sink: Sink, status: in
     assert production.status()["queued"] == 1
 
 
-def test_the_thread_survives_any_number_of_failures(production: Telemetry, sink: Sink) -> None:
-    sink.answer = lambda request: 500
+def test_the_thread_survives_any_number_of_failures(
+    production: Telemetry, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many that two to their power is no number any more."""
+    failed: list[float] = []
+
+    def fail(request: ExportLogsServiceRequest) -> int:
+        failed.append(time.monotonic())
+        return 500
+
+    sink.answer = fail
+    monkeypatch.setattr(delivery, "MAX_BACKOFF", 0.0001)
     production.track_dashboard_open(1)
-    production.flush(0.2)
-    pipeline = production._get_pipeline()
-    pipeline._failures = 5000
-    assert 24 <= pipeline._pause() <= 36
+    assert poll_until(lambda: len(failed) > 1100, 60)
+    monkeypatch.setattr(delivery, "MAX_BACKOFF", 0.5)
+    before = len(failed)
+    assert poll_until(lambda: len(failed) > before + 3)
+    assert failed[before + 2] - failed[before + 1] >= 0.4
     sink.answer = lambda request: 200
     assert production.flush(10)
 

@@ -16,9 +16,15 @@ from otel_intel.pages.tables import Cell, Header, Table, csv_response
 BOM = "\ufeff"
 
 
+def _content(response: StreamingHttpResponse) -> Iterator[bytes]:
+    content = response.streaming_content
+    assert isinstance(content, Iterator)
+    return content
+
+
 def _download(slices: list[list[list[object]]]) -> list[list[str]]:
     response = csv_response(RequestFactory().get("/"), "name", slices)
-    body = b"".join(cast(Iterator[bytes], response.streaming_content)).decode()
+    body = b"".join(_content(response)).decode()
     assert body.startswith(BOM)
     return list(csv.reader(io.StringIO(body.removeprefix(BOM), newline="")))
 
@@ -47,7 +53,7 @@ def test_slices_are_read_only_when_they_are_sent() -> None:
 
     response = csv_response(RequestFactory().get("/"), "name", slices())
     assert read == [0]
-    parts = cast(Iterator[bytes], iter(response.streaming_content))
+    parts = _content(response)
     next(parts)
     assert read == [0]
     next(parts)
@@ -68,7 +74,7 @@ def test_a_download_that_breaks_off_says_so() -> None:
         yield [["a"]]
         raise LookupError
 
-    parts = cast(Iterator[bytes], iter(csv_response(RequestFactory().get("/"), "name", slices()).streaming_content))
+    parts = _content(csv_response(RequestFactory().get("/"), "name", slices()))
     assert next(parts).decode() == f"{BOM}a\r\n"
     assert next(parts).startswith(b"INCOMPLETE")
     with pytest.raises(LookupError):

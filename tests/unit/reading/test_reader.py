@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
+from threading import enumerate as enumerate_threads
 
 import pytest
 from pytest_django import Settings
@@ -48,7 +49,7 @@ def listening(serve: Callable[[socket.socket, Event], None]) -> Iterator[int]:
             acceptor.join()
             for thread in threads:
                 thread.join()
-            assert poll_until(lambda: not any(thread.is_alive() for thread in reader._stuck))
+            assert poll_until(lambda: not any(thread.name == "otel-intel-query" for thread in enumerate_threads()))
 
 
 def _serve(serve: Callable[[socket.socket, Event], None], connection: socket.socket, done: Event) -> None:
@@ -160,7 +161,7 @@ def test_queries_fail_at_once_when_too_many_hang(url: Callable[[int], None]) -> 
     with listening(drip) as port:
         url(port)
         shared = Reader()
-        answers = [shared.start(dict, "SELECT 1") for _ in range(reader.MAX_STUCK)]
+        answers: list[Callable[[], object]] = [shared.start(dict, "SELECT 1") for _ in range(reader.MAX_STUCK)]
         for answer in answers:
             with pytest.raises(TelemetryUnavailable, match="did not answer"):
                 answer()

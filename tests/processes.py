@@ -1,0 +1,62 @@
+"""Processes that tests start: none of them outlives its test, nor the run, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+Command = Sequence[str | os.PathLike[str]]
+
+UP = ("up", "--http-port", "0", "--native-port", "0")
+
+
+def otel_intel(data: Path, command: str, *options: str) -> list[str]:
+    """Return a command of otel-intel about the server of a directory."""
+    return [sys.executable, "-m", "otel_intel", command, "--data", str(data), *options]
+
+
+def run_otel_intel(data: Path, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of otel-intel about the server of a directory, whatever its exit code."""
+    command_line = otel_intel(data, command, *options)
+    return subprocess.run(command_line, capture_output=True, text=True, timeout=60, check=False)
+
+
+@contextlib.contextmanager
+def running(
+    command: Command,
+    *,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in a process group of its own; at the end, have it stop its parts, and kill what is left."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        env=env,
+        cwd=cwd,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def with_ignored_signals(command: Command) -> list[str | os.PathLike[str]]:
+    """Return the command as a script's background job starts it, and one that ignores TERM, too."""
+    return ["sh", "-c", 'trap "" INT TERM; exec "$@"', "sh", *command]
