@@ -110,8 +110,6 @@ def _start_clickhouse(state: Path, collector: bool) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "otel_intel", "up", f"--data={state / 'clickhouse'}", f"--env-file={variables}"]
     if collector:
         command.append("--collector")
-    (state / "clickhouse.log").touch(0o600)  # `up` prints passwords
-    (state / "clickhouse.log").chmod(0o600)  # one of an earlier start
     log = (state / "clickhouse.log").open("wb")
     process = subprocess.Popen([*command, *ports], stdout=log, stderr=log, start_new_session=True)  # noqa: S603
     while not variables.exists():

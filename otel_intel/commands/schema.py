@@ -15,7 +15,7 @@ from .options import cluster_option, errors, nodes, urls_option
 
 def _retention(what: str, default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     variable = f"OTEL_INTEL_RETENTION_{what.upper()}"
-    text = f"How long the {what} is kept. A new server keeps it {default}; without this option nothing changes. Also {variable}."
+    text = f"How long the {what} is kept: {default} unless it was changed once; also {variable}."
     return click.option(f"--retention-{what}", envvar=variable, metavar="PERIOD", help=text)
 
 

@@ -86,7 +86,9 @@ def up_command(
             text = _lines(server)
             if env_file:
                 write_private(env_file, text)
-            click.echo(text, nl=False)
+                click.echo(f"The variables for applications are in {env_file}.", err=True)
+            else:
+                click.echo(text, nl=False)
         except BaseException:
             for part, _ in parts.values():
                 stop_child(part)
@@ -133,6 +135,7 @@ def down_command(data: Path) -> None:
         embedded.load(data.resolve())
         collector.stop(data.resolve())
         embedded.stop(data.resolve())
+    click.echo("ClickHouse has stopped; its data stays.", err=True)
 
 
 @click.command()
