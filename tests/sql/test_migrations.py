@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from otel_intel.resources import folder
 from otel_intel.schema.connection import ClickHouseUnreachable, connect
-from otel_intel.schema.migrate import MigrationError, migrate, pending
+from otel_intel.schema.migrate import MigrationError, migrate, pending, read_steps
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 
@@ -54,6 +54,23 @@ def test_pending_steps_are_applied_in_order_and_recorded(admin: Client, sql: Pat
     assert lines[0] == "9000_add_things.sql step 1: CREATE TABLE IF NOT EXISTS intel.thing (a UInt8) ENGINE = Memory"
     assert _columns(admin) == "abc"
     assert pending(admin, sql) == []
+
+
+def test_schema_of_a_development_version_is_brought_up_to_date(admin: Client) -> None:
+    tables = admin.command("SELECT count() FROM system.tables WHERE database = 'intel'")
+    admin.insert(
+        "intel.schema_migrations",
+        [["0003_create_door.sql", 1, "0" * 64], ["0001_create_landing.sql", 1, "0" * 64]],
+        column_names=["file", "step", "sha256"],
+    )
+    steps = read_steps(folder("clickhouse") / "migrations")
+    assert pending(admin) == steps
+    lines: list[str] = []
+    migrate(admin, lines.append)
+    assert lines[0].startswith("The schema was made before 0.1.0: every migration runs again")
+    assert len(lines) == 1 + len(steps)
+    assert pending(admin) == []
+    assert admin.command("SELECT count() FROM system.tables WHERE database = 'intel'") == tables
 
 
 def test_second_run_runs_no_migration(admin: Client, sql: Path) -> None:

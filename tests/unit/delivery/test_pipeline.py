@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from otel_intel import Telemetry
 from otel_intel.delivery import pipeline as delivery
 from otel_intel.delivery.ledger import PipelineStatus
-from otel_intel.events import DROP_REASONS
+from otel_intel.events import DROP_REASONS, SCHEMA_URL
 from tests.sink import Sink, attributes_of, run_sink
 from tests.waiting import poll_until
 
@@ -51,6 +51,13 @@ def test_all_threads_events_arrive_once(production: Telemetry, sink: Sink) -> No
         "dropped": dict.fromkeys(DROP_REASONS, 0),
         "queued": 0,
     }
+
+
+def test_every_record_names_its_semantic_conventions(production: Telemetry, sink: Sink) -> None:
+    production.track_dashboard_open(1)
+    assert production.flush()
+    scopes = [scope for request in sink.requests for one in request.resource_logs for scope in one.scope_logs]
+    assert {(scope.scope.name, scope.schema_url) for scope in scopes} == {("otel_intel", SCHEMA_URL)}
 
 
 def test_events_arrive_in_order_and_in_small_requests(production: Telemetry, sink: Sink) -> None:
