@@ -31,6 +31,7 @@ class Sink:
         self.headers: list[dict[str, str]] = []
         self.answer: Callable[[ExportLogsServiceRequest], int] = lambda request: 200
         self.exception: tuple[int, bytes] | None = None  # ClickHouse's code and text, sent with every status but 200
+        self.body: tuple[str, bytes] | None = None  # type and content of every answer but 200
         self.port = 0
         self.done = threading.Event()  # set at the end: black holes let go
 
@@ -78,6 +79,9 @@ def run_sink(port: int = 0) -> Iterator[Sink]:
                 self.send_response(status)
                 if code is not None:
                     self.send_header("X-ClickHouse-Exception-Code", str(code))
+                if sink.body and status != 200:
+                    self.send_header("Content-Type", sink.body[0])
+                    text = sink.body[1]
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text)

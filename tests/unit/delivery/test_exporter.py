@@ -1,0 +1,208 @@
+"""What became of one request: taken, refused for good, or to be tried again; and what is said about it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import (
+    LogsServiceServicer,
+    add_LogsServiceServicer_to_server,
+)
+from opentelemetry.sdk._logs import ReadableLogRecord
+
+from otel_intel.delivery.exporter import Delivery, Exporter
+from otel_intel.events import DASHBOARD_OPENED, SCHEMA_VERSION
+from tests.sink import Sink, attributes_of
+
+FIRST_TRY = 0.3  # seconds: the stock exporter repeats some answers for as long as it may take
+
+
+@pytest.fixture
+def exporter(monkeypatch: pytest.MonkeyPatch, sink: Sink) -> Exporter:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", str(FIRST_TRY))
+    return Exporter()
+
+
+def record(exporter: Exporter, **attributes: str) -> ReadableLogRecord:
+    return exporter.record(DASHBOARD_OPENED, time.time_ns(), None, "2.0", {"intel.admin.id": "42", **attributes})
+
+
+# -- HTTP --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_what_is_taken_is_delivered(exporter: Exporter, sink: Sink, status: int) -> None:
+    sink.answer = lambda request: status
+    assert exporter.export([record(exporter)]) is Delivery.DELIVERED
+    assert exporter.last_error == ""
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_what_will_never_be_taken_is_refused(exporter: Exporter, sink: Sink, status: int) -> None:
+    sink.answer = lambda request: status
+    assert exporter.export([record(exporter)]) is Delivery.REFUSED
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 408, 429, 500, 502, 503, 504])
+def test_everything_else_is_tried_again(exporter: Exporter, sink: Sink, status: int) -> None:
+    sink.answer = lambda request: status
+    assert exporter.export([record(exporter)]) is Delivery.FAILED
+    assert exporter.last_error.startswith(f"{status} ")
+
+
+def test_a_request_after_a_failed_one_is_judged_by_itself(exporter: Exporter, sink: Sink) -> None:
+    sink.answer = lambda request: 400
+    assert exporter.export([record(exporter)]) is Delivery.REFUSED
+    sink.answer = lambda request: 200
+    assert exporter.export([record(exporter)]) is Delivery.DELIVERED
+    assert exporter.last_error == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "delivery"),
+    [
+        (444, "Unknown protobuf format", Delivery.REFUSED),
+        (354, "inflate failed", Delivery.REFUSED),
+        (32, "end of stream: (in ProtobufRowInputFormat)", Delivery.REFUSED),
+        (33, "cannot read: (in ProtobufRowInputFormat)", Delivery.REFUSED),
+        (32, "end of a replica's stream", Delivery.FAILED),
+        (60, "Unknown table (in ProtobufRowInputFormat)", Delivery.FAILED),
+    ],
+)
+def test_clickhouse_cannot_read_or_cannot_do(
+    exporter: Exporter, sink: Sink, code: int, text: str, delivery: Delivery
+) -> None:
+    sink.answer, sink.exception = lambda request: 500, (code, text.encode())
+    assert exporter.export([record(exporter)]) is delivery
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "said"),
+    [
+        ("text/plain", b"no\x00such\r\n  token", "403 Forbidden no such token"),
+        ("application/x-protobuf", Status(code=7, message="no such token").SerializeToString(),
+         "403 Forbidden no such token"),
+        ("application/x-protobuf", b"\xff\xff", "403 Forbidden"),
+        ("text/plain", b"x" * 1000, f"403 Forbidden {'x' * 300}"),
+        ("text/plain", b"ask http://me:word@host/", "403 Forbidden ask http://host/"),
+        ("text/plain", b"", "403 Forbidden"),
+    ],
+)  # fmt: skip
+def test_the_answers_own_words_are_told(
+    exporter: Exporter, sink: Sink, content_type: str, body: bytes, said: str
+) -> None:
+    sink.answer, sink.body = lambda request: 403, (content_type, body)
+    assert exporter.export([record(exporter)]) is Delivery.FAILED
+    if content_type == "application/x-protobuf" and body == b"\xff\xff":
+        assert exporter.last_error.startswith(said)
+    else:
+        assert exporter.last_error == said
+
+
+def test_a_broken_connection_is_told_by_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1.5")  # long enough for a second try, of which it tells the cause
+    exporter = Exporter()
+    assert exporter.export([record(exporter)]) is Delivery.FAILED
+    assert exporter.last_error == "[Errno 111] Connection refused"
+
+
+def test_an_endpoint_that_does_not_answer_is_not_waited_for(exporter: Exporter, sink: Sink) -> None:
+    sink.answer = lambda request: 200 if sink.done.wait(20) else 503
+    began = time.monotonic()
+    assert exporter.export([record(exporter)]) is Delivery.FAILED
+    assert time.monotonic() - began < 10
+    sink.done.set()
+
+
+# -- records -----------------------------------------------------------------------------------------------------
+
+
+def sent(exporter: Exporter, sink: Sink, **attributes: str) -> dict[str, object]:
+    assert exporter.export([record(exporter, **attributes)]) is Delivery.DELIVERED
+    return attributes_of(sink.records[-1])
+
+
+def test_a_record_has_its_id_its_time_and_its_versions(exporter: Exporter, sink: Sink) -> None:
+    before = time.time_ns()
+    attributes = sent(exporter, sink)
+    after = time.time_ns()
+    uid = uuid.UUID(str(attributes.pop("log.record.uid")))
+    assert uid.version == 7
+    assert before // 10**6 <= uid.int >> 80 <= after // 10**6
+    assert attributes == {
+        "intel.schema.version": SCHEMA_VERSION,
+        "intel.engine.version": "2.0",
+        "intel.admin.id": "42",
+    }
+    [wire] = sink.records
+    assert (wire.event_name, wire.observed_time_unix_nano) == ("intel.dashboard.opened", wire.time_unix_nano)
+    assert before <= wire.time_unix_nano <= after
+
+
+def test_the_process_is_named_where_it_has_a_name(monkeypatch: pytest.MonkeyPatch, sink: Sink) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
+    assert sent(Exporter(process_id="p1"), sink)["intel.pipeline.process.id"] == "p1"
+
+
+def test_an_admin_leaves_as_a_keyed_hash(monkeypatch: pytest.MonkeyPatch, sink: Sink) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
+    hashed = hmac.new(b"key", b"42", hashlib.sha256).hexdigest()
+    assert sent(Exporter("key"), sink)["intel.admin.id"] == hashed
+
+
+# -- gRPC --------------------------------------------------------------------------------------------------------
+
+
+class Receiver(LogsServiceServicer):
+    """Answer every request with one status."""
+
+    def __init__(self) -> None:
+        self.answer: tuple[grpc.StatusCode, str] = (grpc.StatusCode.OK, "")
+
+    def Export(self, request: ExportLogsServiceRequest, context: grpc.ServicerContext) -> ExportLogsServiceResponse:
+        if self.answer[0] is not grpc.StatusCode.OK:
+            context.abort(*self.answer)
+        return ExportLogsServiceResponse()
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    receiver, server = Receiver(), grpc.server(ThreadPoolExecutor(2))
+    add_LogsServiceServicer_to_server(receiver, server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    yield receiver
+    server.stop(None)
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "delivery"),
+    [
+        (grpc.StatusCode.OK, "", Delivery.DELIVERED),
+        (grpc.StatusCode.INVALID_ARGUMENT, "bad record", Delivery.REFUSED),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "received message larger than max (5 vs. 4)", Delivery.REFUSED),
+        # An overloaded receiver says the same of itself: its events are taken later.
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "memory limit", Delivery.FAILED),
+        (grpc.StatusCode.UNAVAILABLE, "not now", Delivery.FAILED),
+        (grpc.StatusCode.UNAUTHENTICATED, "no token", Delivery.FAILED),
+        (grpc.StatusCode.INTERNAL, "oops", Delivery.FAILED),
+    ],
+)
+def test_a_grpc_receivers_answer(receiver: Receiver, code: grpc.StatusCode, details: str, delivery: Delivery) -> None:
+    receiver.answer = (code, details)
+    exporter = Exporter()
+    assert exporter.export([record(exporter)]) is delivery
