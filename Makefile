@@ -43,7 +43,7 @@ test: $(VENV)/test.stamp ## Lint, check types and run all tests
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory collector
 	@echo "▸ Running the tests"
-	@$(VENV)/bin/python -X dev -m pytest -q -n auto --dist loadgroup $(PYTEST_ARGS)
+	@$(VENV)/bin/python -X dev -m pytest -q -n auto $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/test.stamp ## Check style and types
