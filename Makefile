@@ -43,7 +43,11 @@ test: $(VENV)/test.stamp ## Lint, check types and run all tests
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory collector
 	@echo "▸ Running the tests"
-	@$(VENV)/bin/python -X dev -m pytest -q -n auto --dist loadgroup $(PYTEST_ARGS)
+	@$(VENV)/bin/python -X dev -m pytest -q -n auto $(PYTEST_ARGS)
+
+.PHONY: coverage
+coverage: $(VENV)/test.stamp collector ## Run the tests and measure what they reach, children included
+	@$(VENV)/bin/python tests/coverage/run.py $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/test.stamp ## Check style and types
@@ -87,4 +91,4 @@ bench-shards: $(VENV)/test.stamp ## Measure what a metric costs on one server an
 
 .PHONY: clean
 clean: ## Remove environments and the demo's data
-	rm -rf $(VENV) .demo .venv-* docs/_build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .demo .venv-* .coverage-data docs/_build .mypy_cache .ruff_cache .pytest_cache

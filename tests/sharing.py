@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 import execnet
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # What takes long goes first, and what takes no time fills the gaps at the end.
 LAST = ("grafana", "sql", "pipeline", "docs", "unit")
-
-
-# Fixtures that take seconds to make, by what shares one: a folder, or a file.
-BY_FOLDER = {"grafana_server"}
-BY_FILE = {"demo", "installed", "loaded", "nodes"}
+# Tests that share something which takes seconds to make: they stay on one worker.
+TOGETHER = {
+    "sixty days of events": r"tests/grafana/.*\[sixty_days",
+    "the dashboards' server": r"tests/grafana/",
+    "the demo": r"tests/browser/test_demo\.py",
+    "the cluster": r"tests/cluster/test_shards\.py",
+    "the wheel": r"tests/wheel/",
+    "a copy of the tree": r"tests/generate/",
+    "streams": r"tests/sql/test_metrics\.py",
+}
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -30,19 +38,21 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[execnet.XSpec
             spec.python = f"{sys.executable} -X dev"
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """Keep the tests of a costly fixture on one worker, and put the others in the order in which they are handed out.
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types for it
+    """Hand out tests one by one, but those that stay together as one."""
 
-    Within a folder it stays random.
-    """
-    for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
-        if fixtures & BY_FOLDER:
-            item.add_marker(pytest.mark.xdist_group(folder(item)))
-        elif fixtures & BY_FILE:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
-    yield
+    def _split_scope(self, nodeid: str) -> str:
+        return next((name for name, pattern in TOGETHER.items() if re.match(pattern, nodeid)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
+    """Spread the tests; by their ids, as ``--dist loadgroup`` fails with pytest 9.2, which made ids unchangeable."""
+    return Scheduler(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests in the order in which they are handed out; within a folder it stays random."""
     items.sort(key=lambda item: LAST.index(folder(item)) if folder(item) in LAST else -1)
 
 

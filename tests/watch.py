@@ -18,13 +18,22 @@ def processes_of(directory: str) -> dict[int, str]:
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = (process / "cmdline").read_bytes()
+            command = _command(process)
             environment = (process / "environ").read_bytes()
         except OSError:  # it has ended, or is another user's
             continue
         if command and (below in command or below in environment or mark in environment.split(b"\0")):
             found[int(process.name)] = command.replace(b"\0", b" ").decode(errors="replace").strip()
     return {pid: command for pid, command in found.items() if pid != os.getpid()}
+
+
+def _command(process: Path) -> bytes:
+    """Return the arguments, empty for a process that has ended; one that is just starting has none for a moment."""
+    deadline = time.monotonic() + 5
+    while not (command := (process / "cmdline").read_bytes()) and time.monotonic() < deadline:
+        (process / "exe").readlink()  # fails for one that has ended, and for the kernel's
+        time.sleep(0.01)
+    return command
 
 
 def end(directory: str) -> None:

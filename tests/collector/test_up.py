@@ -85,7 +85,7 @@ def test_both_end_with_the_command(data: Path, received: signal.Signals) -> None
         assert any("a Collector in front; Ctrl-C stops it." in line for line in up.stderr)
         assert collector.running(data)
         up.send_signal(received)
-        assert up.wait(30) == (-received if received is signal.SIGKILL else 0)
+        assert up.wait(30) == (-received if received is signal.SIGKILL else 0), up.stderr.read()
     assert poll_until(lambda: collector.running(data) is None)
     assert poll_until(lambda: embedded.running(data) is None)
 

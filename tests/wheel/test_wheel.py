@@ -166,6 +166,7 @@ def test_static_files_are_found(site: Installed) -> None:
 def test_doctor_finds_a_healthy_way(site: Installed) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(site.environment, "DJANGO_SETTINGS_MODULE", "site_settings")
+        patch.setitem(site.environment, "OTEL_SERVICE_NAME", "shop")
         patch.setitem(site.environment, "PYTHONPATH", str(site.folder))
         patch.setitem(site.environment, "OTEL_SERVICE_NAME", "shop")
         hops = site.run("otel-intel", "doctor").splitlines()
