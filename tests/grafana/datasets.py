@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,16 @@ from typing import Any
 from otel_intel.events import CATALOGUE, CONFIDENCES, DROP_REASONS, OUTCOME_STATUSES, PROCESS_ID_KEY
 from tests.otlp import Record, event, report
 from tests.servers import ClickHouse
-from tests.sql.reference import Reference
+from tests.sql.reference import Fact, Reference
 
 MILLISECOND = 10**6
 SECOND = 10**9
+DAY = 86_400 * SECOND
+KINDS = ("recommendation", "outcome", "view")
 TYPES = ("EXPIRING_SOON", "LONG_PENDING", "BUYER'S CHOICE")
 SERVICES = ("shop", "buyer's desk")
-ADMINS = ("north", "south", "east", "west", "night", "o'clock")
+# More than the list of the most active ones has room for.
+ADMINS = ("north", "south", "east", "west", "night", "o'clock", *(f"admin {number}" for number in range(18)))
 OLD, CURRENT, CANARY = "1.4", "2.0", "2.1-o'clock"
 DECISIONS = ("accepted", "accepted", "accepted", "ignored", "overridden")
 
@@ -39,6 +43,14 @@ class Dataset:
     name: str
     now: datetime
     landed: list[Landed] = field(default_factory=list)
+
+    @cached_property
+    def decisions(self) -> list[tuple[Fact, int | None]]:
+        """The reference's decisions; of one signal at a time, as its pairing compares all events with all."""
+        by_signal = defaultdict(list)
+        for record in self.deliveries:
+            by_signal[record.attributes.get("intel.risk_signal.id")].append(record)
+        return [decision for records in by_signal.values() for decision in Reference(records).decisions]
 
     @property
     def deliveries(self) -> list[Record]:
@@ -129,17 +141,56 @@ def _history(name: str, now: datetime, days: int) -> Dataset:
             begin = start + length * rng.random() * 0.9
             dataset.landed += _arrivals(rng, _signal(rng, begin, now, ago))
     dataset.landed += _copies(dataset.landed[0])
-    end = nanoseconds(now) - SECOND
-    for number, service in enumerate(SERVICES):
-        counts = {f"dropped__{reason}": number * (1 + i) for i, reason in enumerate(DROP_REASONS)}
-        for kind in ("recommendation", "outcome", "view"):
-            delivered = len(_ids(dataset.landed, service, kind)) + number  # the second one misses an event of each kind
-            sent = report(process(service), kind, end, service, delivered=delivered, **counts)
-            dataset.landed.append(Landed(sent, end + 50 * MILLISECOND))
-    malformed = [event("recommendation.viewed", end, **{"intel.risk_signal.id": None}) for _ in range(4)]
-    for number, record in enumerate((*malformed, Record("checkout.done", {"cart": "1"}, end))):
-        dataset.landed.append(Landed(replace(record, resource={"service.name": SERVICES[number % 2]}), end))
+    dataset.landed += _reports(dataset.landed, nanoseconds(now) - SECOND, days)
+    dataset.landed += _not_counted(nanoseconds(now) - SECOND)
+    if days > 30:
+        dataset.landed += _not_counted(nanoseconds(now - timedelta(days=9)))
+        # Of processes that have ended: one long ago, of which the landing has not kept everything.
+        ended = nanoseconds(now - timedelta(days=9))
+        for number, service in enumerate(SERVICES, 1):
+            for kind, name in enumerate(KINDS):
+                started = ended - (200 if number == 2 else 2) * DAY
+                counts = {"process__started_at": started, "process__pid": 40 + number, "delivered": 5 * number + kind}
+                counts |= {"emitted": 90 * number + kind, "queued": 7 + number + kind, "dropped__rejected": 2 + number}
+                sent = report(f"ended process of {service}", name, ended + number * SECOND, service, **counts)
+                dataset.landed.append(Landed(sent, ended + 3 * SECOND))
     return dataset
+
+
+def _reports(landed: list[Landed], end: int, days: int) -> Iterator[Landed]:
+    """Yield two reports of each service's process and kind of event, of which the later one has counted more.
+
+    The second process says that it delivered one event of each kind more than arrived.
+    """
+    for number, service in enumerate(SERVICES):
+        for kind, name in enumerate(KINDS):
+            delivered = len(_ids(landed, service, name)) + number
+            for later, at in enumerate((end - 1800 * SECOND, end)):
+                dropped = {f"dropped__{r}": number * (1 + i + kind + later) for i, r in enumerate(DROP_REASONS)}
+                counts = {
+                    **dropped,
+                    "emitted": 10_000 * days + 1000 * number + 10 * kind + later,
+                    "delivered": delivered - 1 + later,
+                    "queued": 3 + 20 * number + 5 * kind + later,
+                    "process__pid": 70 + number,
+                }
+                sent = report(process(service), name, at - number * SECOND, service, **counts)
+                yield Landed(sent, at + 50 * MILLISECOND)
+
+
+def _not_counted(end: int) -> Iterator[Landed]:
+    """Yield what is rejected for several reasons, and what is quarantined, each another number of times."""
+    no_signal: dict[str, Any] = {"intel.risk_signal.id": None}
+    for service, names in enumerate(
+        (
+            ("recommendation.viewed",) * 4 + ("surprise",) * 2 + ("cart",) * 3,
+            ("recommendation.viewed",) * 3 + ("note.created",) + ("paid",),
+        )
+    ):
+        for number, name in enumerate(names):
+            at = end - service * SECOND + number
+            record = Record(f"checkout.{name}", {}, at) if name in ("cart", "paid") else event(name, at, **no_signal)
+            yield Landed(replace(record, resource={"service.name": SERVICES[service]}), at)
 
 
 def _signal(rng: random.Random, begin: datetime, now: datetime, ago: int) -> Iterator[Record]:

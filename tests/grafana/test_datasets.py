@@ -44,4 +44,4 @@ def test_history_holds_everything_that_a_filter_can_ask_for(dataset: Dataset, gr
             "SELECT sum(duplicates) AS duplicates, sum(conflicting) AS conflicting FROM metrics.ingest_health"
         )
         assert health["duplicates"] == 2 * health["conflicting"] > 0
-        assert grafana_server.value("SELECT count() FROM metrics.rejected_events") == 4
+        assert grafana_server.value("SELECT count() FROM metrics.rejected_events") == (20 if days == 60 else 10)

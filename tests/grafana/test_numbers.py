@@ -1,26 +1,24 @@
-"""The dashboards' numbers are the Python API's, the staff pages', and those of the slow reference."""
+"""The dashboards' headline numbers are those of the Python API and of the staff pages, and of a slow count."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
 from otel_intel import get_telemetry
-from otel_intel.events import DROP_REASONS
 from otel_intel.pages.summary import Summary
 from otel_intel.reading.days import today
 from otel_intel.reading.reader import Reader
-from tests.grafana.datasets import CANARY, CURRENT, SECOND, TYPES, Dataset, valid
+from tests.grafana.datasets import CANARY, CURRENT, TYPES, Dataset
 from tests.grafana.files import dashboards, panels
 from tests.grafana.macros import Context, expand
 from tests.grafana.queries import run
 from tests.servers import ClickHouse
-from tests.sql.reference import VIEW_KINDS, Reference, Window
+from tests.sql.reference import Reference, Window
 
 DASHBOARDS = dashboards()
 FILTERS: tuple[dict[str, str], ...] = (
@@ -61,12 +59,6 @@ class Asking:
         """Return the only row of a panel's first query."""
         [row] = self.rows(dashboard, title, variables)
         return row
-
-    def by_day(self, dashboard: str, title: str, variables: Mapping[str, str] | None = None) -> dict[date, Any]:
-        """Return the rows of a daily series by their day."""
-        rows = self.rows(dashboard, title, variables)
-        assert all(row["time"] == datetime.combine(row["time"].date(), datetime.min.time()) for row in rows)
-        return {row.pop("time").date(): row for row in rows}
 
 
 @pytest.fixture
@@ -157,73 +149,6 @@ def test_headlines_are_the_staff_pages(asking: Asking, days: int) -> None:
         assert asking.row("overview", title, {"window": str(days)})["now"] == numbers.value(name)
 
 
-@pytest.mark.parametrize("filters", FILTERS, ids=["all", "version", "version and type"])
-class TestGraphs:
-    def window(self, day: date, filters: dict[str, str]) -> Window:
-        return Window(day, day, **filters)
-
-    def test_volume(self, asking: Asking, filters: dict[str, str]) -> None:
-        found = asking.by_day("overview", "Recommendation events", filters)
-        counted = {
-            day: asking.reference.acceptance_rate(self.window(day, filters))
-            for day in (asking.first_day + timedelta(days=i) for i in range(60))
-        }
-        names = ("viewed", "accepted", "ignored", "overridden")
-        expected = {day: {name: row[name] for name in names} for day, row in counted.items()}
-        assert found == {day: row for day, row in expected.items() if any(row.values())}
-
-    def test_decision_times(self, asking: Asking, filters: dict[str, str]) -> None:
-        for dashboard in ("overview", "recommendations"):
-            for day, row in asking.by_day(dashboard, "Decision time", filters).items():
-                counted = asking.reference.decision_time(self.window(day, filters))
-                times = {name: counted[f"{name}_ms"] for name in ("average", "p50", "p90")}
-                in_minutes = {name: time / MINUTE_MS for name, time in times.items() if time is not None}
-                assert row == pytest.approx(in_minutes)
-
-    def test_shares(self, asking: Asking, filters: dict[str, str]) -> None:
-        for dashboard in ("overview", "recommendations"):
-            for day, row in asking.by_day(dashboard, "Acceptance share and override rate", filters).items():
-                counted = slow_count(asking.reference, self.window(day, filters))
-                wanted = (counted["acceptance_share"], counted["override_rate"])
-                assert (row["acceptance_share"], row["override_rate"]) == wanted
-
-
-def test_outcomes(asking: Asking) -> None:
-    whole = Window(asking.first_day, asking.last_day)
-    counted = {one["outcome_status"].lower(): one for one in asking.reference.outcome_distribution(whole)}
-    assert asking.row("outcomes", "Outcome distribution") == {name: one["share"] for name, one in counted.items()}
-    by_day = asking.by_day("outcomes", "Outcomes by status").values()
-    assert {name: sum(row[name] for row in by_day) for name in counted} == {
-        name: one["count"] for name, one in counted.items()
-    }
-    later = len(asking.reference.outcomes) - len(asking.reference.first_outcomes)
-    assert asking.row("outcomes", "Later outcomes")["later"] == later
-
-
-def test_engagement(asking: Asking) -> None:
-    expected = Counter({kind.replace(".", "_"): 0 for kind in VIEW_KINDS})
-    for counts in asking.reference.engagement_daily().values():
-        expected.update({kind.replace(".", "_"): n for kind, n in zip(VIEW_KINDS, counts, strict=True)})
-    by_day = asking.by_day("admin_activity", "Engagement by kind").values()
-    assert {name: sum(row[name] for row in by_day) for name in expected} == expected
-
-
-@pytest.mark.parametrize(
-    ("title", "key"), [("type", "type"), ("confidence", "confidence"), ("engine version", "version")]
-)
-def test_decisions_by(asking: Asking, title: str, key: str) -> None:
-    actions: dict[str, Counter[str]] = {}
-    for fact in asking.reference.recommendations:
-        actions.setdefault(getattr(fact, key), Counter())[fact.action] += 1
-    rows = {row["name"]: row for row in asking.rows("recommendations", f"Decisions by {title}")}
-    assert rows.keys() == actions.keys()
-    for name, n in actions.items():
-        decided = n["ACCEPTED"] + n["IGNORED"] + n["OVERRIDDEN"]
-        assert (rows[name]["views"], rows[name]["decisions"]) == (n["VIEWED"], decided)
-        assert rows[name]["acceptance_share"] == (n["ACCEPTED"] / decided if decided else None)
-        assert rows[name]["override_rate"] == (n["OVERRIDDEN"] / decided if decided else None)
-
-
 @pytest.mark.parametrize("days", [7, 30, 90])
 def test_versions_in_numbers_are_the_python_api_s(asking: Asking, days: int) -> None:
     variables = {"window": str(days), "version_a": CURRENT, "version_b": CANARY}
@@ -233,26 +158,3 @@ def test_versions_in_numbers_are_the_python_api_s(asking: Asking, days: int) -> 
         expected = python_api(days, {"engine_version": row["name"]})
         names = ("acceptance_share", "override_rate", "average_ms", "false_positive_rate")
         assert {name: row[name] for name in names} == {name: expected[name] for name in names}
-
-
-def test_pipeline(asking: Asking, dataset: Dataset) -> None:
-    facts = len(asking.reference.recommendations) + len(asking.reference.outcomes) + len(asking.reference.views)
-    senders = asking.row("pipeline_health", "What the senders count")
-    if dataset.name == "empty":
-        assert set(senders.values()) <= {0, None}
-        return
-    # The second process says that it delivered one event of each of three kinds more, and drops 1, 2, … of each.
-    assert (senders["delivered"], senders["missing"]) == (facts + 3, 3)
-    dropped = asking.row("pipeline_health", "Dropped by reason")
-    assert dropped == {reason: 3 * number for number, reason in enumerate(DROP_REASONS, 1)}
-    assert senders["lost"] + senders["no_admin"] == sum(dropped.values())
-    assert asking.row("pipeline_health", "Not counted") == {"rejected": 4, "quarantined": 1}
-    arrivals = asking.rows("pipeline_health", "Arrivals")
-    of_uid = [(one.record.attributes["log.record.uid"], one) for one in dataset.landed if valid(one.record)]
-    first = dict(reversed(of_uid))
-    since, until = int(asking.context_start.timestamp()), int(asking.end.timestamp())
-    arrived = sum(since * SECOND <= landed.ingested_ns <= until * SECOND for landed in first.values())
-    assert sum(row["recommendations"] + row["outcomes"] + row["views"] for row in arrivals) == arrived
-    uids = [landed.record.attributes.get("log.record.uid") for landed in dataset.landed]
-    copies = asking.by_day("pipeline_health", "Repeated deliveries").values()
-    assert sum(row["duplicates"] for row in copies) == len(uids) - len(set(uids))
