@@ -7,11 +7,16 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana import frame, look, names
 from grafana.panels import About, lines, number, rows, stacked
 from grafana.queries import activity as queries
+from grafana.queries.common import VIEW_KINDS
 
 FILTERS = "Obeys engine version and service."
-KINDS = {
-    kind: look.tone(kind)
-    for kind in ("dashboard_opened", "signal_detail_opened", "explanation_expanded", "note_created")
+KINDS = {kind: look.tone(kind) for kind in VIEW_KINDS}
+# Where a column is narrow.
+SHORT_NAMES: dict[str, look.Properties] = {
+    "dashboard_opened": {"displayName": "Dashboard"},
+    "signal_detail_opened": {"displayName": "Signal details"},
+    "explanation_expanded": {"displayName": "Explanations"},
+    "note_created": {"displayName": "Notes"},
 }
 EXPLANATIONS: look.Properties = {"displayName": "Explanations per opened signal"}
 NOTES: look.Properties = {"displayName": "Notes per opened signal"}
@@ -115,10 +120,7 @@ def build() -> Dashboard:
                 {
                     "admin": {"displayName": "Admin", **look.staff_link("What this admin did", "activity/?admin=")},
                     "total": {"displayName": "All views", **look.COUNTED},
-                    "dashboard_opened": {"displayName": "Dashboard", **look.COUNTED},
-                    "signal_detail_opened": {"displayName": "Signal details", **look.COUNTED},
-                    "explanation_expanded": {"displayName": "Explanations", **look.COUNTED},
-                    "note_created": {"displayName": "Notes", **look.COUNTED},
+                    **{kind: {**SHORT_NAMES.get(kind, look.name(kind)), **look.COUNTED} for kind in KINDS},
                     "last_day": {"displayName": "Last day", "unit": "time:YYYY-MM-DD"},
                 },
             ),

@@ -50,10 +50,14 @@ def fixed(colour: str) -> Properties:
     return {"color": {"mode": "fixed", "fixedColor": colour}}
 
 
+def name(column: str) -> Properties:
+    """Return the name of a column that is an action, an outcome or a kind of view."""
+    return {"displayName": TONES[column][0]}
+
+
 def tone(column: str) -> Properties:
-    """Return name and colour of a column that is an action, an outcome or a kind of view."""
-    name, colour = TONES[column]
-    return {"displayName": name, **fixed(colour)}
+    """Return its name and its colour."""
+    return {**name(column), **fixed(TONES[column][1])}
 
 
 def _badges() -> Properties:

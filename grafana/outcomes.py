@@ -7,9 +7,10 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana import frame, limits, look, names
 from grafana.panels import About, bars, gauge, lines, number, rows, stacked
 from grafana.queries import outcomes as queries
+from grafana.queries.common import STATUSES
 
 FILTERS = "Obeys engine version and service."
-STATUSES = {status: look.tone(status) for status in ("resolved", "escalated", "no_action", "false_positive")}
+COLOURS = {status: look.tone(status) for status in STATUSES}
 HOURS: look.Properties = {"unit": look.HOURS, "decimals": 1, "noValue": "Not given"}
 
 
@@ -53,7 +54,7 @@ def build() -> Dashboard:
                     empty="No outcomes",
                 ),
                 queries.SHARES,
-                STATUSES,
+                COLOURS,
             ),
             number(
                 About(
@@ -75,7 +76,7 @@ def build() -> Dashboard:
                     empty="No outcomes",
                 ),
                 queries.DISTRIBUTION,
-                STATUSES,
+                COLOURS,
             ),
             lines(
                 About(

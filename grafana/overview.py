@@ -7,6 +7,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana import frame, limits, look, names, trends
 from grafana.panels import About, bars, compared, gauge, number, rows, stacked
 from grafana.queries import overview as queries
+from grafana.queries.common import ACTIONS, STATUSES
 
 OBEYS = "Obeys engine version and recommendation type."
 WINDOW = f"""Today (UTC) and the days of the headline window before it; the change is against as many days before these,
@@ -138,7 +139,7 @@ def build() -> Dashboard:
                 queries.VOLUME,
                 {
                     "viewed": {**look.tone("viewed"), **look.LINE_OVER_BARS},
-                    **{action: look.tone(action) for action in ("accepted", "ignored", "overridden")},
+                    **{action: look.tone(action) for action in ACTIONS if action != "viewed"},
                 },
             ),
             rows(
@@ -172,7 +173,7 @@ def build() -> Dashboard:
                     next=OUTCOMES,
                 ),
                 queries.OUTCOME_DISTRIBUTION,
-                {status: look.tone(status) for status in ("resolved", "escalated", "no_action", "false_positive")},
+                {status: look.tone(status) for status in STATUSES},
             ),
         ],
         variables=[frame.window(7), frame.engine_version(), frame.recommendation_type()],

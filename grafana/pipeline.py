@@ -7,17 +7,20 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana import frame, limits, look, names
 from grafana.panels import About, bars, lines, number, rows, stacked
 from grafana.queries import pipeline as queries
+from grafana.queries.common import LOSSES
+from otel_intel.events import DROP_REASONS
 
 FILTERS = "Obeys service."
 NONE_IS_GOOD = look.step_options(look.GOOD, (1, look.BAD))
 COLOURED: look.Properties = {**look.COUNTED, "custom.cellOptions": {"type": "color-text"}, **NONE_IS_GOOD}
+# Where the reason's own name does not say enough.
+REASON_NAMES = {"invalid": "Invalid call", "rejected": "Refused"}
 REASONS: dict[str, look.Properties] = {
-    "invalid": {"displayName": "Invalid call", **NONE_IS_GOOD},
-    "no_admin": {"displayName": "No admin", **look.fixed(look.TONES["ignored"][1])},
-    "queue_full": {"displayName": "Queue full", **NONE_IS_GOOD},
-    "rejected": {"displayName": "Refused", **NONE_IS_GOOD},
-    "after_shutdown": {"displayName": "After shutdown", **NONE_IS_GOOD},
-    "exit_deadline": {"displayName": "Exit deadline", **NONE_IS_GOOD},
+    reason: {
+        "displayName": REASON_NAMES.get(reason, reason.replace("_", " ").capitalize()),
+        **(NONE_IS_GOOD if reason in LOSSES else look.fixed(look.TONES["ignored"][1])),
+    }
+    for reason in DROP_REASONS
 }
 
 

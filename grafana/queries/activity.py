@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from grafana.queries.common import DAY_AS_TIME, DAYS, EVENTS, SERVICE, VERSION, share
+from grafana.queries.common import DAY_AS_TIME, DAYS, EVENTS, SERVICE, VERSION, VIEW_KINDS, share, sums
 
 FILTERS = f"{VERSION} AND {SERVICE}"
-_TOTAL = "sum(d.dashboard_opened + d.signal_detail_opened + d.explanation_expanded + d.note_created)"
-_KINDS = """sum(d.dashboard_opened) AS dashboard_opened,
-    sum(d.signal_detail_opened) AS signal_detail_opened,
-    sum(d.explanation_expanded) AS explanation_expanded,
-    sum(d.note_created) AS note_created"""
+# metrics.top_admins_between and activity_by_hour_between have no choice of a service and no weekdays.
 _USE = f"""{share("sum(d.explanation_expanded)", "sum(d.signal_detail_opened)")} AS explanations,
     {share("sum(d.note_created)", "sum(d.signal_detail_opened)")} AS notes"""
 
@@ -22,7 +18,7 @@ WHERE {DAYS} AND {FILTERS}
 BY_KIND = f"""
 SELECT
     {DAY_AS_TIME},
-    {_KINDS}
+    {sums(VIEW_KINDS)}
 FROM metrics.engagement_daily AS d
 WHERE {DAYS} AND {FILTERS}
 GROUP BY day
@@ -50,8 +46,8 @@ ORDER BY time
 TOP_ADMINS = f"""
 SELECT
     admin_id AS admin,
-    {_TOTAL} AS total,
-    {_KINDS},
+    sum(d.total) AS total,
+    {sums(VIEW_KINDS)},
     max(d.day) AS last_day
 FROM metrics.engagement_daily AS d
 WHERE {DAYS} AND {FILTERS}

@@ -6,8 +6,12 @@ A table with exactly one numeric column and no time column is what Grafana's thr
 from __future__ import annotations
 
 from grafana import limits
-from otel_intel.events import DROP_REASONS
+from grafana.queries.common import IS_DECISION, LOSSES, of_action, quoted
+from otel_intel.events import RECOMMENDATION_ACCEPTED, RECOMMENDATION_OVERRIDDEN
 
+# By service and to the second, which the views of whole days are not.
+_IS_ACCEPTED = of_action(RECOMMENDATION_ACCEPTED.value)
+_IS_OVERRIDDEN = of_action(RECOMMENDATION_OVERRIDDEN.value)
 _IS_RECENT = f"timestamp > $__toTime - INTERVAL {limits.RECENT_DAYS} DAY"
 
 ACCEPTANCE_SHARE_DROP = f"""
@@ -17,11 +21,11 @@ FROM
     SELECT
         service_name,
         countIf({_IS_RECENT}) AS recent_decisions,
-        countIf(action = 'ACCEPTED' AND {_IS_RECENT}) AS recent_accepted,
+        countIf({_IS_ACCEPTED} AND {_IS_RECENT}) AS recent_accepted,
         count() - recent_decisions AS base_decisions,
-        countIf(action = 'ACCEPTED') - recent_accepted AS base_accepted
+        countIf({_IS_ACCEPTED}) - recent_accepted AS base_accepted
     FROM metrics.recommendation_events
-    WHERE $__timeFilter(timestamp) AND action != 'VIEWED'
+    WHERE $__timeFilter(timestamp) AND {IS_DECISION}
     GROUP BY service_name
     HAVING recent_decisions >= {limits.MINIMUM_DECISIONS} AND base_decisions >= {limits.MINIMUM_BASE_DECISIONS}
 )
@@ -29,9 +33,9 @@ ORDER BY service_name
 """
 
 OVERRIDE_RATE = f"""
-SELECT service_name, round(countIf(action = 'OVERRIDDEN') / count(), 6) AS override_rate
+SELECT service_name, round(countIf({_IS_OVERRIDDEN}) / count(), 6) AS override_rate
 FROM metrics.recommendation_events
-WHERE $__timeFilter(timestamp) AND action != 'VIEWED'
+WHERE $__timeFilter(timestamp) AND {IS_DECISION}
 GROUP BY service_name
 HAVING count() >= {limits.MINIMUM_DECISIONS}
 ORDER BY service_name
@@ -73,9 +77,6 @@ WHERE $__timeFilter(ingested_at)
 GROUP BY service_name, problem
 """
 
-# Who is not logged in has nothing to lose: not a loss of the pipeline.
-_LOSSES = [reason for reason in DROP_REASONS if reason != "no_admin"]
-
 # The counts are of all since a process started: what is new is what the last report before the hour did not have.
 # By the time of arrival: a sender's clock may be wrong.
 _BEFORE = f"ingested_at <= $__toTime - INTERVAL {limits.DROPPED_HOURS} HOUR"
@@ -86,8 +87,8 @@ FROM
 (
     SELECT service_name, reason, max(lost) - maxIf(lost, {_BEFORE}) AS fresh
     FROM metrics.pipeline_reports
-    ARRAY JOIN [{", ".join(f"'{reason}'" for reason in _LOSSES)}] AS reason,
-        [{", ".join(f"dropped_{reason}" for reason in _LOSSES)}] AS lost
+    ARRAY JOIN [{quoted(LOSSES)}] AS reason,
+        [{", ".join(f"dropped_{reason}" for reason in LOSSES)}] AS lost
     WHERE $__timeFilter(ingested_at)
     GROUP BY service_name, process_id, kind, reason
 )

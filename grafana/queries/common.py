@@ -1,6 +1,15 @@
-"""What queries share: the days that the time picker touches, the filters, the lists of the variables."""
+"""What queries share: the days that the time picker touches, the filters, the lists of the variables.
+
+Numbers are selected from ``metrics.*``. Its views of a window (``acceptance_rate_between`` and the like) have one row
+for all days and no choice of a service or a confidence: graphs, and panels with these choices, add up the daily
+counts instead, by the expressions of this module.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+from otel_intel.events import CATALOGUE, DROP_REASONS, OUTCOME_STATUSES, RECOMMENDATION_VIEWED, of_kind
 
 # Graphs are of whole UTC days, as the metrics are.
 FIRST_DAY = "toDate($__fromTime, 'UTC')"
@@ -10,6 +19,37 @@ DAY_AS_TIME = "toDateTime(day, 'UTC') AS time"
 DAY_OF_EVENT = "toDateTime(toDate(timestamp, 'UTC'), 'UTC') AS time"
 # The same for events; a comparison of the column itself, so that the index is used.
 EVENTS = f"timestamp >= toDateTime64({FIRST_DAY}, 9, 'UTC') AND timestamp < toDateTime64({LAST_DAY} + 1, 9, 'UTC')"
+
+
+# Columns of the daily counts, and the values of the logs: a new event of the catalogue is in them.
+ACTIONS = tuple(event.column for event in of_kind("recommendation"))
+STATUSES = tuple(status.lower() for status in OUTCOME_STATUSES)
+VIEW_KINDS = tuple(event.column for event in of_kind("view"))
+# The kinds of facts.
+KINDS = tuple(dict.fromkeys(event.kind for event in CATALOGUE.values() if event.kind != "internal"))
+
+
+# Why events are lost. Without an admin nobody was logged in: dropped, but there was nothing to lose.
+LOSSES = tuple(reason for reason in DROP_REASONS if reason != "no_admin")
+
+
+def quoted(values: Iterable[str]) -> str:
+    """Return a list of texts as SQL, without the brackets."""
+    return ", ".join(f"'{value}'" for value in values)
+
+
+def of_action(value: str) -> str:
+    """Return the condition that an event is of an action."""
+    return f"action = '{value}'"
+
+
+IS_VIEW = of_action(RECOMMENDATION_VIEWED.value)
+IS_DECISION = f"action IN ({quoted(event.value for event in CATALOGUE.values() if event.is_decision)})"
+
+
+def sums(columns: Iterable[str]) -> str:
+    """Return the sums of daily counts, each under its own name."""
+    return ",\n    ".join(f"sum(d.{column}) AS {column}" for column in columns)
 
 
 def selected(variable: str, column: str) -> str:
@@ -57,10 +97,11 @@ def nearest_rank(level: float, column: str) -> str:
 
 # The decisions of the days of the time picker, each with its time.
 DECISIONS = f"metrics.decisions_between(first_day = {FIRST_DAY}, last_day = {LAST_DAY})"
-# Sums of metrics.recommendations_daily AS d.
-DECIDED = "sum(d.accepted + d.ignored + d.overridden)"
-ACCEPTANCE_SHARE = share("sum(d.accepted)", DECIDED)
-OVERRIDE_RATE = share("sum(d.overridden)", DECIDED)
+# As in metrics.acceptance_rate_between and override_rate_between, of metrics.recommendations_daily AS d.
+ACCEPTANCE_SHARE = share("sum(d.accepted)", "sum(d.decisions)")
+OVERRIDE_RATE = share("sum(d.overridden)", "sum(d.decisions)")
+# As in metrics.false_positive_rate_between, of metrics.outcomes_daily AS d.
+FALSE_POSITIVE_RATE = share("sum(d.false_positive)", "sum(d.outcomes)")
 
 
 def shares_by_day(filters: str) -> str:

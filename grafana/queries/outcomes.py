@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from grafana.queries.common import DAY_AS_TIME, DAY_OF_EVENT, DAYS, EVENTS, SERVICE, VERSION, nearest_rank, share
+from grafana.queries import common
+from grafana.queries.common import (
+    DAY_AS_TIME,
+    DAY_OF_EVENT,
+    DAYS,
+    EVENTS,
+    SERVICE,
+    STATUSES,
+    VERSION,
+    nearest_rank,
+    share,
+    sums,
+)
 
 FILTERS = f"{VERSION} AND {SERVICE}"
-# Sums of metrics.outcomes_daily AS d.
-_OUTCOMES = "sum(d.resolved + d.escalated + d.no_action + d.false_positive)"
-_FALSE_POSITIVE_RATE = share("sum(d.false_positive)", _OUTCOMES)
 _FIRST = f"is_first = 1 AND {EVENTS} AND {FILTERS}"
 _LATER = f"is_first = 0 AND {EVENTS} AND {FILTERS}"
 _HOURS = "assumeNotNull(resolution_time_hours)"
 
 TOTALS = f"""
 SELECT
-    {_OUTCOMES} AS outcomes,
-    {_FALSE_POSITIVE_RATE} AS false_positive_rate,
+    sum(d.outcomes) AS outcomes,
+    {common.FALSE_POSITIVE_RATE} AS false_positive_rate,
     {share("sum(d.sum_hours)", "sum(d.hours_samples)")} AS average_hours
 FROM metrics.outcomes_daily AS d
 WHERE {DAYS} AND {FILTERS}
@@ -24,28 +33,23 @@ WHERE {DAYS} AND {FILTERS}
 DISTRIBUTION = f"""
 SELECT
     {DAY_AS_TIME},
-    sum(d.resolved) AS resolved,
-    sum(d.escalated) AS escalated,
-    sum(d.no_action) AS no_action,
-    sum(d.false_positive) AS false_positive
+    {sums(STATUSES)}
 FROM metrics.outcomes_daily AS d
 WHERE {DAYS} AND {FILTERS}
 GROUP BY day
 ORDER BY time
 """
 
+_SHARES = ",\n    ".join(f"{share(f'sum(d.{status})', 'sum(d.outcomes)')} AS {status}" for status in STATUSES)
 SHARES = f"""
 SELECT
-    {share("sum(d.resolved)", _OUTCOMES)} AS resolved,
-    {share("sum(d.escalated)", _OUTCOMES)} AS escalated,
-    {share("sum(d.no_action)", _OUTCOMES)} AS no_action,
-    {share("sum(d.false_positive)", _OUTCOMES)} AS false_positive
+    {_SHARES}
 FROM metrics.outcomes_daily AS d
 WHERE {DAYS} AND {FILTERS}
 """
 
 FALSE_POSITIVE_RATE = f"""
-SELECT {DAY_AS_TIME}, {_FALSE_POSITIVE_RATE} AS false_positive_rate
+SELECT {DAY_AS_TIME}, {common.FALSE_POSITIVE_RATE} AS false_positive_rate
 FROM metrics.outcomes_daily AS d
 WHERE {DAYS} AND {FILTERS}
 GROUP BY day
@@ -55,8 +59,8 @@ ORDER BY time
 BY_VERSION = f"""
 SELECT
     toString(engine_version) AS name,
-    {_OUTCOMES} AS outcomes,
-    {_FALSE_POSITIVE_RATE} AS false_positive_rate,
+    sum(d.outcomes) AS outcomes,
+    {common.FALSE_POSITIVE_RATE} AS false_positive_rate,
     {share("sum(d.sum_hours)", "sum(d.hours_samples)")} AS average_hours
 FROM metrics.outcomes_daily AS d
 WHERE {DAYS} AND {FILTERS}

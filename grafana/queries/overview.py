@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from grafana.queries.common import (
+    ACTIONS,
     DAY_AS_TIME,
     DAYS,
     EVENTS,
+    IS_DECISION,
+    IS_VIEW,
     PREVIOUS_WINDOW,
     TYPE,
     TYPE_ARGUMENT,
@@ -15,7 +18,9 @@ from grafana.queries.common import (
     decision_times_by_day,
     share,
     shares_by_day,
+    sums,
 )
+from otel_intel.events import OUTCOME_STATUSES
 
 
 def _compared(view: str, column: str, arguments: str, difference: str) -> str:
@@ -62,12 +67,12 @@ OVERRIDE_RATE_NOW = _rate_compared("override_rate_between", "override_rate", _AL
 DECISION_TIME_NOW = _time_compared("decision_time_between", "average_ms", _ALL)
 FALSE_POSITIVE_RATE_NOW = _rate_compared("false_positive_rate_between", "false_positive_rate", VERSION_ARGUMENT)
 
+_SHARES = ",\n    ".join(
+    f"maxIf(share, outcome_status = '{status}') AS {status.lower()}" for status in OUTCOME_STATUSES
+)
 OUTCOME_DISTRIBUTION = f"""
 SELECT
-    maxIf(share, outcome_status = 'RESOLVED') AS resolved,
-    maxIf(share, outcome_status = 'ESCALATED') AS escalated,
-    maxIf(share, outcome_status = 'NO_ACTION') AS no_action,
-    maxIf(share, outcome_status = 'FALSE_POSITIVE') AS false_positive
+    {_SHARES}
 FROM metrics.outcome_distribution_between({WINDOW}, {VERSION_ARGUMENT})
 """
 
@@ -77,10 +82,7 @@ DECISION_TIMES = decision_times_by_day(f"{VERSION} AND {TYPE}")
 VOLUME = f"""
 SELECT
     {DAY_AS_TIME},
-    sum(d.viewed) AS viewed,
-    sum(d.accepted) AS accepted,
-    sum(d.ignored) AS ignored,
-    sum(d.overridden) AS overridden
+    {sums(ACTIONS)}
 FROM metrics.recommendations_daily AS d
 WHERE {DAYS} AND {VERSION} AND {TYPE}
 GROUP BY day
@@ -100,8 +102,8 @@ FROM
     FROM
     (
         SELECT
-            countIf(action = 'VIEWED') > 0 AS was_viewed,
-            countIf(action != 'VIEWED') > 0 AS was_decided,
+            countIf({IS_VIEW}) > 0 AS was_viewed,
+            countIf({IS_DECISION}) > 0 AS was_decided,
             risk_signal_id IN (SELECT risk_signal_id FROM metrics.signal_outcomes WHERE {EVENTS}) AS has_outcome
         FROM metrics.recommendation_events
         WHERE {EVENTS} AND {VERSION} AND {TYPE}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from grafana import limits
-from grafana.queries.common import DAYS, SERVICE
+from grafana.queries.common import DAYS, KINDS, LOSSES, SERVICE
 from otel_intel.events import DROP_REASONS
 
-# Who is not logged in has nothing to lose: dropped, but not lost.
-_LOST = " + ".join(f"dropped_{reason}" for reason in DROP_REASONS if reason != "no_admin")
+_LOST = " + ".join(f"dropped_{reason}" for reason in LOSSES)
 _REPORTED = f"$__timeFilter(ingested_at) AND {SERVICE}"
 _ARRIVED = f"$__timeFilter(ingested_at) AND {SERVICE}"
 
@@ -80,9 +79,7 @@ LIMIT 100
 ARRIVALS = f"""
 SELECT
     $__timeInterval(ingested_at) AS time,
-    countIf(kind = 'recommendation') AS recommendations,
-    countIf(kind = 'outcome') AS outcomes,
-    countIf(kind = 'view') AS views
+    {", ".join(f"countIf(kind = '{kind}') AS {kind}s" for kind in KINDS)}
 FROM metrics.arrivals
 WHERE {_ARRIVED}
 GROUP BY time

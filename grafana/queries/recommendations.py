@@ -6,7 +6,6 @@ from grafana.queries.common import (
     ACCEPTANCE_SHARE,
     CONFIDENCE,
     DAYS,
-    DECIDED,
     DECISIONS,
     EVENTS,
     FIRST_DAY,
@@ -16,8 +15,10 @@ from grafana.queries.common import (
     TYPE,
     VERSION,
     decision_times_by_day,
+    quoted,
     shares_by_day,
 )
+from otel_intel.events import CONFIDENCES
 
 FILTERS = f"{VERSION} AND {TYPE} AND {CONFIDENCE} AND {SERVICE}"
 
@@ -27,7 +28,7 @@ def _by(column: str, order: str) -> str:
 SELECT
     toString({column}) AS name,
     sum(d.viewed) AS views,
-    {DECIDED} AS decisions,
+    sum(d.decisions) AS decisions,
     {ACCEPTANCE_SHARE} AS acceptance_share,
     {OVERRIDE_RATE} AS override_rate
 FROM metrics.recommendations_daily AS d
@@ -39,7 +40,7 @@ LIMIT 100
 
 
 BY_TYPE = _by("recommendation_type", "decisions DESC, name")
-BY_CONFIDENCE = _by("confidence", "indexOf(['HIGH', 'MEDIUM', 'LOW'], confidence)")
+BY_CONFIDENCE = _by("confidence", f"indexOf([{quoted(CONFIDENCES)}], confidence)")
 BY_VERSION = _by("engine_version", "max(d.day) DESC, name DESC")
 
 SHARES = shares_by_day(FILTERS)

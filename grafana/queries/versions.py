@@ -118,16 +118,14 @@ ORDER BY time
 """
 
 
-_DECIDED = "sumIf(d.accepted + d.ignored + d.overridden, engine_version = {v})"
-_OUTCOMES = "sumIf(d.resolved + d.escalated + d.no_action + d.false_positive, engine_version = {v})"
+def _of_version(column: str) -> str:
+    return f"sumIf(d.{column}, engine_version = {{v}})"
 
-ACCEPTANCE_SHARES = _daily(
-    f"sumIf(d.accepted, engine_version = {{v}}) / nullIf({_DECIDED}, 0)", "recommendations_daily"
-)
-DECISION_COUNTS = _daily(_DECIDED, "recommendations_daily")
-FALSE_POSITIVE_RATES = _daily(
-    f"sumIf(d.false_positive, engine_version = {{v}}) / nullIf({_OUTCOMES}, 0)", "outcomes_daily"
-)
+
+# common.ACCEPTANCE_SHARE and FALSE_POSITIVE_RATE of one version each, in one pass.
+ACCEPTANCE_SHARES = _daily(share(_of_version("accepted"), _of_version("decisions")), "recommendations_daily")
+DECISION_COUNTS = _daily(_of_version("decisions"), "recommendations_daily")
+FALSE_POSITIVE_RATES = _daily(share(_of_version("false_positive"), _of_version("outcomes")), "outcomes_daily")
 
 # NULLs are not counted; a day without decisions of a version has none but NULLs.
 _TIMES_OF = "if(engine_version = {v}, decision_time_ms, NULL)"
