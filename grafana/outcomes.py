@@ -5,147 +5,191 @@ from __future__ import annotations
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import frame, limits, look, names
-from grafana.panels import About, bars, gauge, lines, number, rows, stacked
+from grafana.panels import About, Panel, bars, gauge, lines, number, rows, stacked
 from grafana.queries import outcomes as queries
 from grafana.queries.common import STATUSES
 
 FILTERS = "Obeys engine version and service."
 COLOURS = {status: look.tone(status) for status in STATUSES}
 HOURS: look.Properties = {"unit": look.HOURS, "decimals": 1, "noValue": "Not given"}
+RATE: look.Properties = {
+    "displayName": "False positive rate",
+    "unit": look.RATE,
+    "decimals": 1,
+    **look.step_options(look.NEUTRAL, *look.FALSE_POSITIVE_LIMIT),
+}
+
+
+def how_signals_ended() -> Panel:
+    """Show how signals ended."""
+    return number(
+        About(
+            1,
+            "Outcomes",
+            f"""First outcomes of signals in the days of the time range; FALSE_POSITIVE / these (less is better,
+            red from {limits.FALSE_POSITIVE_RATE_HIGH:.0%} on); average hours to resolution over those that
+            carry one. {FILTERS} Source: metrics.outcomes_daily.""",
+            width=9,
+            height=6,
+            empty="No outcomes",
+        ),
+        queries.TOTALS,
+        overrides={
+            "outcomes": {"displayName": "First outcomes"},
+            "false_positive_rate": RATE,
+            "average_hours": {"displayName": "Time to resolution", **HOURS},
+        },
+    )
+
+
+def which_outcomes_there_are() -> Panel:
+    """Show which outcomes there are."""
+    return bars(
+        About(
+            2,
+            "Outcome distribution",
+            f"""Share of each status in the first outcomes of signals, over the days of the time range.
+            {FILTERS} Source: metrics.outcomes_daily.""",
+            width=11,
+            height=6,
+            unit=look.RATE,
+            empty="No outcomes",
+        ),
+        queries.SHARES,
+        COLOURS,
+    )
+
+
+def how_many_outcomes_came_later() -> Panel:
+    """Show how many outcomes came later."""
+    return number(
+        About(
+            3,
+            "Later outcomes",
+            f"""Outcomes of signals that had one already, in the days of the time range. They are kept and do
+            not count anywhere else. {FILTERS} Source: metrics.signal_outcomes, is_first = 0.""",
+            width=4,
+            height=6,
+        ),
+        queries.LATER,
+    )
+
+
+def which_outcomes_each_day_had() -> Panel:
+    """Show which outcomes each day had."""
+    return stacked(
+        About(
+            4,
+            "Outcomes by status",
+            f"""First outcomes of signals per UTC day. {FILTERS} Source: metrics.outcomes_daily.""",
+            width=12,
+            empty="No outcomes",
+        ),
+        queries.DISTRIBUTION,
+        COLOURS,
+    )
+
+
+def whether_false_alarms_increase() -> Panel:
+    """Show whether false alarms increase."""
+    return lines(
+        About(
+            5,
+            "False positive rate",
+            f"""FALSE_POSITIVE / first outcomes, per UTC day of the outcome. Less is better. Days without
+            outcomes have no point. Dashed: too high. {FILTERS} Source: metrics.outcomes_daily.""",
+            width=12,
+            unit=look.RATE,
+            empty="No outcomes",
+            whole=False,
+        ),
+        queries.FALSE_POSITIVE_RATE,
+        {"false_positive_rate": {"displayName": "False positive rate", **look.fixed(look.BAD)}},
+        limit=look.limit_line(limits.FALSE_POSITIVE_RATE_HIGH),
+    )
+
+
+def which_versions_raise_false_alarms() -> Panel:
+    """Show which versions raise false alarms."""
+    return rows(
+        About(
+            6,
+            "Outcomes by engine version",
+            f"""Per engine version, over the days of the time range: first outcomes, FALSE_POSITIVE / these
+            (less is better), average hours to resolution over those that carry one. The version is the one that
+            made the recommendation. {FILTERS} Source: metrics.outcomes_daily.""",
+            width=12,
+            empty="No outcomes",
+        ),
+        queries.BY_VERSION,
+        {
+            "name": {"displayName": "Engine version", **look.version_link()},
+            "outcomes": {"displayName": "First outcomes", **look.COUNTED, "custom.width": 110},
+            "false_positive_rate": {"displayName": "False positive rate", **gauge(*look.FALSE_POSITIVE_LIMIT)},
+            "average_hours": {"displayName": "Average time to resolution", **HOURS, "custom.width": 200},
+        },
+    )
+
+
+def how_long_resolution_takes() -> Panel:
+    """Show how long resolution takes."""
+    return lines(
+        About(
+            7,
+            "Time to resolution",
+            f"""Hours to resolution as the application gave them, over the first outcomes of each UTC day that
+            carry them: average, p50 and p90 by nearest rank. Shorter is better. {FILTERS} Source:
+            metrics.signal_outcomes.""",
+            width=12,
+            unit=look.HOURS,
+            empty="No times given",
+        ),
+        queries.RESOLUTION,
+        look.TIMES,
+    )
+
+
+def which_outcomes_did_not_count() -> Panel:
+    """Show which outcomes did not count."""
+    return rows(
+        About(
+            8,
+            "Later outcomes that did not count",
+            f"""The last 100 outcomes of signals that had one already, newest first, with the status that
+            counts. {FILTERS} Source: metrics.signal_outcomes, is_first = 0.""",
+            width=24,
+            height=6,
+            empty="None",
+        ),
+        queries.LATER_EVENTS,
+        {
+            "happened": {"displayName": "Time (UTC)", "custom.width": 180},
+            "signal": {"displayName": "Signal", **look.staff_link("Its outcomes", "outcomes/?signal=")},
+            "status": {"displayName": "Later status", **look.BADGE},
+            "counted_status": {"displayName": "Status that counts", **look.BADGE, "custom.width": 150},
+            "admin": {"displayName": "Admin", **look.MISSING},
+            "version_name": {"displayName": "Engine version"},
+            "trace": {"displayName": "Trace", **look.trace_link()},
+        },
+    )
 
 
 def build() -> Dashboard:
     """Return the dashboard."""
-    too_high = look.step_options(look.NEUTRAL, *look.FALSE_POSITIVE_LIMIT)
-    rate: look.Properties = {"displayName": "False positive rate", "unit": look.RATE, "decimals": 1, **too_high}
     return frame.dashboard(
         names.OUTCOMES,
         "Outcomes",
         f"""What became of the signals, how often were they false alarms, and how long did it take? Of each signal the
         first outcome counts. {FILTERS}""",
         [
-            number(
-                About(
-                    1,
-                    "Outcomes",
-                    f"""First outcomes of signals in the days of the time range; FALSE_POSITIVE / these (less is better,
-                    red from {limits.FALSE_POSITIVE_RATE_HIGH:.0%} on); average hours to resolution over those that
-                    carry one. {FILTERS} Source: metrics.outcomes_daily.""",
-                    width=9,
-                    height=6,
-                    empty="No outcomes",
-                ),
-                queries.TOTALS,
-                overrides={
-                    "outcomes": {"displayName": "First outcomes"},
-                    "false_positive_rate": rate,
-                    "average_hours": {"displayName": "Time to resolution", **HOURS},
-                },
-            ),
-            bars(
-                About(
-                    2,
-                    "Outcome distribution",
-                    f"""Share of each status in the first outcomes of signals, over the days of the time range.
-                    {FILTERS} Source: metrics.outcomes_daily.""",
-                    width=11,
-                    height=6,
-                    unit=look.RATE,
-                    empty="No outcomes",
-                ),
-                queries.SHARES,
-                COLOURS,
-            ),
-            number(
-                About(
-                    3,
-                    "Later outcomes",
-                    f"""Outcomes of signals that had one already, in the days of the time range. They are kept and do
-                    not count anywhere else. {FILTERS} Source: metrics.signal_outcomes, is_first = 0.""",
-                    width=4,
-                    height=6,
-                ),
-                queries.LATER,
-            ),
-            stacked(
-                About(
-                    4,
-                    "Outcomes by status",
-                    f"""First outcomes of signals per UTC day. {FILTERS} Source: metrics.outcomes_daily.""",
-                    width=12,
-                    empty="No outcomes",
-                ),
-                queries.DISTRIBUTION,
-                COLOURS,
-            ),
-            lines(
-                About(
-                    5,
-                    "False positive rate",
-                    f"""FALSE_POSITIVE / first outcomes, per UTC day of the outcome. Less is better. Days without
-                    outcomes have no point. Dashed: too high. {FILTERS} Source: metrics.outcomes_daily.""",
-                    width=12,
-                    unit=look.RATE,
-                    empty="No outcomes",
-                    whole=False,
-                ),
-                queries.FALSE_POSITIVE_RATE,
-                {"false_positive_rate": {"displayName": "False positive rate", **look.fixed(look.BAD)}},
-                limit=look.limit_line(limits.FALSE_POSITIVE_RATE_HIGH),
-            ),
-            rows(
-                About(
-                    6,
-                    "Outcomes by engine version",
-                    f"""Per engine version, over the days of the time range: first outcomes, FALSE_POSITIVE / these
-                    (less is better), average hours to resolution over those that carry one. The version is the one that
-                    made the recommendation. {FILTERS} Source: metrics.outcomes_daily.""",
-                    width=12,
-                    empty="No outcomes",
-                ),
-                queries.BY_VERSION,
-                {
-                    "name": {"displayName": "Engine version", **look.version_link()},
-                    "outcomes": {"displayName": "First outcomes", **look.COUNTED, "custom.width": 110},
-                    "false_positive_rate": {"displayName": "False positive rate", **gauge(*look.FALSE_POSITIVE_LIMIT)},
-                    "average_hours": {"displayName": "Average time to resolution", **HOURS, "custom.width": 200},
-                },
-            ),
-            lines(
-                About(
-                    7,
-                    "Time to resolution",
-                    f"""Hours to resolution as the application gave them, over the first outcomes of each UTC day that
-                    carry them: average, p50 and p90 by nearest rank. Shorter is better. {FILTERS} Source:
-                    metrics.signal_outcomes.""",
-                    width=12,
-                    unit=look.HOURS,
-                    empty="No times given",
-                ),
-                queries.RESOLUTION,
-                look.TIMES,
-            ),
-            rows(
-                About(
-                    8,
-                    "Later outcomes that did not count",
-                    f"""The last 100 outcomes of signals that had one already, newest first, with the status that
-                    counts. {FILTERS} Source: metrics.signal_outcomes, is_first = 0.""",
-                    width=24,
-                    height=6,
-                    empty="None",
-                ),
-                queries.LATER_EVENTS,
-                {
-                    "happened": {"displayName": "Time (UTC)", "custom.width": 180},
-                    "signal": {"displayName": "Signal", **look.staff_link("Its outcomes", "outcomes/?signal=")},
-                    "status": {"displayName": "Later status", **look.BADGE},
-                    "counted_status": {"displayName": "Status that counts", **look.BADGE, "custom.width": 150},
-                    "admin": {"displayName": "Admin", **look.MISSING},
-                    "version_name": {"displayName": "Engine version"},
-                    "trace": {"displayName": "Trace", **look.trace_link()},
-                },
-            ),
+            how_signals_ended(),
+            which_outcomes_there_are(),
+            how_many_outcomes_came_later(),
+            which_outcomes_each_day_had(),
+            whether_false_alarms_increase(),
+            which_versions_raise_false_alarms(),
+            how_long_resolution_takes(),
+            which_outcomes_did_not_count(),
         ],
         variables=[frame.engine_version(), frame.service()],
         staff_page=("Staff page: outcomes", "/telemetry/outcomes/"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import frame, limits, look, names
-from grafana.panels import About, bars, lines, number, rows, stacked
+from grafana.panels import About, Panel, bars, lines, number, rows, stacked
 from grafana.queries import pipeline as queries
 from grafana.queries.common import LOSSES
 from otel_intel.events import DROP_REASONS
@@ -24,6 +24,237 @@ REASONS: dict[str, look.Properties] = {
 }
 
 
+def what_senders_count() -> Panel:
+    """Show what senders count."""
+    return number(
+        About(
+            1,
+            "What the senders count",
+            f"""Sums of the last report of each process that reported in the time range, since its start.
+            Emitted = delivered + queued + lost + without admin (nobody was logged in: nothing to tell).
+            Missing: delivered, but not in ClickHouse; on its way for up to {limits.MISSING_MINUTES} minutes,
+            then lost behind the acknowledgement. Lost and missing have to be 0. {FILTERS} Source:
+            metrics.pipeline_health.""",
+            width=24,
+            height=4,
+            empty="No reports",
+        ),
+        queries.SENDERS,
+        overrides={
+            "emitted": {"displayName": "Emitted"},
+            "delivered": {"displayName": "Delivered"},
+            "queued": {"displayName": "Queued"},
+            "lost": {"displayName": "Lost", **NONE_IS_GOOD},
+            "no_admin": {"displayName": "Without admin"},
+            "missing": {"displayName": "Missing", "noValue": "Not known", **NONE_IS_GOOD},
+        },
+    )
+
+
+def how_much_arrives() -> Panel:
+    """Show how much arrives."""
+    return stacked(
+        About(
+            2,
+            "Arrivals",
+            f"""Events by the time of arrival of their first copy in ClickHouse, each once. {FILTERS} Source:
+            metrics.arrivals.""",
+            width=12,
+            empty="No arrivals",
+            interval="10m",
+        ),
+        queries.ARRIVALS,
+        {
+            "recommendations": {"displayName": "Recommendations", **look.fixed(look.TONES["accepted"][1])},
+            "outcomes": {"displayName": "Outcomes", **look.fixed(look.TONES["overridden"][1])},
+            "views": {"displayName": "Views", **look.fixed(look.TONES["viewed"][1])},
+        },
+    )
+
+
+def how_late_events_arrive() -> Panel:
+    """Show how late events arrive."""
+    return lines(
+        About(
+            3,
+            "Delay from call to landing",
+            f"""From the call in the application to the arrival in ClickHouse, p50 and p99 of the events that
+            arrived. Imported history is left out: events that are a day late or more, and points of time with
+            fewer than {limits.MINIMUM_ARRIVALS} others, which the alert does not judge either. Dashed: the
+            alert's limit for the p99. {FILTERS} Source: metrics.arrivals.""",
+            width=12,
+            unit=look.MILLISECONDS,
+            empty="Too few arrivals",
+            interval="10m",
+        ),
+        queries.DELAY,
+        {"p50": look.TIMES["p50"], "p99": {"displayName": "p99", **look.fixed(look.WARNING)}},
+        limit=look.limit_line(limits.LANDING_DELAY_MS),
+    )
+
+
+def how_much_was_not_counted() -> Panel:
+    """Show how much was not counted."""
+    return number(
+        About(
+            4,
+            "Not counted",
+            f"""Records that arrived in the time range and are no facts: rejected (named intel.*, but not as the
+            catalogue wants them) and quarantined (of other producers, kept for 30 days). Both have to be 0.
+            {FILTERS} Source: metrics.rejected_events, metrics.quarantined_events.""",
+            width=6,
+            height=4,
+        ),
+        queries.NOT_COUNTED,
+        overrides={
+            "rejected": {"displayName": "Rejected", **NONE_IS_GOOD},
+            "quarantined": {"displayName": "Quarantined", **NONE_IS_GOOD},
+        },
+    )
+
+
+def why_events_were_dropped() -> Panel:
+    """Show why events were dropped."""
+    return bars(
+        About(
+            5,
+            "Dropped by reason",
+            f"""What processes that reported in the time range did not deliver, since their start, by reason.
+            Invalid calls are to be corrected; no admin means that nobody was logged in, which is no loss; the
+            others are load, outages or exits. All but no admin have to be 0. {FILTERS} Source:
+            metrics.pipeline_health.""",
+            width=9,
+            height=8,
+            empty="No reports",
+        ),
+        queries.DROPS,
+        REASONS,
+    )
+
+
+def how_often_events_come_twice() -> Panel:
+    """Show how often events come twice."""
+    return stacked(
+        About(
+            6,
+            "Repeated deliveries",
+            """Per UTC day of arrival: copies of events that were there already. Duplicates are harmless retries
+            and change no number; conflicting ones have other content under the same id, which is a fault of the
+            sender: the first stays. Of all services. Source: metrics.ingest_health.""",
+            width=9,
+            height=8,
+            empty="No arrivals",
+        ),
+        queries.COPIES,
+        {
+            "duplicates": {"displayName": "Duplicates", **look.fixed(look.TONES["ignored"][1])},
+            "conflicting": {"displayName": "Conflicting", **look.fixed(look.BAD)},
+        },
+    )
+
+
+def how_full_the_disk_is() -> Panel:
+    """Show how full the disk is."""
+    return number(
+        About(
+            9,
+            "Disk and parts",
+            f"""Free share and bytes of the fullest disk of the node that answers, red below
+            {limits.DISK_FREE_LOW:.0%}; active parts of all tables, red from {limits.PARTS_HIGH} on: more
+            inserts than merges. Now, whatever the time range and service. Source: metrics.storage.""",
+            width=6,
+            height=4,
+        ),
+        queries.DISK,
+        size=20,
+        overrides={
+            "free_share": {
+                "displayName": "Disk free",
+                "unit": look.RATE,
+                "decimals": 1,
+                **look.step_options(look.NEUTRAL, (0, look.BAD), (limits.DISK_FREE_LOW, look.GOOD)),
+            },
+            "free": {"displayName": "Bytes free", "unit": look.BYTES, "decimals": 1},
+            "part_count": {
+                "displayName": "Parts",
+                **look.step_options(look.GOOD, (limits.PARTS_HIGH, look.BAD)),
+            },
+        },
+    )
+
+
+def why_records_were_not_counted() -> Panel:
+    """Show why records were not counted."""
+    return rows(
+        About(
+            7,
+            "Why events were not counted",
+            f"""Rejected and quarantined records that arrived in the time range, by name, reason and service;
+            the 100 most frequent. {FILTERS} Source: metrics.rejected_events, metrics.quarantined_events.""",
+            width=24,
+            height=5,
+            empty="None",
+        ),
+        queries.REASONS_NOT_COUNTED,
+        {
+            "last": {"displayName": "Last arrival (UTC)", "custom.width": 180},
+            "where_kept": {"displayName": "Kept as", "custom.width": 110},
+            "name": {"displayName": "Event name"},
+            "why": {"displayName": "Reason", "custom.minWidth": 260},
+            "service_of": {"displayName": "Service"},
+            "records": {"displayName": "Records", **look.COUNTED, "custom.width": 90},
+        },
+    )
+
+
+def which_processes_send() -> Panel:
+    """Show which processes send."""
+    return rows(
+        About(
+            8,
+            "Sending processes",
+            f"""The last report of the 100 processes that reported last in the time range, newest first; counts
+            since the start of the process. {FILTERS} Source: metrics.pipeline_health.""",
+            width=24,
+            height=6,
+            empty="No reports",
+        ),
+        queries.PROCESSES,
+        {
+            "reported": {"displayName": "Last report (UTC)", "custom.width": 180},
+            "service_of": {"displayName": "Service"},
+            "pid": {"displayName": "Process"},
+            "emitted": {"displayName": "Emitted", **look.COUNTED},
+            "delivered": {"displayName": "Delivered", **look.COUNTED},
+            "queued": {"displayName": "Queued", **look.COUNTED},
+            "lost": {"displayName": "Lost", **COLOURED},
+            "no_admin": {"displayName": "Without admin", **look.COUNTED},
+            "missing": {"displayName": "Missing", "noValue": "Not known", **COLOURED},
+        },
+    )
+
+
+def how_large_the_tables_are() -> Panel:
+    """Show how large the tables are."""
+    return rows(
+        About(
+            10,
+            "Tables",
+            """Rows, active parts and bytes on disk of each table, on the node that answers. Now, whatever the
+            time range and service. Source: metrics.storage.""",
+            width=24,
+            height=9,
+        ),
+        queries.STORAGE,
+        {
+            "name": {"displayName": "Table"},
+            "stored": {"displayName": "Rows", **look.COUNTED},
+            "part_count": {"displayName": "Parts", **look.COUNTED},
+            "size": {"displayName": "Size", "unit": look.BYTES, "decimals": 1},
+        },
+    )
+
+
 def build() -> Dashboard:
     """Return the dashboard."""
     return frame.dashboard(
@@ -32,197 +263,16 @@ def build() -> Dashboard:
         """Does every event arrive, once, in time and as it should be; and if not, where is it lost? All times are of
         arrival; all but duplicates and storage obey the service.""",
         [
-            number(
-                About(
-                    1,
-                    "What the senders count",
-                    f"""Sums of the last report of each process that reported in the time range, since its start.
-                    Emitted = delivered + queued + lost + without admin (nobody was logged in: nothing to tell).
-                    Missing: delivered, but not in ClickHouse; on its way for up to {limits.MISSING_MINUTES} minutes,
-                    then lost behind the acknowledgement. Lost and missing have to be 0. {FILTERS} Source:
-                    metrics.pipeline_health.""",
-                    width=24,
-                    height=4,
-                    empty="No reports",
-                ),
-                queries.SENDERS,
-                overrides={
-                    "emitted": {"displayName": "Emitted"},
-                    "delivered": {"displayName": "Delivered"},
-                    "queued": {"displayName": "Queued"},
-                    "lost": {"displayName": "Lost", **NONE_IS_GOOD},
-                    "no_admin": {"displayName": "Without admin"},
-                    "missing": {"displayName": "Missing", "noValue": "Not known", **NONE_IS_GOOD},
-                },
-            ),
-            stacked(
-                About(
-                    2,
-                    "Arrivals",
-                    f"""Events by the time of arrival of their first copy in ClickHouse, each once. {FILTERS} Source:
-                    metrics.arrivals.""",
-                    width=12,
-                    empty="No arrivals",
-                    interval="10m",
-                ),
-                queries.ARRIVALS,
-                {
-                    "recommendations": {"displayName": "Recommendations", **look.fixed(look.TONES["accepted"][1])},
-                    "outcomes": {"displayName": "Outcomes", **look.fixed(look.TONES["overridden"][1])},
-                    "views": {"displayName": "Views", **look.fixed(look.TONES["viewed"][1])},
-                },
-            ),
-            lines(
-                About(
-                    3,
-                    "Delay from call to landing",
-                    f"""From the call in the application to the arrival in ClickHouse, p50 and p99 of the events that
-                    arrived. Imported history is left out: events that are a day late or more, and points of time with
-                    fewer than {limits.MINIMUM_ARRIVALS} others, which the alert does not judge either. Dashed: the
-                    alert's limit for the p99. {FILTERS} Source: metrics.arrivals.""",
-                    width=12,
-                    unit=look.MILLISECONDS,
-                    empty="Too few arrivals",
-                    interval="10m",
-                ),
-                queries.DELAY,
-                {"p50": look.TIMES["p50"], "p99": {"displayName": "p99", **look.fixed(look.WARNING)}},
-                limit=look.limit_line(limits.LANDING_DELAY_MS),
-            ),
-            number(
-                About(
-                    4,
-                    "Not counted",
-                    f"""Records that arrived in the time range and are no facts: rejected (named intel.*, but not as the
-                    catalogue wants them) and quarantined (of other producers, kept for 30 days). Both have to be 0.
-                    {FILTERS} Source: metrics.rejected_events, metrics.quarantined_events.""",
-                    width=6,
-                    height=4,
-                ),
-                queries.NOT_COUNTED,
-                overrides={
-                    "rejected": {"displayName": "Rejected", **NONE_IS_GOOD},
-                    "quarantined": {"displayName": "Quarantined", **NONE_IS_GOOD},
-                },
-            ),
-            bars(
-                About(
-                    5,
-                    "Dropped by reason",
-                    f"""What processes that reported in the time range did not deliver, since their start, by reason.
-                    Invalid calls are to be corrected; no admin means that nobody was logged in, which is no loss; the
-                    others are load, outages or exits. All but no admin have to be 0. {FILTERS} Source:
-                    metrics.pipeline_health.""",
-                    width=9,
-                    height=8,
-                    empty="No reports",
-                ),
-                queries.DROPS,
-                REASONS,
-            ),
-            stacked(
-                About(
-                    6,
-                    "Repeated deliveries",
-                    """Per UTC day of arrival: copies of events that were there already. Duplicates are harmless retries
-                    and change no number; conflicting ones have other content under the same id, which is a fault of the
-                    sender: the first stays. Of all services. Source: metrics.ingest_health.""",
-                    width=9,
-                    height=8,
-                    empty="No arrivals",
-                ),
-                queries.COPIES,
-                {
-                    "duplicates": {"displayName": "Duplicates", **look.fixed(look.TONES["ignored"][1])},
-                    "conflicting": {"displayName": "Conflicting", **look.fixed(look.BAD)},
-                },
-            ),
-            number(
-                About(
-                    9,
-                    "Disk and parts",
-                    f"""Free share and bytes of the fullest disk of the node that answers, red below
-                    {limits.DISK_FREE_LOW:.0%}; active parts of all tables, red from {limits.PARTS_HIGH} on: more
-                    inserts than merges. Now, whatever the time range and service. Source: metrics.storage.""",
-                    width=6,
-                    height=4,
-                ),
-                queries.DISK,
-                size=20,
-                overrides={
-                    "free_share": {
-                        "displayName": "Disk free",
-                        "unit": look.RATE,
-                        "decimals": 1,
-                        **look.step_options(look.NEUTRAL, (0, look.BAD), (limits.DISK_FREE_LOW, look.GOOD)),
-                    },
-                    "free": {"displayName": "Bytes free", "unit": look.BYTES, "decimals": 1},
-                    "part_count": {
-                        "displayName": "Parts",
-                        **look.step_options(look.GOOD, (limits.PARTS_HIGH, look.BAD)),
-                    },
-                },
-            ),
-            rows(
-                About(
-                    7,
-                    "Why events were not counted",
-                    f"""Rejected and quarantined records that arrived in the time range, by name, reason and service;
-                    the 100 most frequent. {FILTERS} Source: metrics.rejected_events, metrics.quarantined_events.""",
-                    width=24,
-                    height=5,
-                    empty="None",
-                ),
-                queries.REASONS_NOT_COUNTED,
-                {
-                    "last": {"displayName": "Last arrival (UTC)", "custom.width": 180},
-                    "where_kept": {"displayName": "Kept as", "custom.width": 110},
-                    "name": {"displayName": "Event name"},
-                    "why": {"displayName": "Reason", "custom.minWidth": 260},
-                    "service_of": {"displayName": "Service"},
-                    "records": {"displayName": "Records", **look.COUNTED, "custom.width": 90},
-                },
-            ),
-            rows(
-                About(
-                    8,
-                    "Sending processes",
-                    f"""The last report of the 100 processes that reported last in the time range, newest first; counts
-                    since the start of the process. {FILTERS} Source: metrics.pipeline_health.""",
-                    width=24,
-                    height=6,
-                    empty="No reports",
-                ),
-                queries.PROCESSES,
-                {
-                    "reported": {"displayName": "Last report (UTC)", "custom.width": 180},
-                    "service_of": {"displayName": "Service"},
-                    "pid": {"displayName": "Process"},
-                    "emitted": {"displayName": "Emitted", **look.COUNTED},
-                    "delivered": {"displayName": "Delivered", **look.COUNTED},
-                    "queued": {"displayName": "Queued", **look.COUNTED},
-                    "lost": {"displayName": "Lost", **COLOURED},
-                    "no_admin": {"displayName": "Without admin", **look.COUNTED},
-                    "missing": {"displayName": "Missing", "noValue": "Not known", **COLOURED},
-                },
-            ),
-            rows(
-                About(
-                    10,
-                    "Tables",
-                    """Rows, active parts and bytes on disk of each table, on the node that answers. Now, whatever the
-                    time range and service. Source: metrics.storage.""",
-                    width=24,
-                    height=9,
-                ),
-                queries.STORAGE,
-                {
-                    "name": {"displayName": "Table"},
-                    "stored": {"displayName": "Rows", **look.COUNTED},
-                    "part_count": {"displayName": "Parts", **look.COUNTED},
-                    "size": {"displayName": "Size", "unit": look.BYTES, "decimals": 1},
-                },
-            ),
+            what_senders_count(),
+            how_much_arrives(),
+            how_late_events_arrive(),
+            how_much_was_not_counted(),
+            why_events_were_dropped(),
+            how_often_events_come_twice(),
+            how_full_the_disk_is(),
+            why_records_were_not_counted(),
+            which_processes_send(),
+            how_large_the_tables_are(),
         ],
         variables=[frame.service()],
         staff_page=("Staff page", "/telemetry/"),
