@@ -7,6 +7,7 @@ DEMO_ARGS ?=
 COLLECTOR ?=
 PYTEST_ARGS ?=
 EVENTS ?=
+MODULES ?=
 
 .DEFAULT_GOAL := help
 
@@ -88,6 +89,10 @@ generate: $(VENV)/test.stamp ## Write all that follows from the catalogue of eve
 .PHONY: bench-shards
 bench-shards: $(VENV)/test.stamp ## Measure what a metric costs on one server and on two shards
 	@$(VENV)/bin/python -m benchmarks.shards
+
+.PHONY: mutants-grafana
+mutants-grafana: $(VENV)/test.stamp ## Make mistakes in the dashboards' queries, and see which no test notices
+	@$(VENV)/bin/python -m tests.grafana.mutants $(MODULES)
 
 .PHONY: clean
 clean: ## Remove environments and the demo's data

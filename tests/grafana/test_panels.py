@@ -170,32 +170,33 @@ def test_rows_are_those_of_a_slow_count(
     assert len(found) == len(expected)
 
 
-def of_now(dashboard: str, id: str) -> Target:
-    [found] = [target for target in TARGETS if (target.dashboard, place(target)) == (dashboard, id)]
-    return found
+def of_now(dashboard: str, *ids: str) -> list[Target]:
+    """Return the targets of panels about now."""
+    return [target for target in TARGETS if target.dashboard == dashboard and place(target) in ids]
 
 
-def test_age_of_the_last_event(dataset: Dataset, grafana_server: ClickHouse) -> None:
+@pytest.mark.parametrize("target", of_now("overview", "11"), ids=lambda target: target.place)
+def test_age_of_the_last_event(dataset: Dataset, grafana_server: ClickHouse, target: Target) -> None:
     slow = slow_count(dataset, "all")
     last_ns = max((one.ingested_ns for one in slow.arrivals), default=None)
     before = time.time_ns()
-    [(age,)] = ask(grafana_server, of_now("overview", "11"), slow).rows
+    [(age,)] = ask(grafana_server, target, slow).rows
     if last_ns is None:
         assert age is None
     else:
         assert (before - last_ns) // 10**9 <= age <= (time.time_ns() - last_ns) // 10**9 + 1
 
 
-@pytest.mark.parametrize("id", ["9", "10"])
-def test_storage(dataset: Dataset, grafana_server: ClickHouse, id: str) -> None:
+@pytest.mark.parametrize("target", of_now("pipeline_health", "9", "10"), ids=lambda target: target.place)
+def test_storage(dataset: Dataset, grafana_server: ClickHouse, target: Target) -> None:
     """Ask the server's own lists; a merge between the questions would change them, so they are asked twice."""
     slow = slow_count(dataset, "all")
     for _ in range(20):
         before = stored(grafana_server)
-        found = ask(grafana_server, of_now("pipeline_health", id), slow).rows
+        found = ask(grafana_server, target, slow).rows
         if before == stored(grafana_server):
             break
-    if id == "10":
+    if place(target) == "10":
         assert found == sorted(before, key=lambda row: (-row[3], row[0]))
         return
     [(free_share, free, parts)] = found
