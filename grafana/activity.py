@@ -9,7 +9,7 @@ from grafana.panels import About, Panel, lines, number, rows, stacked
 from grafana.queries import activity as queries
 from grafana.queries.common import VIEW_KINDS
 
-FILTERS = "Obeys engine version and service."
+FILTERS = "Counts only the engine version and the service chosen above."
 KINDS = {kind: look.tone(kind) for kind in VIEW_KINDS}
 # Where a column is narrow.
 SHORT_NAMES: dict[str, look.Properties] = {
@@ -38,8 +38,8 @@ def how_active_admins_are() -> Panel:
         About(
             1,
             "In the time range",
-            f"""Admins with at least one view event in the days of the time range; openings of a signal's
-            detail; explanations expanded and notes created / openings. {FILTERS} Source:
+            f"""Over the days of the time range: admins who opened, read or noted anything; how often a signal's
+            page was opened; explanations read and notes written, each divided by that number. {FILTERS} Source:
             metrics.engagement_daily.""",
             width=24,
             height=4,
@@ -61,7 +61,8 @@ def what_admins_look_at() -> Panel:
         About(
             2,
             "Engagement by kind",
-            f"""View events per UTC day and kind. {FILTERS} Source: metrics.engagement_daily.""",
+            f"""How often staff opened, read or noted something, per UTC day and kind. {FILTERS} Source:
+            metrics.engagement_daily.""",
             width=12,
             empty="No views",
         ),
@@ -76,8 +77,8 @@ def whether_explanations_are_read() -> Panel:
         About(
             3,
             "Explanation and note use",
-            f"""Explanations expanded and notes created / openings of a signal's detail, per UTC day of the
-            event. Can exceed 1. Few explanations read may mean that they do not help. {FILTERS} Source:
+            f"""Explanations read and notes written, each divided by how often a signal's page was opened, per UTC
+            day. Can be above 1. Few explanations read may mean that they do not help. {FILTERS} Source:
             metrics.engagement_daily.""",
             width=12,
             empty="No signal opened",
@@ -96,8 +97,8 @@ def when_admins_work() -> Panel:
         About(
             4,
             "Views by hour of the week",
-            f"""View events of all kinds in the days of the time range, by weekday and two hours of their time
-            in UTC. The bluer, the more; without any, a cell is empty, and a weekday left out. {FILTERS} Source:
+            f"""When staff opened, read or noted something, by weekday and two hours (UTC), over the days of the time
+            range. The bluer, the more; an empty cell is none, and a weekday without any is left out. {FILTERS} Source:
             metrics.admin_views.""",
             width=24,
             height=9,
@@ -117,8 +118,8 @@ def who_is_most_active() -> Panel:
         About(
             5,
             "Most active admins",
-            f"""The 20 admins with the most view events in the days of the time range, by kind. A count of
-            events, not of merit. {FILTERS} Source: metrics.engagement_daily.""",
+            f"""The 20 admins who opened, read and noted most in the days of the time range, by kind. Much
+            activity is no merit. {FILTERS} Source: metrics.engagement_daily.""",
             width=16,
             height=10,
             empty="No views",
@@ -139,7 +140,7 @@ def how_many_admins_are_active() -> Panel:
         About(
             6,
             "Active admins",
-            f"""Admins with at least one view event, per UTC day. {FILTERS} Source:
+            f"""Admins who opened, read or noted anything, per UTC day. {FILTERS} Source:
             metrics.engagement_daily.""",
             width=8,
             height=10,
@@ -155,8 +156,8 @@ def build() -> Dashboard:
     return frame.dashboard(
         names.ADMIN_ACTIVITY,
         "Admin activity",
-        f"""Who works with the signals, when, and do they read the explanations? Events of the four kinds that tell what
-        staff look at; decisions are on Recommendations. {FILTERS}""",
+        f"""Who works with the signals, when, and do they read the explanations? This counts what staff open, read and
+        note; what they decide is on the dashboard Recommendations. {FILTERS}""",
         [
             how_active_admins_are(),
             what_admins_look_at(),

@@ -108,8 +108,9 @@ DECISIONS = (
         pending="1h",
         summary="{{ $labels.service_name }}: acceptance share down by {{ humanizePercentage $values.A.Value }}",
         description=(
-            f"Accepted per decision of the last {limits.RECENT_DAYS} days, against the {limits.BASE_DAYS} days before."
-            f" Judged from {limits.MINIMUM_DECISIONS} and {limits.MINIMUM_BASE_DECISIONS} decisions on."
+            f"The share of the decisions of the last {limits.RECENT_DAYS} days that accepted, compared with the"
+            f" {limits.BASE_DAYS} days before. Only with {limits.MINIMUM_DECISIONS} decisions or more in the last days"
+            f" and {limits.MINIMUM_BASE_DECISIONS} or more before."
         ),
         panel=(names.OVERVIEW, 1),
         # Too few decisions are no incident.
@@ -125,8 +126,8 @@ DECISIONS = (
         pending="1h",
         summary="{{ $labels.service_name }}: {{ humanizePercentage $values.A.Value }} of the decisions are overrides",
         description=(
-            f"Overridden per decision of the last {limits.RECENT_DAYS} days, judged from"
-            f" {limits.MINIMUM_DECISIONS} decisions on."
+            f"The share of the decisions of the last {limits.RECENT_DAYS} days that did something else than was"
+            f" recommended. Only with {limits.MINIMUM_DECISIONS} decisions or more."
         ),
         panel=(names.OVERVIEW, 3),
         # As above.
@@ -164,7 +165,9 @@ PIPELINE = (
         limit=0,
         pending="0s",
         summary="{{ $labels.service_name }}: {{ $values.A.Value }} records in the last hour, {{ $labels.problem }}",
-        description="Records that do not fit the catalogue of events, or are none of its. No metric counts them.",
+        description=(
+            "Events of ours that do not fit the catalogue, or log records of something else. No metric counts them."
+        ),
         panel=(names.PIPELINE_HEALTH, 7),
         # None is how it should be.
         no_data="OK",
@@ -178,7 +181,7 @@ PIPELINE = (
         limit=0,
         pending="0s",
         summary="{{ $labels.service_name }}: {{ $values.A.Value }} events dropped, {{ $labels.reason }}",
-        description="By the sending processes' own count, less what they had counted an hour ago.",
+        description="Events that the sending processes gave up in the last hour, by their own count.",
         panel=(names.PIPELINE_HEALTH, 5),
         # None is how it should be.
         no_data="OK",
@@ -193,7 +196,7 @@ PIPELINE = (
         pending=f"{limits.MISSING_MINUTES}m",
         summary="{{ $labels.service_name }}: {{ $values.A.Value }} events were acknowledged and are not in ClickHouse",
         description=(
-            "Delivered by the sending processes' own count, less those that arrived. For less than"
+            "The sending processes count more events as delivered than are in ClickHouse. For"
             f" {limits.MISSING_MINUTES} minutes they may be on their way."
         ),
         panel=(names.PIPELINE_HEALTH, 8),
@@ -208,11 +211,11 @@ PIPELINE = (
         seconds=HOUR,
         limit=limits.LANDING_DELAY_MS,
         pending="10m",
-        summary='{{ $labels.service_name }}: the latest events take {{ printf "%.0f" $values.A.Value }} ms to arrive',
+        summary='{{ $labels.service_name }}: events take up to {{ printf "%.0f" $values.A.Value }} ms to arrive',
         description=(
-            "99th percentile of the time between an event and its arrival, of the last hour's arrivals, judged from"
-            f" {limits.MINIMUM_ARRIVALS} on; early by a clock that is ahead counts as late. Events of more than a day"
-            " ago are taken for imported history."
+            "The time between an event and its arrival, which 99 in 100 of the last hour's arrivals do not exceed. Only"
+            f" with {limits.MINIMUM_ARRIVALS} arrivals or more. An event that arrives before its own time, as its"
+            " sender's clock is ahead, counts as late. Events of more than a day ago are imported history."
         ),
         panel=(names.PIPELINE_HEALTH, 3),
         # Too few arrivals say nothing.

@@ -9,7 +9,7 @@ from grafana.panels import About, Panel, bars, gauge, lines, number, rows, stack
 from grafana.queries import outcomes as queries
 from grafana.queries.common import STATUSES
 
-FILTERS = "Obeys engine version and service."
+FILTERS = "Counts only the engine version and the service chosen above."
 COLOURS = {status: look.tone(status) for status in STATUSES}
 HOURS: look.Properties = {"unit": look.HOURS, "decimals": 1, "noValue": "Not given"}
 RATE: look.Properties = {
@@ -26,9 +26,9 @@ def how_signals_ended() -> Panel:
         About(
             1,
             "Outcomes",
-            f"""First outcomes of signals in the days of the time range; FALSE_POSITIVE / these (less is better,
-            red from {limits.FALSE_POSITIVE_RATE_HIGH:.0%} on); average hours to resolution over those that
-            carry one. {FILTERS} Source: metrics.outcomes_daily.""",
+            f"""Over the days of the time range: signals that got their outcome; the share of them that were false
+            positives (less is better, red from {limits.FALSE_POSITIVE_RATE_HIGH:.0%} on); the average time to
+            resolution of those for which the application gave it. {FILTERS} Source: metrics.outcomes_daily.""",
             width=9,
             height=6,
             empty="No outcomes",
@@ -48,7 +48,8 @@ def which_outcomes_there_are() -> Panel:
         About(
             2,
             "Outcome distribution",
-            f"""Share of each status in the first outcomes of signals, over the days of the time range.
+            f"""How signals ended: the share of each status, over the days of the time range. Of each signal the first
+            outcome counts.
             {FILTERS} Source: metrics.outcomes_daily.""",
             width=11,
             height=6,
@@ -66,8 +67,8 @@ def how_many_outcomes_came_later() -> Panel:
         About(
             3,
             "Later outcomes",
-            f"""Outcomes of signals that had one already, in the days of the time range. They are kept and do
-            not count anywhere else. {FILTERS} Source: metrics.signal_outcomes, is_first = 0.""",
+            f"""Outcomes recorded for signals that had one already, in the days of the time range. They are kept, and
+            no other number counts them. {FILTERS} Source: metrics.signal_outcomes, is_first = 0.""",
             width=4,
             height=6,
         ),
@@ -81,7 +82,8 @@ def which_outcomes_each_day_had() -> Panel:
         About(
             4,
             "Outcomes by status",
-            f"""First outcomes of signals per UTC day. {FILTERS} Source: metrics.outcomes_daily.""",
+            f"""Signals that got their outcome, per UTC day and status. Of each signal the first outcome counts.
+            {FILTERS} Source: metrics.outcomes_daily.""",
             width=12,
             empty="No outcomes",
         ),
@@ -96,8 +98,9 @@ def whether_false_alarms_increase() -> Panel:
         About(
             5,
             "False positive rate",
-            f"""FALSE_POSITIVE / first outcomes, per UTC day of the outcome. Less is better. Days without
-            outcomes have no point. Dashed: too high. {FILTERS} Source: metrics.outcomes_daily.""",
+            f"""The share of the day's outcomes that were false positives, per UTC day. Less is better. Days without
+            outcomes have no point. The dashed line is where it is too high. {FILTERS} Source:
+            metrics.outcomes_daily.""",
             width=12,
             unit=look.RATE,
             empty="No outcomes",
@@ -115,9 +118,9 @@ def which_versions_raise_false_alarms() -> Panel:
         About(
             6,
             "Outcomes by engine version",
-            f"""Per engine version, over the days of the time range: first outcomes, FALSE_POSITIVE / these
-            (less is better), average hours to resolution over those that carry one. The version is the one that
-            made the recommendation. {FILTERS} Source: metrics.outcomes_daily.""",
+            f"""Per engine version, over the days of the time range: signals that got their outcome, the share of
+            them that were false positives (less is better), and the average time to resolution where it was given. The
+            version is the one that made the recommendation. {FILTERS} Source: metrics.outcomes_daily.""",
             width=12,
             empty="No outcomes",
         ),
@@ -137,9 +140,9 @@ def how_long_resolution_takes() -> Panel:
         About(
             7,
             "Time to resolution",
-            f"""Hours to resolution as the application gave them, over the first outcomes of each UTC day that
-            carry them: average, p50 and p90 by nearest rank. Shorter is better. {FILTERS} Source:
-            metrics.signal_outcomes.""",
+            f"""Hours to resolution as the application gave them, of the signals that ended on each UTC day: the
+            average, the median (p50), and the time within which nine of ten were resolved (p90). Shorter is better.
+            {FILTERS} Source: metrics.signal_outcomes.""",
             width=12,
             unit=look.HOURS,
             empty="No times given",
@@ -155,7 +158,7 @@ def which_outcomes_did_not_count() -> Panel:
         About(
             8,
             "Later outcomes that did not count",
-            f"""The last 100 outcomes of signals that had one already, newest first, with the status that
+            f"""The last 100 outcomes recorded for signals that had one already, newest first, beside the status that
             counts. {FILTERS} Source: metrics.signal_outcomes, is_first = 0.""",
             width=24,
             height=6,

@@ -9,9 +9,9 @@ from grafana.panels import About, Panel, bars, compared, gauge, number, rows, st
 from grafana.queries import overview as queries
 from grafana.queries.common import ACTIONS, STATUSES
 
-OBEYS = "Obeys engine version and recommendation type."
-WINDOW = f"""Today (UTC) and the days of the headline window before it; the change is against as many days before these,
-of shares in percentage points (pts). {OBEYS}"""
+FILTERS = "Counts only the engine version and the recommendation type chosen above."
+WINDOW = f"""Over the headline window, which ends today (UTC); the change is against the window of the same length
+before it, in percentage points (pts) for shares. {FILTERS}"""
 RECOMMENDATIONS = ("Which recommendations", names.RECOMMENDATIONS)
 OUTCOMES = ("Which outcomes", names.OUTCOMES)
 
@@ -22,8 +22,8 @@ def how_many_decisions_accept() -> Panel:
         About(
             1,
             "Acceptance share",
-            f"""Accepted decisions / all decisions (accepted, ignored, overridden). More is better. {WINDOW} Red
-            below {limits.ACCEPTANCE_SHARE_LOW:.0%}. Source: metrics.acceptance_rate_between.""",
+            f"""Of all decisions (accepted, ignored, overridden), the share that accepted the recommendation. More is
+            better. {WINDOW} Red below {limits.ACCEPTANCE_SHARE_LOW:.0%}. Source: metrics.acceptance_rate_between.""",
             width=8,
             height=4,
             unit=look.RATE,
@@ -42,8 +42,8 @@ def how_many_views_are_accepted() -> Panel:
         About(
             2,
             "Acceptance rate",
-            f"""Accepted decisions / views of recommendations. More is better; above 100 % views were not
-            tracked. {WINDOW} Source: metrics.acceptance_rate_between.""",
+            f"""Acceptances divided by views of recommendations. More is better; above 100 % some views were not
+            recorded. {WINDOW} Source: metrics.acceptance_rate_between.""",
             width=8,
             height=4,
             unit=look.RATE,
@@ -61,9 +61,9 @@ def how_often_staff_override() -> Panel:
         About(
             3,
             "Override rate",
-            f"""Overridden decisions / all decisions. Less is better. {WINDOW} Red from
-            {limits.OVERRIDE_RATE_HIGH:.0%} on, where the alert fires, too. Source:
-            metrics.override_rate_between.""",
+            f"""Of all decisions, the share in which staff did something else than was recommended. Less is better.
+            {WINDOW} Red from {limits.OVERRIDE_RATE_HIGH:.0%} on; if it is above that over three days, an alert fires.
+            Source: metrics.override_rate_between.""",
             width=8,
             height=4,
             unit=look.RATE,
@@ -102,8 +102,8 @@ def how_often_it_was_a_false_alarm() -> Panel:
         About(
             5,
             "False positive rate",
-            f"""Outcomes FALSE_POSITIVE / first outcomes of signals. Less is better. Outcomes have no
-            recommendation type: that choice does not change this number. {WINDOW} Red from
+            f"""Of the signals that got their outcome, the share that were false positives. Less is better. Outcomes
+            have no recommendation type: that choice does not change this number. {WINDOW} Red from
             {limits.FALSE_POSITIVE_RATE_HIGH:.0%} on. Source: metrics.false_positive_rate_between.""",
             width=8,
             height=4,
@@ -123,7 +123,7 @@ def when_the_last_event_came() -> Panel:
         About(
             11,
             "Age of the last event",
-            f"""Time since the last event of any kind arrived in ClickHouse, whatever is chosen above. Orange
+            f"""How long ago the last event of any kind arrived in ClickHouse, whatever is chosen above. Orange
             after {limits.SILENCE_HOURS} hours, which at night and at weekends is no fault; the alert counts
             working time. Source: metrics.arrivals.""",
             width=8,
@@ -140,12 +140,12 @@ def when_the_last_event_came() -> Panel:
 
 def whether_acceptance_changes() -> Panel:
     """Show whether acceptance changes."""
-    return trends.shares(7, queries.SHARES, OBEYS, RECOMMENDATIONS)
+    return trends.shares(7, queries.SHARES, FILTERS, RECOMMENDATIONS)
 
 
 def whether_decisions_take_longer() -> Panel:
     """Show whether decisions take longer."""
-    return trends.decision_times(8, queries.DECISION_TIMES, OBEYS, RECOMMENDATIONS)
+    return trends.decision_times(8, queries.DECISION_TIMES, FILTERS, RECOMMENDATIONS)
 
 
 def how_much_happens() -> Panel:
@@ -155,7 +155,7 @@ def how_much_happens() -> Panel:
             9,
             "Recommendation events",
             """Per UTC day: decisions by action on top of each other, and as a line the views of
-            recommendations. Obeys engine version and recommendation type. Source:
+            recommendations. Counts only the engine version and the recommendation type chosen above. Source:
             metrics.recommendations_daily.""",
             width=12,
             height=12,
@@ -176,10 +176,10 @@ def how_far_signals_get() -> Panel:
         About(
             10,
             "Signals from view to outcome",
-            """Signals whose recommendation was viewed in the time range; of these, decided in it; of these
-            again, with an outcome in it; each also as share of the viewed ones. The latest signals are still on
-            their way. Obeys engine version and recommendation type. Source: metrics.recommendation_events,
-            metrics.signal_outcomes.""",
+            """How many signals had their recommendation viewed in the time range; how many of these were decided in it;
+            and how many of these got their outcome in it. The share is of the viewed ones. The latest signals are still
+            on their way. Counts only the engine version and the recommendation type chosen above. Source:
+            metrics.recommendation_events, metrics.signal_outcomes.""",
             width=12,
             height=6,
         ),
@@ -198,8 +198,8 @@ def what_became_of_signals() -> Panel:
         About(
             6,
             "Outcome distribution",
-            """Share of each status in the first outcomes of signals, over the headline window. Obeys the engine
-            version; outcomes have no recommendation type. Source: metrics.outcome_distribution_between.""",
+            """How signals ended: the share of each status, over the headline window. Counts only the engine version
+            chosen above; outcomes have no recommendation type. Source: metrics.outcome_distribution_between.""",
             width=12,
             height=6,
             unit=look.RATE,
@@ -216,8 +216,8 @@ def build() -> Dashboard:
     return frame.dashboard(
         names.OVERVIEW,
         "Overview",
-        """How is the decision-assist engine doing, and is it getting better? Headline numbers are of the headline
-        window and compare with the one before; graphs follow the time picker, in whole UTC days.""",
+        """How is the decision-assist engine doing, and is it getting better? The large numbers are of the
+        headline window and are compared with the one before it; graphs follow the time picker, in whole UTC days.""",
         [
             how_many_decisions_accept(),
             how_many_views_are_accepted(),

@@ -10,7 +10,7 @@ from grafana.queries import pipeline as queries
 from grafana.queries.common import LOSSES
 from otel_intel.events import DROP_REASONS
 
-FILTERS = "Obeys service."
+FILTERS = "Counts only the service chosen above."
 NONE_IS_GOOD = look.step_options(look.GOOD, (1, look.BAD))
 COLOURED: look.Properties = {**look.COUNTED, "custom.cellOptions": {"type": "color-text"}, **NONE_IS_GOOD}
 # Where the reason's own name does not say enough.
@@ -30,10 +30,10 @@ def what_senders_count() -> Panel:
         About(
             1,
             "What the senders count",
-            f"""Sums of the last report of each process that reported in the time range, since its start.
-            Emitted = delivered + queued + lost + without admin (nobody was logged in: nothing to tell).
-            Missing: delivered, but not in ClickHouse; on its way for up to {limits.MISSING_MINUTES} minutes,
-            then lost behind the acknowledgement. Lost and missing have to be 0. {FILTERS} Source:
+            f"""Each sending process counts its events since its start; these are the sums of the last reports that
+            arrived in the time range. Emitted = delivered + queued + lost + without admin (nobody was logged in, so
+            there was nothing to tell). Missing: the receiver said that it has them, and they are not in ClickHouse; for
+            {limits.MISSING_MINUTES} minutes they may be on their way. Lost and missing should be 0. {FILTERS} Source:
             metrics.pipeline_health.""",
             width=24,
             height=4,
@@ -57,8 +57,8 @@ def how_much_arrives() -> Panel:
         About(
             2,
             "Arrivals",
-            f"""Events by the time of arrival of their first copy in ClickHouse, each once. {FILTERS} Source:
-            metrics.arrivals.""",
+            f"""Events by the time at which they arrived in ClickHouse; each counts once, however often it was sent.
+            {FILTERS} Source: metrics.arrivals.""",
             width=12,
             empty="No arrivals",
             interval="10m",
@@ -77,11 +77,11 @@ def how_late_events_arrive() -> Panel:
     return lines(
         About(
             3,
-            "Delay from call to landing",
-            f"""From the call in the application to the arrival in ClickHouse, p50 and p99 of the events that
-            arrived. Imported history is left out: events that are a day late or more, and points of time with
-            fewer than {limits.MINIMUM_ARRIVALS} others, which the alert does not judge either. Dashed: the
-            alert's limit for the p99. {FILTERS} Source: metrics.arrivals.""",
+            "Delay from call to arrival",
+            f"""Time from the call in the application to the arrival in ClickHouse: of half of the events (p50) and of
+            99 in 100 (p99) it was no longer. Events that are a day late or more are left out as imported history, and
+            so are times with fewer than {limits.MINIMUM_ARRIVALS} arrivals. The dashed line is the alert's limit for
+            the p99. {FILTERS} Source: metrics.arrivals.""",
             width=12,
             unit=look.MILLISECONDS,
             empty="Too few arrivals",
@@ -99,8 +99,8 @@ def how_much_was_not_counted() -> Panel:
         About(
             4,
             "Not counted",
-            f"""Records that arrived in the time range and are no facts: rejected (named intel.*, but not as the
-            catalogue wants them) and quarantined (of other producers, kept for 30 days). Both have to be 0.
+            f"""Records that arrived in the time range and are in no metric: rejected (an event of ours that does not
+            fit the catalogue) and quarantined (a log record of something else, kept for 30 days). Both should be 0.
             {FILTERS} Source: metrics.rejected_events, metrics.quarantined_events.""",
             width=6,
             height=4,
@@ -119,10 +119,10 @@ def why_events_were_dropped() -> Panel:
         About(
             5,
             "Dropped by reason",
-            f"""What processes that reported in the time range did not deliver, since their start, by reason.
-            Invalid calls are to be corrected; no admin means that nobody was logged in, which is no loss; the
-            others are load, outages or exits. All but no admin have to be 0. {FILTERS} Source:
-            metrics.pipeline_health.""",
+            f"""Events that sending processes gave up since their start, by reason; of processes that reported in the
+            time range. An invalid call is a mistake in the application; no admin means that nobody was logged in, which
+            is no loss; the others come of load, outages or a process that ended. All but no admin should be 0.
+            {FILTERS} Source: metrics.pipeline_health.""",
             width=9,
             height=8,
             empty="No reports",
@@ -138,9 +138,9 @@ def how_often_events_come_twice() -> Panel:
         About(
             6,
             "Repeated deliveries",
-            """Per UTC day of arrival: copies of events that were there already. Duplicates are harmless retries
-            and change no number; conflicting ones have other content under the same id, which is a fault of the
-            sender: the first stays. Of all services. Source: metrics.ingest_health.""",
+            """Copies of events that were there already, per UTC day of arrival, of all services. Duplicates are
+            harmless: a sender tried again, and no number changes. Conflicting ones have the same id and other content,
+            which is a fault of the sender: the first one stays. Source: metrics.ingest_health.""",
             width=9,
             height=8,
             empty="No arrivals",
@@ -159,9 +159,10 @@ def how_full_the_disk_is() -> Panel:
         About(
             9,
             "Disk and parts",
-            f"""Free share and bytes of the fullest disk of the node that answers, red below
-            {limits.DISK_FREE_LOW:.0%}; active parts of all tables, red from {limits.PARTS_HIGH} on: more
-            inserts than merges. Now, whatever the time range and service. Source: metrics.storage.""",
+            f"""How much of the fullest disk is free on the ClickHouse server that answers, red below
+            {limits.DISK_FREE_LOW:.0%}; and in how many parts its tables are stored, red from {limits.PARTS_HIGH} on:
+            then more is inserted than it can merge. As of now, whatever the time range and service. Source:
+            metrics.storage.""",
             width=6,
             height=4,
         ),
@@ -189,8 +190,8 @@ def why_records_were_not_counted() -> Panel:
         About(
             7,
             "Why events were not counted",
-            f"""Rejected and quarantined records that arrived in the time range, by name, reason and service;
-            the 100 most frequent. {FILTERS} Source: metrics.rejected_events, metrics.quarantined_events.""",
+            f"""The 100 most frequent kinds of rejected and quarantined records that arrived in the time range, by
+            name, reason and service. {FILTERS} Source: metrics.rejected_events, metrics.quarantined_events.""",
             width=24,
             height=5,
             empty="None",
@@ -213,8 +214,8 @@ def which_processes_send() -> Panel:
         About(
             8,
             "Sending processes",
-            f"""The last report of the 100 processes that reported last in the time range, newest first; counts
-            since the start of the process. {FILTERS} Source: metrics.pipeline_health.""",
+            f"""The 100 processes that reported last in the time range, newest first, with what each has counted since
+            its start. {FILTERS} Source: metrics.pipeline_health.""",
             width=24,
             height=6,
             empty="No reports",
@@ -240,8 +241,8 @@ def how_large_the_tables_are() -> Panel:
         About(
             10,
             "Tables",
-            """Rows, active parts and bytes on disk of each table, on the node that answers. Now, whatever the
-            time range and service. Source: metrics.storage.""",
+            """Rows, parts and size on disk of each table, on the ClickHouse server that answers. As of now, whatever
+            the time range and service. Source: metrics.storage.""",
             width=24,
             height=9,
         ),
@@ -260,8 +261,8 @@ def build() -> Dashboard:
     return frame.dashboard(
         names.PIPELINE_HEALTH,
         "Pipeline health",
-        """Does every event arrive, once, in time and as it should be; and if not, where is it lost? All times are of
-        arrival; all but duplicates and storage obey the service.""",
+        """Does every event arrive, once, in time and as it should be; and if not, where is it lost? All times are those
+        of arrival. The choice of a service does not change repeated deliveries, disk and tables.""",
         [
             what_senders_count(),
             how_much_arrives(),

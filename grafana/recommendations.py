@@ -8,15 +8,15 @@ from grafana import frame, look, names, trends
 from grafana.panels import About, Panel, density, gauge, rows
 from grafana.queries import recommendations as queries
 
-FILTERS = "Obeys engine version, recommendation type, confidence and service."
+FILTERS = "Counts only what is chosen above: engine version, recommendation type, confidence, service."
 
 
 def _by(id: int, dimension: str, sql: str, name: look.Properties, height: int) -> Panel:
     about = About(
         id,
         f"Decisions by {dimension}",
-        f"""Per {dimension}, over the days of the time range: views, decisions, accepted / decisions (more is better)
-        and overridden / decisions (less is better). With few decisions a share says little. {FILTERS} Source:
+        f"""Per {dimension}, over the days of the time range: views, decisions, the share of decisions that accepted
+        (more is better) and that overrode (less is better). With few decisions a share says little. {FILTERS} Source:
         metrics.recommendations_daily.""",
         width=12,
         height=height,
@@ -74,8 +74,8 @@ def how_decision_times_are_spread() -> Panel:
         About(
             6,
             "Distribution of decision times",
-            f"""Decisions per UTC day and time taken; decisions without a time are left out. A band that moves
-            up means that staff think longer. {FILTERS} Source: metrics.decisions_between.""",
+            f"""How many decisions of each UTC day took how long; decisions without a time are left out. When the dark
+            band moves up, staff think longer. {FILTERS} Source: metrics.decisions_between.""",
             width=24,
             height=9,
             empty="No timed decisions",
@@ -91,8 +91,8 @@ def what_happened_last() -> Panel:
             7,
             "Recent events",
             f"""The last 200 views and decisions of the days of the time range, newest first. The decision time
-            is the one given, else from the first view; views have none. A trace opens the request that sent the
-            event. {FILTERS} Source: metrics.recommendation_events, metrics.decisions_between.""",
+            is what the application gave, else the time since the first view; views have none. A trace opens the
+            request that sent the event. {FILTERS} Source: metrics.recommendation_events, metrics.decisions_between.""",
             width=24,
             height=12,
             empty="No events",

@@ -6,13 +6,13 @@ from grafana import limits, look
 from grafana.panels import About, Panel, lines
 
 
-def shares(id: int, sql: str, obeys: str, next: tuple[str, str] | None = None) -> Panel:
-    """Return acceptance share and override rate of each day; ``obeys`` says which choices they follow."""
+def shares(id: int, sql: str, filters: str, next: tuple[str, str] | None = None) -> Panel:
+    """Return acceptance share and override rate of each day; ``filters`` says which choices they follow."""
     about = About(
         id,
         "Acceptance share and override rate",
-        f"""Accepted and overridden decisions / all decisions, per UTC day; what is missing to 100 % was ignored. Days
-        without decisions have no point. Dashed: the override rate that is too high. {obeys}
+        f"""The share of the day's decisions that accepted and that overrode, per UTC day; the rest, up to 100 %, was
+        ignored. Days without decisions have no point. The dashed line is where the override rate is too high. {filters}
         Source: metrics.recommendations_daily.""",
         width=12,
         unit=look.RATE,
@@ -22,13 +22,14 @@ def shares(id: int, sql: str, obeys: str, next: tuple[str, str] | None = None) -
     return lines(about, sql, look.SHARES, limit=look.limit_line(limits.OVERRIDE_RATE_HIGH))
 
 
-def decision_times(id: int, sql: str, obeys: str, next: tuple[str, str] | None = None) -> Panel:
+def decision_times(id: int, sql: str, filters: str, next: tuple[str, str] | None = None) -> Panel:
     """Return average, p50 and p90 of each day's decision times."""
     about = About(
         id,
         "Decision time",
-        f"""From the first view of a recommendation to the decision: minutes, as average, p50 and p90 by nearest
-        rank of each UTC day's decisions that have a time. {obeys} Source: metrics.decisions_between.""",
+        f"""Minutes from the first view of a recommendation to the decision, of each UTC day's decisions that have a
+        time: the average, the median (p50), and the time within which nine of ten were made (p90). {filters} Source:
+        metrics.decisions_between.""",
         width=12,
         unit=look.MINUTES,
         empty="No timed decisions",

@@ -22,10 +22,10 @@ def whether_b_is_better() -> Panel:
         About(
             1,
             "Verdict",
-            f"""In one sentence: two-sided z-test of two shares of accepted decisions, over the headline window;
-            called better or worse below p = {queries.SIGNIFICANCE}. The unit is the decision, each counted once
-            and as if independent: if few admins decide much, or the versions ran at different times, other
-            things may be the cause. Source: metrics.engine_comparison.""",
+            f"""Whether a higher share of B's decisions accepted than of A's, over the headline window, or whether the
+            difference may be chance: a two-sided z-test, called better or worse below p = {queries.SIGNIFICANCE}. Each
+            decision counts as independent of the others: if few admins decide much, or the versions ran at different
+            times, the cause may be something else. Source: metrics.engine_comparison.""",
             width=24,
             height=3,
             unit=look.TEXT,
@@ -42,9 +42,9 @@ def how_large_the_difference_is() -> Panel:
         About(
             2,
             "Difference of acceptance shares, B - A",
-            """Accepted / all decisions of B less the same of A (positive is better for B), the ends of its 95 %
-            interval, and p of the pooled z-test: how often chance alone makes such a difference. Over the
-            headline window. Source: metrics.engine_comparison.""",
+            """The acceptance share of B minus that of A, in percentage points (positive is better for B); the range
+            that holds the true difference 95 times in 100; and p: how often chance alone makes a difference this large.
+            Over the headline window. Source: metrics.engine_comparison.""",
             width=24,
             height=4,
             unit=look.TEXT,
@@ -66,9 +66,10 @@ def which_numbers_both_have() -> Panel:
         About(
             3,
             "Both versions in numbers",
-            """Over the headline window: decisions; accepted / decisions (more is better); overridden /
-            decisions (less is better); time from the first view to the decision; first outcomes of signals;
-            FALSE_POSITIVE / these (less is better). Source: metrics.acceptance_rate_between,
+            """Over the headline window: decisions; the share of them that accepted (more is better) and that
+            overrode (less is better); the time from the first view to the decision: average, median (p50) and within
+            which nine of ten were made (p90); signals that got their outcome; the share of them that were false
+            positives (less is better). Source: metrics.acceptance_rate_between,
             override_rate_between, decision_time_between, false_positive_rate_between.""",
             width=24,
             height=5,
@@ -98,8 +99,8 @@ def how_the_shares_develop() -> Panel:
         About(
             4,
             "Acceptance share per day",
-            """Accepted / all decisions of each version, per UTC day of the decision; days without decisions
-            have no point, and of few decisions a share says little. More is better. Source:
+            """The share of each version's decisions that accepted, per UTC day. Days without decisions have no point,
+            and of few decisions a share says little. More is better. Source:
             metrics.recommendations_daily.""",
             width=12,
             unit=look.RATE,
@@ -132,8 +133,8 @@ def which_version_is_decided_on_faster() -> Panel:
         About(
             6,
             "Median decision time per day",
-            """From the first view of a recommendation to the decision, minutes, p50 by nearest rank of each UTC
-            day's decisions that have a time. Shorter is easier, not always better. Source:
+            """Minutes from the first view of a recommendation to the decision: the median of each UTC day's
+            decisions that have a time. Shorter is easier, not always better. Source:
             metrics.decisions_between.""",
             width=12,
             unit=look.MINUTES,
@@ -150,8 +151,8 @@ def which_version_raises_false_alarms() -> Panel:
         About(
             7,
             "False positive rate per day",
-            """FALSE_POSITIVE / first outcomes of signals, per UTC day of the outcome and version that made the
-            recommendation. Less is better. Source: metrics.outcomes_daily.""",
+            """The share of signals that were false positives, per UTC day of their outcome and by the version that
+            made the recommendation. Less is better. Source: metrics.outcomes_daily.""",
             width=12,
             unit=look.RATE,
             empty="No outcomes",
@@ -167,8 +168,9 @@ def build() -> Dashboard:
     return frame.dashboard(
         names.ENGINE_VERSIONS,
         "Engine versions",
-        """Is engine version B better than version A? Better means a higher acceptance share. The comparison and the
-        table are of the headline window, the graphs follow the time picker; all obey the two versions.""",
+        """Is engine version B better than version A? Better means that a higher share of decisions accepted. The
+        comparison and the table are of the headline window, the graphs follow the time picker; all are about the two
+        versions chosen above.""",
         [
             whether_b_is_better(),
             how_large_the_difference_is(),

@@ -1,12 +1,14 @@
 """Make plausible mistakes in the queries, one at a time, and see whether a test notices: `make mutants-grafana`.
 
 The mistakes are in mutations.yaml, and are made in a copy of the tree. A mistake in a dashboard's query is shown to
-test_panels.py first, in this process, on one server: that is quick. What it does not see, and mistakes in alerts, which
-have data of their own, are shown to the other modules' tests, each time in a run of its own.
+test_panels.py first; what it does not see, and mistakes in alerts, which have data of their own, to the tests of the
+other modules. All on one server: to start one for each mistake would take an hour.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -14,21 +16,22 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import yaml
 
 from grafana import build
-from tests.grafana import datasets, test_panels
+from tests import servers
+from tests.grafana import conftest, datasets, test_alerts, test_lists, test_panels, test_versions
 from tests.grafana.files import Target, targets
 from tests.servers import ClickHouse, run_clickhouse
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("otel_intel", "clickhouse", "collector", "demo", "grafana", "semconv", "tests", "tools", "pyproject.toml")
-OTHERS = ("test_versions.py", "test_queries.py", "test_lists.py")
 Files = dict[str, str]
 
 
@@ -57,25 +60,43 @@ def copied(directory: Path) -> None:
             shutil.copy(source, directory / name)
 
 
-def python(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def python(directory: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run Python in the copy."""
     environment = {**os.environ, "PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=directory, env=environment, input=stdin, capture_output=True, text=True, check=False
+    )
 
 
-def mutated(directory: Path, mutation: Mutation) -> Files | None:
-    """Return the generated files with a mistake; None if the build itself fails."""
-    path = directory / "grafana" / "queries" / f"{mutation.module}.py"
+# Run in the copy: writes each mistake in turn, imports all of grafana anew and prints what it generates.
+GENERATE = """
+import importlib, json, pathlib, sys
+results = []
+for module, old, new, _ in json.load(sys.stdin):
+    path = pathlib.Path("grafana", "queries", module + ".py")
     right = path.read_text("utf-8")
-    assert right.count(mutation.old) == 1, f"{mutation.module}: {right.count(mutation.old)} times {mutation.old!r}"
-    path.write_text(right.replace(mutation.old, mutation.new), "utf-8")
+    if right.count(old) != 1:
+        sys.exit(f"{module}: {right.count(old)} times {old!r}")
+    path.write_text(right.replace(old, new), "utf-8")
+    for name in [name for name in sys.modules if name.split(".")[0] == "grafana"]:
+        del sys.modules[name]
     try:
-        program = "import json; from grafana.build import generated; print(json.dumps(generated()))"
-        done = python(directory, "-c", program)
-    finally:
-        path.write_text(right, "utf-8")
-    return dict(json.loads(done.stdout)) if done.returncode == 0 else None
+        results.append(importlib.import_module("grafana.build").generated())
+    except Exception:
+        results.append(None)
+    path.write_text(right, "utf-8")
+print(json.dumps(results))
+"""
+
+
+def mutated(directory: Path, mutations: list[Mutation]) -> dict[Mutation, Files]:
+    """Return the generated files with each of the mistakes, without those that the build itself fails of."""
+    done = python(directory, "-W", "ignore", "-c", GENERATE, stdin=json.dumps(mutations))
+    if done.returncode:
+        sys.exit(done.stderr)
+    found = zip(mutations, json.loads(done.stdout), strict=True)
+    return {mutation: files for mutation, files in found if files is not None}
 
 
 def queries(files: Files) -> dict[tuple[str, str], Target]:
@@ -111,49 +132,59 @@ def panels_notice(clickhouse: ClickHouse, dataset: datasets.Dataset, changed: li
     return False
 
 
-def others_notice(directory: Path, files: Files, *selection: str) -> bool:
-    """Say whether a test of the other modules fails on the copy with these files."""
-    for path, text in files.items():
-        (directory / "grafana" / path).write_text(text, "utf-8")
-    arguments = ("-q", "-x", "-n0", "-p", "no:randomly", "-p", "no:cacheprovider")
-    done = python(directory, "-m", "pytest", *arguments, *selection)
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    return done.returncode == 1
+def tests_of(rules: Iterable[str]) -> str:
+    """Return what pytest selects the tests of alerts by: the classes have the names of the rules."""
+    return " or ".join("Test" + uid.title().replace("-", "") for uid in rules)
 
 
-def selection(directory: Path, mutation: Mutation, rules: list[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the tests to run: those of the alerts that have changed, then those of all queries."""
-    folder = "tests/grafana"
-    if rules:
-        yield (f"{folder}/test_alerts.py",)
-    yield tuple(f"{folder}/{name}" for name in OTHERS if (directory / folder / name).exists())
+def others_notice(files: Files, rules: dict[str, Any]) -> bool:
+    """Say whether a test of the other modules fails with these files; their module-wide names are replaced."""
+    found = {Path(path).stem: json.loads(text) for path, text in files.items() if path != build.ALERTS}
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
+        patch.setattr(test_alerts, "RULES", {**test_alerts.RULES, **rules})
+        for module in (test_lists, test_versions):
+            patch.setattr(module, "dashboards", lambda: found)
+        paths = [
+            f"tests/grafana/{name}.py" for name in (("test_alerts",) if rules else ("test_versions", "test_lists"))
+        ]
+        options = ["-q", "-x", "-n0", "-p", "no:randomly", "-p", "no:cacheprovider", "-k", tests_of(rules)]
+        done = pytest.main([*options, *paths])
+    assert done in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), done
+    return done == pytest.ExitCode.TESTS_FAILED
 
 
-def survivors(directory: Path, clickhouse: ClickHouse, made: dict[Mutation, Files]) -> Iterator[Mutation]:
+def unnoticed(clickhouse: ClickHouse, made: dict[Mutation, Files]) -> Iterator[Mutation]:
     """Yield the mutations that no test notices."""
     right = build.generated()
+    before, rules_before = queries(right), alerts(right)
     left = dict(made)
     for make in (datasets.sixty_days, datasets.one_day, datasets.empty):
         dataset = make(datetime.now(UTC).replace(microsecond=0))
         clickhouse.empty()
         datasets.land(clickhouse, dataset.landed)
         for mutation, files in list(left.items()):
-            before = queries(right)
             changed = [target for key, target in queries(files).items() if before[key].sql != target.sql]
             if panels_notice(clickhouse, dataset, changed):
                 del left[mutation]
     print(f"{len(made) - len(left)} noticed by test_panels.py; {len(left)} are shown to the other tests", flush=True)
     for mutation, files in left.items():
-        path = directory / "grafana" / "queries" / f"{mutation.module}.py"
-        text = path.read_text("utf-8")
-        path.write_text(text.replace(mutation.old, mutation.new), "utf-8")  # alerts are built by their tests
-        try:
-            of_alerts = alerts(right)
-            rules = [uid for uid, rule in alerts(files).items() if rule != of_alerts[uid]]
-            if not any(others_notice(directory, files, *tests) for tests in selection(directory, mutation, rules)):
-                yield mutation
-        finally:
-            path.write_text(text, "utf-8")
+        rules = {uid: rule for uid, rule in alerts(files).items() if rule != rules_before[uid]}
+        if not others_notice(files, rules):
+            yield mutation
+
+
+@contextlib.contextmanager
+def one_server(clickhouse: ClickHouse) -> Iterator[None]:
+    """Let the tests of this process use a server that runs already."""
+
+    @contextlib.contextmanager
+    def run(directory: Path) -> Iterator[ClickHouse]:
+        yield clickhouse
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(servers, "run_clickhouse", run)
+        patch.setattr(conftest, "run_clickhouse", run)
+        yield
 
 
 def main() -> None:
@@ -163,31 +194,26 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         copied(directory)
-        made, broken = {}, 0
-        for mutation in mutations:
-            files = mutated(directory, mutation)
-            if files is None:
-                broken += 1
-            else:
-                assert files != build.generated(), f"{mutation} changes nothing"
-                made[mutation] = files
-        print(f"{len(mutations)} mistakes, {broken} of them noticed by the build", flush=True)
-        with run_clickhouse(directory / "data") as clickhouse:
-            alive = set(survivors(directory, clickhouse, made))
+        made = mutated(directory, mutations)
+        right = build.generated()
+        assert right not in made.values(), [mutation for mutation, files in made.items() if files == right]
+        print(f"{len(mutations)} mistakes, {len(mutations) - len(made)} of them noticed by the build", flush=True)
+        with run_clickhouse(directory / "data") as clickhouse, one_server(clickhouse):
+            alive = set(unnoticed(clickhouse, made))
     for mutation in mutations:
         if mutation in alive:
             why = f"equivalent: {mutation.equivalent}" if mutation.equivalent else "NOT NOTICED"
             print(f"{why}\n  {mutation.module}: {mutation.old!r}\n  -> {mutation.new!r}")
         elif mutation.equivalent:
             print(f"said to be equivalent, but noticed: {mutation.module}: {mutation.old!r} -> {mutation.new!r}")
-    total, unnoticed = Counter(m.module for m in mutations), Counter(m.module for m in alive if not m.equivalent)
+    total, missed = Counter(m.module for m in mutations), Counter(m.module for m in alive if not m.equivalent)
     equivalent = Counter(m.module for m in alive if m.equivalent)
     for module in total:
         of = total[module] - equivalent[module]
-        print(f"{module:16} {of - unnoticed[module]:3} of {of:3} noticed, {equivalent[module]} equivalent")
+        print(f"{module:16} {of - missed[module]:3} of {of:3} noticed, {equivalent[module]} equivalent")
     of = total.total() - equivalent.total()
-    print(f"{'all':16} {of - unnoticed.total():3} of {of:3} noticed: {(of - unnoticed.total()) / max(of, 1):.0%}")
-    sys.exit(bool(unnoticed))
+    print(f"{'all':16} {of - missed.total():3} of {of:3} noticed: {(of - missed.total()) / max(of, 1):.0%}")
+    sys.exit(bool(missed))
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ class TestAcceptanceShareDrop:
         assert evaluate(clickhouse, "acceptance-share-drop") == {}
 
 
-class TestOverrideRate:
+class TestOverrideRateHigh:
     AT_THE_LIMIT = round(limits.OVERRIDE_RATE_HIGH * 100)  # of a hundred decisions
 
     @pytest.mark.parametrize(

@@ -39,9 +39,9 @@ def unknown() -> Iterable[Record]:
             yield event(f"unknown{number:03}", nanoseconds(NOW) - copy)
 
 
-TYPES = of_each("recommendation.accepted", **{"intel.recommendation.type": "type {}"})
-VERSIONS = of_each("recommendation.accepted", **{"intel.engine.version": "{}"})
-OUTCOMES = of_each("signal.outcome_recorded", **{"intel.engine.version": "{}", "intel.risk_signal.id": "s{}"})
+TYPES = [*of_each("recommendation.accepted", **{"intel.recommendation.type": "type {}"})]
+VERSIONS = [*of_each("recommendation.accepted", **{"intel.engine.version": "{}"})]
+OUTCOMES = [*of_each("signal.outcome_recorded", **{"intel.engine.version": "{}", "intel.risk_signal.id": "s{}"})]
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ OUTCOMES = of_each("signal.outcome_recorded", **{"intel.engine.version": "{}", "
         (TYPES, "recommendations", 1, "name", "type 100"),
         (VERSIONS, "recommendations", 3, "name", "000"),
         (OUTCOMES, "outcomes", 6, "name", "000"),
-        (reports(), "pipeline_health", 8, "pid", "100"),
-        (unknown(), "pipeline_health", 7, "name", "intel.unknown000"),
+        ([*reports()], "pipeline_health", 8, "pid", "100"),
+        ([*unknown()], "pipeline_health", 7, "name", "intel.unknown000"),
     ],
     ids=["types", "versions", "versions of outcomes", "processes", "reasons"],
 )
