@@ -148,6 +148,7 @@ def others_notice(files: Files, rules: dict[str, Any]) -> bool:
             f"tests/grafana/{name}.py" for name in (("test_alerts",) if rules else ("test_versions", "test_lists"))
         ]
         options = ["-q", "-x", "-n0", "-p", "no:randomly", "-p", "no:cacheprovider", "-k", tests_of(rules)]
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # the modules are imported here already
         done = pytest.main([*options, *paths])
     assert done in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), done
     return done == pytest.ExitCode.TESTS_FAILED

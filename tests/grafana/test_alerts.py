@@ -242,6 +242,13 @@ class TestDropped:
         assert numbers == {("shop", "queue_full"): 3, ("shop", "invalid"): 1}
         assert firing("dropped", numbers) == numbers.keys()
 
+    def test_processes_and_kinds_of_events_add_up(self, clickhouse: ClickHouse) -> None:
+        at = nanoseconds(NOW - MINUTE)
+        for lost, (process, kind) in enumerate((("p1", "view"), ("p1", "outcome"), ("p2", "view")), 2):
+            sent = report(process, kind, at, dropped__queue_full=lost**2)
+            land(clickhouse, [Landed(sent, at)])
+        assert evaluate(clickhouse, "dropped") == {("shop", "queue_full"): 4 + 9 + 16}
+
     def test_an_hour_later_it_is_quiet(self, clickhouse: ClickHouse) -> None:
         self.report(clickhouse, NOW - HOUR, dropped__queue_full=1)
         self.report(clickhouse, NOW - MINUTE, dropped__queue_full=1)
@@ -269,6 +276,18 @@ class TestMissing:
         numbers = evaluate(clickhouse, "missing")
         assert numbers == {("shop",): missing}
         assert bool(firing("missing", numbers)) is (missing > 0)
+
+    def test_processes_and_kinds_of_events_add_up(self, clickhouse: ClickHouse) -> None:
+        at = nanoseconds(NOW - MINUTE)
+        for missing, (process, kind) in enumerate((("p1", "view"), ("p1", "outcome"), ("p2", "view")), 2):
+            land(clickhouse, [Landed(report(process, kind, at, delivered=missing**2), at)])
+        assert evaluate(clickhouse, "missing") == {("shop",): 4 + 9 + 16}
+
+    def test_what_is_older_than_the_landing_says_nothing(self, clickhouse: ClickHouse) -> None:
+        at = nanoseconds(NOW - MINUTE)
+        started = {"process__started_at": nanoseconds(NOW - 200 * DAY)}
+        land(clickhouse, [Landed(report("p1", "view", at, delivered=5, **started), at)])
+        assert evaluate(clickhouse, "missing") == {}
 
     def test_what_may_be_on_its_way_is_waited_for(self) -> None:
         assert RULES["missing"]["for"] == f"{limits.MISSING_MINUTES}m"
