@@ -219,7 +219,8 @@ def _signal(rng: random.Random, begin: datetime, now: datetime, ago: int) -> Ite
 
     yield from happens("dashboard.opened", 0)
     yield from happens("signal.detail_opened", rng.random())
-    yield from happens("recommendation.viewed", 0, **recommended)
+    if rng.random() < 0.9:  # a decision without a view before it has no time, if none is given
+        yield from happens("recommendation.viewed", 0, **recommended)
     if rng.random() < 0.5:
         yield from happens("explanation.expanded", rng.random() * 3)
     if rng.random() < 0.9:

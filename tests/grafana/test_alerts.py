@@ -193,6 +193,11 @@ class TestSilence:
         self.last_event(clickhouse, NOW - 2 * DAY, days=limits.SILENCE_REGULAR_DAYS - 1)
         assert evaluate(clickhouse, "silence") == {}
 
+    def test_what_counts_is_when_events_arrive(self, clickhouse: ClickHouse) -> None:
+        late = 20 * DAY
+        land(clickhouse, (landed(event("dashboard.opened"), NOW - i * DAY - late, delay=late) for i in range(1, 4)))
+        assert evaluate(clickhouse, "silence") == {("shop",): 10}
+
     def test_import_of_history_is_no_regular_sending(self, clickhouse: ClickHouse) -> None:
         land(
             clickhouse,
