@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana import frame, limits, look, names, trends
 from grafana.panels import About, Panel, bars, compared, gauge, number, rows, stacked
 from grafana.queries import overview as queries
-from grafana.queries.common import ACTIONS, STATUSES
+from grafana.queries.common import ACTIONS, DECISION_COLUMNS, STATUSES
 
 FILTERS = "Counts only the engine version and the recommendation type chosen above."
 WINDOW = f"""Over the headline window, which ends today (UTC); the change is against the window of the same length
@@ -164,8 +164,12 @@ def how_much_happens() -> Panel:
         ),
         queries.VOLUME,
         {
-            "viewed": {**look.tone("viewed"), **look.LINE_OVER_BARS},
-            **{action: look.tone(action) for action in ACTIONS if action != "viewed"},
+            **{
+                action: {**look.tone(action), **look.LINE_OVER_BARS}
+                for action in ACTIONS
+                if action not in DECISION_COLUMNS
+            },
+            **{action: look.tone(action) for action in DECISION_COLUMNS},
         },
     )
 

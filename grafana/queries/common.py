@@ -23,6 +23,8 @@ EVENTS = f"timestamp >= toDateTime64({FIRST_DAY}, 9, 'UTC') AND timestamp < toDa
 
 # Columns of the daily counts, and the values of the logs: a new event of the catalogue is in them.
 ACTIONS = tuple(event.column for event in of_kind("recommendation"))
+DECIDING = tuple(event for event in CATALOGUE.values() if event.is_decision)
+DECISION_COLUMNS = tuple(event.column for event in DECIDING)
 STATUSES = tuple(status.lower() for status in OUTCOME_STATUSES)
 VIEW_KINDS = tuple(event.column for event in of_kind("view"))
 # The kinds of facts.
@@ -44,7 +46,7 @@ def of_action(value: str) -> str:
 
 
 IS_VIEW = of_action(RECOMMENDATION_VIEWED.value)
-IS_DECISION = f"action IN ({quoted(event.value for event in CATALOGUE.values() if event.is_decision)})"
+IS_DECISION = f"action IN ({quoted(event.value for event in DECIDING)})"
 
 
 def sums(columns: Iterable[str]) -> str:
