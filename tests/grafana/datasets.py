@@ -60,8 +60,10 @@ class Dataset:
 
     @cached_property
     def reference(self) -> Reference:
-        """The slow count of it, made once."""
-        return Reference(self.deliveries)
+        """The slow count of it, made once; its pairing of all events with all would take a minute."""
+        made = Reference(self.deliveries)
+        made.decisions = self.decisions
+        return made
 
 
 def valid(record: Record) -> bool:
