@@ -73,6 +73,13 @@ bench-collector: $(VENV)/test.stamp collector ## Measure the way through the Col
 bench-dashboards: $(VENV)/test.stamp ## Measure the dashboards' queries on 10 million events; EVENTS=1000000: on fewer
 	@$(VENV)/bin/python -m benchmarks.dashboards $(EVENTS)
 
+MUTANTS ?= otel_intel.delivery.* otel_intel.pages.*
+.PHONY: mutants
+mutants: $(VENV)/test.stamp ## Plant mistakes in the package and count those that no unit test notices; MUTANTS: where
+	@$(PIP) install --quiet --group mutants
+	@$(VENV)/bin/mutmut run --max-children 2 $(MUTANTS) || true
+	@$(VENV)/bin/mutmut results
+
 .PHONY: docs
 docs: $(VENV)/test.stamp ## Build the documentation into docs/_build/html
 	@$(VENV)/bin/python -m sphinx --fail-on-warning --quiet --builder html docs docs/_build/html
@@ -96,4 +103,4 @@ mutants-grafana: $(VENV)/test.stamp ## Make mistakes in the dashboards' queries,
 
 .PHONY: clean
 clean: ## Remove environments and the demo's data
-	rm -rf $(VENV) .demo .venv-* .coverage-data docs/_build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .demo .venv-* .coverage-data docs/_build mutants .mypy_cache .ruff_cache .pytest_cache

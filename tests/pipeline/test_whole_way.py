@@ -186,11 +186,15 @@ def test_the_doctor_finds_a_healthy_way(clickhouse: ClickHouse) -> None:
         ({"OTEL_INTEL_CLICKHOUSE_URL": "http://127.0.0.1:9"}, "views", "Is ClickHouse running at 127.0.0.1?"),
         ({"OTEL_INTEL_CLICKHOUSE_URL": ""}, "views", "Set OTEL_INTEL['CLICKHOUSE_URL']"),
         ({"DJANGO_SETTINGS_MODULE": "nowhere"}, "environment", "manage.py check"),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "{http}/nothing/here"}, "endpoint", "gets /v1/logs appended"),
+        ({"OTEL_INTEL_ENGINE_VERSION": "otel_intel.conf.NOTHING"}, "environment", ""),
     ],
 )
 def test_the_doctor_names_the_hop_and_the_fix(
     variables: dict[str, str], hop: str, fix: str, clickhouse: ClickHouse
 ) -> None:
+    http = f"http://127.0.0.1:{clickhouse.server.http_port}"
+    variables = {name: value.replace("{http}", http) for name, value in variables.items()}
     result = run_cli(clickhouse, "doctor", "--json", "--wait", "2", **variables)
     last = json.loads(result.stdout.splitlines()[-1])
     assert (last["name"], last["state"]) == (hop, "failed")
@@ -218,6 +222,26 @@ def test_the_doctor_notices_another_clickhouse(sink: Sink, clickhouse: ClickHous
     result = run_cli(clickhouse, "doctor", "--wait", "0.5", OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=sink.url)
     assert "✗ landing" in result.stdout
     assert "Does the endpoint write into the ClickHouse of OTEL_INTEL['CLICKHOUSE_URL']?" in result.stdout
+
+
+def test_the_doctor_asks_for_a_migration(clickhouse: ClickHouse) -> None:
+    admin = clickhouse.client("admin")
+    admin.command("RENAME TABLE metrics.pipeline_probes TO metrics.aside")
+    try:
+        last = json.loads(run_cli(clickhouse, "doctor", "--json", "--wait", "1").stdout.splitlines()[-1])
+    finally:
+        admin.command("RENAME TABLE metrics.aside TO metrics.pipeline_probes")
+    assert (last["name"], last["state"], last["fix"]) == ("views", "failed", "Run `otel-intel migrate`.")
+
+
+def test_the_doctor_times_each_hop_by_itself(clickhouse: ClickHouse) -> None:
+    before = time.monotonic()
+    hops = [json.loads(line) for line in run_cli(clickhouse, "doctor", "--json").stdout.splitlines()]
+    took_ms = (time.monotonic() - before) * 1000
+    times = {hop["name"]: hop["milliseconds"] for hop in hops}
+    assert all(0 < milliseconds < took_ms for milliseconds in times.values()), times
+    # The landing's is from the making of the probe, by its own clock; the others follow each other.
+    assert sum(milliseconds for name, milliseconds in times.items() if name != "landing") < took_ms
 
 
 @pytest.mark.usefixtures("reading")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,18 @@ def test_up_to_a_day_in_the_future_is_kept(clickhouse: ClickHouse) -> None:
 def test_any_past_is_welcome(clickhouse: ClickHouse, time_ns: int) -> None:
     send(clickhouse, event(ACCEPTED, time_ns))
     assert clickhouse.value("SELECT toUnixTimestamp64Nano(timestamp) FROM metrics.recommendation_events") == time_ns
+
+
+def test_a_later_copy_makes_no_outcome_the_first(clickhouse: ClickHouse) -> None:
+    """Its time says that it was before all others; but what it is a copy of had arrived with another time."""
+    second, first = (event("signal.outcome_recorded", 10**18 + after) for after in (10, 5))
+    send(clickhouse, second, first)
+    send(clickhouse, replace(second, time_ns=10**18 + 1))
+    assert (
+        clickhouse.value("SELECT event_id FROM metrics.signal_outcomes WHERE is_first")
+        == (first.attributes["log.record.uid"])
+    )
+    assert clickhouse.value("SELECT sum(outcomes) FROM metrics.outcomes_daily") == 1
 
 
 def test_good_copy_after_a_rejected_one_counts(clickhouse: ClickHouse) -> None:

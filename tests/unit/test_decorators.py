@@ -319,6 +319,13 @@ def test_one_request_is_one_event_however_often_it_is_decorated(otel_intel_event
     assert len(otel_intel_events) == 2
 
 
+def test_two_signals_in_one_request_are_two_events(otel_intel_events: CapturedEvents) -> None:
+    one = request()
+    for signal_id in (7, 8, 7):  # a page that shows several, by the views of each
+        detail(one, signal_id=signal_id)
+    assert [event.attributes["intel.risk_signal.id"] for event in otel_intel_events] == ["7", "8"]
+
+
 def test_a_response_counts_when_it_has_been_rendered(otel_intel_events: CapturedEvents) -> None:
     @otel_intel.track_dashboard_open
     def page(request: HttpRequest) -> TemplateResponse:

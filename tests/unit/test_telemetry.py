@@ -105,6 +105,17 @@ def test_the_block_wins_over_the_setting_and_the_call_over_the_block(otel_intel_
     assert [event.attributes["intel.engine.version"] for event in otel_intel_events] == ["test-1", "block", "call"]
 
 
+def test_blocks_end_one_after_the_other(otel_intel_events: CapturedEvents) -> None:
+    telemetry = get_telemetry()
+    with telemetry.engine_version("outer"):
+        with pytest.raises(ZeroDivisionError), telemetry.engine_version("inner"):
+            telemetry.track_dashboard_open(1)
+            raise ZeroDivisionError
+        telemetry.track_dashboard_open(1)
+    telemetry.track_dashboard_open(1)
+    assert [event.attributes["intel.engine.version"] for event in otel_intel_events] == ["inner", "outer", "test-1"]
+
+
 @override_settings(OTEL_INTEL={"ENGINE_VERSION": "1", "ADMIN_ID_HASH_KEY": "0123456789abcdef"})
 def test_admin_ids_can_leave_as_keyed_hashes(production: Telemetry, sink: Sink) -> None:
     production.track_dashboard_open(42)
