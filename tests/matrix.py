@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,30 +27,41 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-def run(python: str, version: str, name: str, django: str) -> None:
-    """Test one combination in a virtual environment of its own."""
-    environment = ROOT / f".venv-{version}-django-{name}"
-    bin_python = str(environment / "bin" / "python")
+def environment(version: str, name: str) -> Path:
+    """Return where a combination's virtual environment is."""
+    return ROOT / f".venv-{version}-django-{name}"
+
+
+def install(python: str, version: str, name: str) -> None:
+    """Make a combination's virtual environment, or bring it up to date with pyproject.toml."""
+    directory = environment(version, name)
+    stamp, project = directory / "test.stamp", ROOT / "pyproject.toml"
+    if stamp.exists() and stamp.stat().st_mtime >= project.stat().st_mtime:
+        return
+    bin_python = str(directory / "bin" / "python")
     if not Path(bin_python).exists():
-        subprocess.run([python, "-m", "venv", str(environment)], check=True)
+        subprocess.run([python, "-m", "venv", str(directory)], check=True)
     pip = [bin_python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True)
-    subprocess.run([*pip, "--editable", ".", "--group", "test", django], check=True, cwd=ROOT)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    subprocess.run([*pip, "--no-deps", *project["optional-dependencies"]["embedded"]], check=True)
-    print(f"▸ Python {version}, {django}", flush=True)
-    subprocess.run([bin_python, "-m", "pytest", "-q", "tests/unit"], check=True, cwd=ROOT)
+    subprocess.run([*pip, "--editable", ".", "--group", "test", DJANGOS[name]], check=True, cwd=ROOT)
+    embedded = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["optional-dependencies"]["embedded"]
+    subprocess.run([*pip, "--no-deps", *embedded], check=True)
+    stamp.touch()
 
 
 def main() -> None:
-    """Run all combinations."""
-    for version in VERSIONS:
-        python = interpreter(version)
-        if python is None:
+    """Run all combinations, one after the other; they are installed two at a time, as pip waits much of it."""
+    found = {version: interpreter(version) for version in VERSIONS}
+    combinations = [(python, version, name) for version, python in found.items() if python for name in DJANGOS]
+    with ThreadPoolExecutor(2) as pool:
+        installed = [pool.submit(install, *combination) for combination in combinations]
+        for version in (version for version, python in found.items() if python is None):
             print(f"▸ SKIPPED: no Python {version} on this machine", flush=True)
-            continue
-        for name, django in DJANGOS.items():
-            run(python, version, name, django)
+        for (_, version, name), ready in zip(combinations, installed, strict=True):
+            ready.result()
+            print(f"▸ Python {version}, {DJANGOS[name]}", flush=True)
+            bin_python = str(environment(version, name) / "bin" / "python")
+            subprocess.run([bin_python, "-m", "pytest", "-q", "-n", "auto", "tests/unit"], check=True, cwd=ROOT)
 
 
 if __name__ == "__main__":
