@@ -144,7 +144,8 @@ def test_a_page_by_time_reads_only_its_own_days(reading: ClickHouse) -> None:
         filters, cursor=replace(keyset.cursor_at(EVENTS, filters, page[-1]), nanoseconds=filters.start + 10 * DAY)
     )
     assert len(keyset.page(EVENTS, Counting(), deep)[0]) == keyset.PAGE
-    assert max(read) < rows / 5
+    # Soon after midnight (UTC) the newest day is empty, and the next window holds eight of the 28.
+    assert max(read) < rows / 2
 
 
 # -- downloads ------------------------------------------------------------------------------------------------

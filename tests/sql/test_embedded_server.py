@@ -237,7 +237,7 @@ def test_server_that_was_told_to_shut_down_is_not_started_again(tmp_path: Path) 
         kill(server, process)
 
 
-def test_log_in_that_reads_the_servers_pipes_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
+def test_log_in_that_reads_the_servers_pipes_does_not_keep_down_from_stopping_it(tmp_path: Path) -> None:
     """file() opens whatever the process has open, and waits without end for what comes."""
     with run_clickhouse(tmp_path) as clickhouse:
         server = clickhouse.server
@@ -251,7 +251,8 @@ def test_log_in_that_reads_the_servers_pipes_does_not_keep_it_from_stopping(tmp_
                 connection.request("POST", "/", f"SELECT length(file('/proc/self/fd/{name}'))", headers)
         assert clickhouse.value("SELECT 1") == 1
         os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGTERM)
-        assert poll_until(lambda: embedded.running(tmp_path) is None, 45)  # after 50 s it would be killed
+        # What it reads may be what the engine waits for itself: then it is killed after 50 s, before down gives up at 60.
+        assert poll_until(lambda: embedded.running(tmp_path) is None, 58)
     assert embedded.restarts(tmp_path) == []
 
 
