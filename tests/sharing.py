@@ -22,7 +22,7 @@ TOGETHER = {
     "the cluster": r"tests/cluster/test_shards\.py",
     "the wheel": r"tests/wheel/",
     "a copy of the tree": r"tests/generate/",
-    "streams": r"tests/sql/test_metrics\.py",
+    "streams": r"tests/sql/test_(metrics|overviews)\.py",
 }
 
 
