@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def poll_until(condition: Callable[[], T], timeout: float = 10.0, interval: float = 0.02) -> T:
+def poll_until(condition: Callable[[], T], timeout: float = 30.0, interval: float = 0.02) -> T:
     """Return the condition's first true value, or its last value when the time is up."""
     deadline = time.monotonic() + timeout
     while not (value := condition()) and time.monotonic() < deadline:

@@ -188,14 +188,14 @@ def test_restart_that_fails_is_tried_again_until_it_works_or_is_stopped(tmp_path
         written, before = users.read_text(), len(list(opened.iterdir()))
         users.write_text("no XML")
         os.kill(engine_pid(server) or 0, signal.SIGKILL)
-        assert poll_until(lambda: len(embedded.restarts(tmp_path)) >= 3)
+        assert poll_until(lambda: len(embedded.restarts(tmp_path)) >= 3, 60)
         assert embedded.restarts(tmp_path)[-1].endswith("UTC: ClickHouse failed; starting it again")
         users.write_text(written)
-        assert poll_until(lambda: connects(server))
+        assert poll_until(lambda: connects(server), 60)
         assert len(list(opened.iterdir())) == before  # or it could not go on for ever
         users.write_text("no XML")
         os.kill(engine_pid(server) or 0, signal.SIGKILL)
-        assert poll_until(lambda: engine_pid(server) is None)
+        assert poll_until(lambda: engine_pid(server) is None, 60)
         assert stop_child(process) == 0
     finally:
         kill(server, process)
