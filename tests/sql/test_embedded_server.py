@@ -251,7 +251,7 @@ def test_log_in_that_reads_the_servers_pipes_does_not_keep_down_from_stopping_it
                 connection.request("POST", "/", f"SELECT length(file('/proc/self/fd/{name}'))", headers)
         assert clickhouse.value("SELECT 1") == 1
         os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGTERM)
-        # What it reads may be what the engine waits for itself: then it is killed after 50 s, before down gives up at 60.
+        # It may read what the engine waits for itself: then it is killed after 50 s, before down gives up at 60.
         assert poll_until(lambda: embedded.running(tmp_path) is None, 58)
     assert embedded.restarts(tmp_path) == []
 
