@@ -20,8 +20,8 @@ TOGETHER = {
     "the dashboards' server": r"tests/grafana/",
     "the demo": r"tests/browser/test_demo\.py",
     "the cluster": r"tests/cluster/test_shards\.py",
-    "the wheel": r"tests/wheel/",
-    "a copy of the tree": r"tests/generate/",
+    # Each would take the Collector's usual ports if they are free, and two at once can find them so.
+    "the Collector's ports": r"tests/(collector/test_up\.py|generate/|wheel/)",
     "streams": r"tests/sql/test_(metrics|overviews)\.py",
 }
 
