@@ -77,8 +77,10 @@ class ClickHouse:
 
 def kill(server: embedded.Server, process: subprocess.Popen[bytes]) -> None:
     """End a server, its engine included, as a power cut would; again does no harm."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    # Its number may be another's by now if it ended long ago.
+    if process.poll() is None or embedded.running(server.directory) is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert poll_until(lambda: embedded.running(server.directory) is None)
 
@@ -88,6 +90,13 @@ def engine_pid(server: embedded.Server) -> int | None:
     supervisor = (server.directory / "server.pid").read_text()
     children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
     return int(children[0]) if children else None
+
+
+def signal_engine(server: embedded.Server, number: signal.Signals) -> None:
+    """Send a signal to a running server's engine, once there is one."""
+    pid = poll_until(lambda: engine_pid(server), 30)
+    assert pid  # 0 would be this process's whole group
+    os.kill(pid, number)
 
 
 @contextlib.contextmanager

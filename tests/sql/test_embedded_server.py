@@ -27,7 +27,7 @@ from otel_intel.server import embedded
 from otel_intel.server.processes import EmbeddedError, stop_child
 from tests.otlp import event, send
 from tests.processes import UP, Command, otel_intel, run_otel_intel, running, with_ignored_signals
-from tests.servers import ClickHouse, engine_pid, kill, run_clickhouse
+from tests.servers import ClickHouse, engine_pid, kill, run_clickhouse, signal_engine
 from tests.waiting import poll_until
 
 
@@ -130,7 +130,7 @@ def test_crashed_server_is_started_again_and_loses_nothing_acknowledged(tmp_path
             for crashes in (1, 2):
                 enough = acknowledged + 200
                 assert poll_until(lambda enough=enough: acknowledged >= enough, 30)  # type: ignore[misc]
-                os.kill(engine_pid(server) or 0, end)
+                signal_engine(server, end)
                 assert poll_until(lambda crashes=crashes: len(embedded.restarts(tmp_path)) == crashes)  # type: ignore[misc]
             enough = acknowledged + 20
             assert poll_until(lambda: acknowledged >= enough)
@@ -149,7 +149,7 @@ def test_crashes_are_told_by_up_and_by_status(data: Path) -> None:
         assert up.stdout
         assert up.stderr
         assert any(line.startswith("ClickHouse is ready") for line in up.stderr)
-        os.kill(engine_pid(embedded.load(data)) or 0, signal.SIGKILL)
+        signal_engine(embedded.load(data), signal.SIGKILL)
         told = up.stderr.readline().rstrip()
         assert told.endswith("ClickHouse was ended by SIGKILL; starting it again")
         assert poll_until(lambda: run_otel_intel(data, "status", "--json").returncode == 0)
@@ -187,14 +187,14 @@ def test_restart_that_fails_is_tried_again_until_it_works_or_is_stopped(tmp_path
     try:
         written, before = users.read_text(), len(list(opened.iterdir()))
         users.write_text("no XML")
-        os.kill(engine_pid(server) or 0, signal.SIGKILL)
+        signal_engine(server, signal.SIGKILL)
         assert poll_until(lambda: len(embedded.restarts(tmp_path)) >= 3, 60)
         assert embedded.restarts(tmp_path)[-1].endswith("UTC: ClickHouse failed; starting it again")
         users.write_text(written)
         assert poll_until(lambda: connects(server), 60)
         assert len(list(opened.iterdir())) == before  # or it could not go on for ever
         users.write_text("no XML")
-        os.kill(engine_pid(server) or 0, signal.SIGKILL)
+        signal_engine(server, signal.SIGKILL)
         assert poll_until(lambda: engine_pid(server) is None, 60)
         assert stop_child(process) == 0
     finally:

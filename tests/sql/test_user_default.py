@@ -24,7 +24,7 @@ import requests
 from otel_intel.server import embedded
 from otel_intel.server.processes import stop_child
 from tests.otlp import event, send
-from tests.servers import ClickHouse, engine_pid, kill, run_clickhouse
+from tests.servers import ClickHouse, engine_pid, kill, run_clickhouse, signal_engine
 from tests.waiting import poll_until
 
 MARKER = "signal-of-someone"
@@ -280,7 +280,7 @@ def test_nobody_gets_in_in_the_moments_after_the_start(tmp_path: Path) -> None:
     with run_clickhouse(tmp_path) as clickhouse:
         server, said = clickhouse.server, []
         for _ in range(3):
-            os.kill(engine_pid(server) or 0, signal.SIGKILL)
+            signal_engine(server, signal.SIGKILL)
             refused, deadline = 0, time.monotonic() + 30
             while refused < 40 and time.monotonic() < deadline:  # asked all the while that it starts
                 with contextlib.suppress(requests.ConnectionError):
