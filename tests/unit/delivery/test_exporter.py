@@ -186,7 +186,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     yield receiver
-    server.stop(None)
+    server.stop(None).wait()  # a port that is taken again must not hear of this one
 
 
 @pytest.mark.parametrize(
