@@ -11,11 +11,7 @@ from grafana import limits, names
 from otel_intel import presentation
 
 # What columns are called, and the hues of the staff pages on light ground: Grafana has one for both themes.
-TONES = {
-    column: (look.label, look.light)
-    for looks in (presentation.ACTIONS, presentation.OUTCOMES, presentation.VIEWS)
-    for column, look in looks.items()
-}
+TONES = {column: (look.label, look.light) for column, look in presentation.LOOKS.items()}
 TIME_TONE = presentation.TIME.light
 # Grafana's own names: as text, the staff pages' hues are too dark for its dark theme.
 GOOD, BAD, WARNING, NEUTRAL, BAR = "green", "red", "orange", "text", "blue"

@@ -54,5 +54,8 @@ ACTIONS: Final = _looks([event.column for event in of_kind("recommendation")])
 OUTCOMES: Final = _looks([status.lower() for status in OUTCOME_STATUSES])
 VIEWS: Final = _looks([event.column for event in of_kind("view")])
 
+LOOKS: Final = {**ACTIONS, **OUTCOMES, **VIEWS}
+"""All of the above."""
+
 TIME: Final = Look("Time", "#4a5fc1", "#8fa2ff")
 """Of what is measured in time, and of what has no kinds."""

@@ -5,10 +5,16 @@ from __future__ import annotations
 import gzip
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+import grpc
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import (
+    LogsServiceServicer,
+    add_LogsServiceServicer_to_server,
+)
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
@@ -103,3 +109,25 @@ def run_sink(port: int = 0) -> Iterator[Sink]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def run_grpc_receiver(
+    answer: Callable[[ExportLogsServiceRequest], tuple[grpc.StatusCode, str] | None], max_bytes: int = 4_194_304
+) -> Iterator[str]:
+    """Run an OTLP receiver for gRPC on a free port and give its URL; None is an answer that takes the request."""
+
+    class Service(LogsServiceServicer):
+        def Export(self, request: ExportLogsServiceRequest, context: grpc.ServicerContext) -> ExportLogsServiceResponse:
+            if status := answer(request):
+                context.abort(*status)
+            return ExportLogsServiceResponse()
+
+    server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", max_bytes)])
+    add_LogsServiceServicer_to_server(Service(), server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()  # a port that is taken again must not hear of this one

@@ -19,11 +19,18 @@ from otel_intel.events import (
     CATALOGUE,
     CONFIDENCES,
     DROP_REASONS,
+    ENGINE_VERSION,
     EVENT_ID_KEY,
     OUTCOME_STATUSES,
+    PIPELINE_PROBED,
+    PIPELINE_REPORTED,
+    PROBE_ID_KEY,
+    PROCESS_ID_KEY,
+    REPORT_KEYS,
     RESOURCE_KEYS,
     RISK_SIGNAL_ID,
     SCHEMA_URL,
+    SCHEMA_VERSION_KEY,
     SPAN_KEYS,
     Attribute,
     Kind,
@@ -45,24 +52,22 @@ def quoted(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
 
-def _names(*kinds: Kind) -> str:
-    return quoted(event.name for kind in kinds for event in of_kind(kind))
+def _listed(items: Iterable[str]) -> Lines:
+    """Yield each item on a line of its own, with commas between."""
+    return ",\n".join(items).split("\n")
 
 
-def kinds() -> Lines:
-    """Yield the kind of each event, '' for what is not in the catalogue."""
-    yield "multiIf("
-    for kind in ("recommendation", "outcome", "view", "internal"):
-        yield f"    EventName IN ({_names(kind)}), '{kind}',"
-    yield "    '') AS known_kind,"
+def kind_of_event(alias: str, unknown: str) -> Callable[[], Lines]:
+    """Return what yields the kind of an event by its name, and what is taken for the kind of an unknown one."""
 
+    def lines() -> Lines:
+        yield "multiIf("
+        for kind in ("recommendation", "outcome", "view", "internal"):
+            if kind != unknown:
+                yield f"    EventName IN ({quoted(event.name for event in of_kind(kind))}), '{kind}',"
+        yield f"    '{unknown}') AS {alias},"
 
-def landed_kinds() -> Lines:
-    """Yield the same for what is counted by kind: an event that only newer senders know is most likely a view."""
-    yield "multiIf("
-    for kind in ("recommendation", "outcome", "internal"):
-        yield f"    EventName IN ({_names(kind)}), '{kind}',"
-    yield "    'view') AS kind,"
+    return lines
 
 
 def without_signal() -> Lines:
@@ -137,41 +142,32 @@ def views_of_an_admin() -> Lines:
 
 def reported_drops() -> Lines:
     """Yield a report's drop reasons as columns."""
-    columns = [
+    return _listed(
         f"toUInt64OrZero(attributes['intel.pipeline.dropped.{reason}']) AS dropped_{reason}" for reason in DROP_REASONS
-    ]
-    yield from (f"{column}," for column in columns[:-1])
-    yield columns[-1]
+    )
 
 
 def latest_drops() -> Lines:
     """Yield the same of a process's latest report."""
-    columns = [f"argMax(r.dropped_{reason}, place) AS dropped_{reason}" for reason in DROP_REASONS]
-    yield from (f"{column}," for column in columns[:-1])
-    yield columns[-1]
+    return _listed(f"argMax(r.dropped_{reason}, place) AS dropped_{reason}" for reason in DROP_REASONS)
 
 
-def _one_a_line(keys: Iterable[str]) -> Lines:
-    return ",\n".join(f"'{key}'" for key in keys).split("\n")
+def keys(names: Iterable[str]) -> Callable[[], Lines]:
+    """Return what yields attribute keys as SQL's strings."""
+    return lambda: _listed(f"'{name}'" for name in names)
 
 
 def tones(*, dark: bool) -> Lines:
     """Yield the colours of the staff pages as CSS properties."""
-    named = {**presentation.ACTIONS, "time": presentation.TIME, "outcome": presentation.TIME}
-    named |= {**presentation.OUTCOMES, **presentation.VIEWS}
+    named = {**presentation.ACTIONS, "time": presentation.TIME, "outcome": presentation.TIME, **presentation.LOOKS}
     yield from (
         f"--tone-{name.replace('_', '-')}: {look.dark if dark else look.light};" for name, look in named.items()
     )
 
 
-def columns_of(*kinds: Kind) -> Callable[[], Lines]:
-    """Return what yields the dictionary's rows for the columns that count events of these kinds."""
-
-    def rows() -> Lines:
-        for kind in kinds:
-            yield from (f"`{event.column}` | UInt64 | {_lower(event.brief)}" for event in of_kind(kind))
-
-    return rows
+def columns_of(kind: Kind) -> Callable[[], Lines]:
+    """Return what yields the dictionary's rows for the columns that count events of a kind."""
+    return lambda: [f"`{event.column}` | UInt64 | {_lower(event.brief)}" for event in of_kind(kind)]
 
 
 def columns_of_outcomes() -> Lines:
@@ -245,10 +241,10 @@ def registry() -> str:
     used = {attribute.key: attribute for event in CATALOGUE.values() for attribute in event.attributes}
     own = [_attribute(attribute) for attribute in used.values()]
     own += [
-        _plain("intel.engine.version", "string", "The version of the engine that made the recommendation.", ["2.1.0"]),
-        _plain("intel.schema.version", "string", "The version of the catalogue of events.", ["1"]),
-        _plain("intel.probe.id", "string", "The probe of one run of `otel-intel doctor`."),
-        _plain("intel.pipeline.process.id", "string", "The sending process; a process after a fork is another one."),
+        {**_attribute(ENGINE_VERSION), "examples": ["2.1.0"]},
+        _plain(SCHEMA_VERSION_KEY, "string", "The version of the catalogue of events.", ["1"]),
+        _plain(PROBE_ID_KEY, "string", "The probe of one run of `otel-intel doctor`."),
+        _plain(PROCESS_ID_KEY, "string", "The sending process; a process after a fork is another one."),
         _plain("intel.pipeline.process.pid", "int", "The process's number at its system."),
         _plain("intel.pipeline.process.started_at", "int", "When the process began to count, in ns since 1970."),
         _plain("intel.pipeline.kind", "string", "The kind of event that the counters are of.", ["recommendation"]),
@@ -263,12 +259,9 @@ def registry() -> str:
     declared = {str(attribute["key"]) for attribute in own}
     if missing := set(allowed_keys()) - declared - {EVENT_ID_KEY}:
         sys.exit(f"tools/generate.py describes no {', '.join(sorted(missing))}")
-    report = [
-        key for key in declared if key.startswith("intel.pipeline.") and not key.startswith("intel.pipeline.process.")
-    ]
     internal = {
-        "intel.pipeline.reported": [*sorted(report), "intel.pipeline.process.pid", "intel.pipeline.process.started_at"],
-        "intel.pipeline.probed": ["intel.probe.id"],
+        PIPELINE_REPORTED.name: [key for key in REPORT_KEYS if key != PROCESS_ID_KEY],
+        PIPELINE_PROBED.name: [PROBE_ID_KEY],
     }
     events = [
         {
@@ -278,10 +271,10 @@ def registry() -> str:
             "attributes": [
                 *(_ref(attribute.key, "required") for attribute in event.required),
                 *(_ref(attribute.key, "recommended") for attribute in event.optional),
-                *(_ref(key, "required") for key in internal.get(event.name, ["intel.engine.version"])),
-                _ref("intel.schema.version", "required"),
+                *(_ref(key, "required") for key in internal.get(event.name, [ENGINE_VERSION.key])),
+                _ref(SCHEMA_VERSION_KEY, "required"),
                 # The report's and the probe's own sender is known by it, too.
-                _ref("intel.pipeline.process.id", "recommended"),
+                _ref(PROCESS_ID_KEY, "recommended"),
                 _ref(EVENT_ID_KEY, "required"),
             ],
         }
@@ -313,15 +306,15 @@ def _yaml(content: object) -> str:
 
 BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
     "clickhouse/views/20_typed_events.sql": {
-        "kind of each event": kinds,
+        "kind of each event": kind_of_event("known_kind", unknown=""),
         "events about no signal": without_signal,
         "closed sets": closed_sets,
     },
     "clickhouse/views/30_ingest.sql": {
-        "resource attributes of logs": lambda: _one_a_line(RESOURCE_KEYS),
-        "attributes of logs": lambda: _one_a_line(allowed_keys()),
-        "resource attributes of spans": lambda: _one_a_line(RESOURCE_KEYS),
-        "attributes of spans": lambda: _one_a_line(SPAN_KEYS),
+        "resource attributes of logs": keys(RESOURCE_KEYS),
+        "attributes of logs": keys(allowed_keys()),
+        "resource attributes of spans": keys(RESOURCE_KEYS),
+        "attributes of spans": keys(SPAN_KEYS),
     },
     "clickhouse/views/50_decisions.sql": {"decisions": decisions},
     "clickhouse/views/60_daily.sql": {
@@ -344,7 +337,8 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
         "drop reasons of a report": reported_drops,
         "drop reasons": lambda: [f"dropped_{reason}," for reason in DROP_REASONS],
         "drop reasons of the latest report": latest_drops,
-        "kind of each landed event": landed_kinds,
+        # What only newer senders know is most likely a view.
+        "kind of each landed event": kind_of_event("kind", unknown="view"),
     },
     "otel_intel/static/otel_intel/pages.css": {
         "colours": lambda: tones(dark=False),

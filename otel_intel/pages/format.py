@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from otel_intel.presentation import LOOKS
+
 NONE = "\N{EN DASH}"
 
 
@@ -47,10 +49,15 @@ def _utc(nanoseconds: int) -> datetime:
 
 
 def words(constant: str) -> str:
-    """Return a constant of the catalogue as words: "FALSE_POSITIVE" is "false positive"."""
-    return constant.replace("_", " ").replace(".", " ").lower()
+    """Return a constant of the catalogue as words, the label it has if any: "FALSE_POSITIVE" is "false positive"."""
+    column = _column(constant)
+    return LOOKS[column].label.lower() if column in LOOKS else column.replace("_", " ")
 
 
 def tone(constant: str) -> str:
     """Return the name of a constant's colour, the CSS property ``--tone-<name>``."""
-    return words(constant).replace(" ", "-")
+    return _column(constant).replace("_", "-")
+
+
+def _column(constant: str) -> str:
+    return constant.replace(".", "_").lower()

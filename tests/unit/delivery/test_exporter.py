@@ -6,22 +6,15 @@ import hashlib
 import hmac
 import time
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import (
-    LogsServiceServicer,
-    add_LogsServiceServicer_to_server,
-)
 from opentelemetry.sdk._logs import ReadableLogRecord
 
 from otel_intel.delivery.exporter import Delivery, Exporter
 from otel_intel.events import DASHBOARD_OPENED, SCHEMA_VERSION
-from tests.sink import Sink, attributes_of
+from tests.sink import Sink, attributes_of, run_grpc_receiver
 
 FIRST_TRY = 0.3  # seconds: the stock exporter repeats some answers for as long as it may take
 
@@ -164,31 +157,6 @@ def test_an_admin_leaves_as_a_keyed_hash(monkeypatch: pytest.MonkeyPatch, sink: 
 # -- gRPC --------------------------------------------------------------------------------------------------------
 
 
-class Receiver(LogsServiceServicer):
-    """Answer every request with one status."""
-
-    def __init__(self) -> None:
-        self.answer: tuple[grpc.StatusCode, str] = (grpc.StatusCode.OK, "")
-
-    def Export(self, request: ExportLogsServiceRequest, context: grpc.ServicerContext) -> ExportLogsServiceResponse:
-        if self.answer[0] is not grpc.StatusCode.OK:
-            context.abort(*self.answer)
-        return ExportLogsServiceResponse()
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    receiver, server = Receiver(), grpc.server(ThreadPoolExecutor(2))
-    add_LogsServiceServicer_to_server(receiver, server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    yield receiver
-    server.stop(None).wait()  # a port that is taken again must not hear of this one
-
-
 @pytest.mark.parametrize(
     ("code", "details", "delivery"),
     [
@@ -202,7 +170,12 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         (grpc.StatusCode.INTERNAL, "oops", Delivery.FAILED),
     ],
 )
-def test_a_grpc_receivers_answer(receiver: Receiver, code: grpc.StatusCode, details: str, delivery: Delivery) -> None:
-    receiver.answer = (code, details)
-    exporter = Exporter()
-    assert exporter.export([record(exporter)]) is delivery
+def test_a_grpc_receivers_answer(
+    monkeypatch: pytest.MonkeyPatch, code: grpc.StatusCode, details: str, delivery: Delivery
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    with run_grpc_receiver(lambda request: None if code is grpc.StatusCode.OK else (code, details)) as url:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        exporter = Exporter()
+        assert exporter.export([record(exporter)]) is delivery

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+import grpc
 import pytest
 from django.test import override_settings
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -16,7 +17,7 @@ from otel_intel import Telemetry
 from otel_intel.delivery import pipeline as delivery
 from otel_intel.delivery.ledger import PipelineStatus
 from otel_intel.events import DROP_REASONS, SCHEMA_URL
-from tests.sink import Sink, attributes_of, run_sink
+from tests.sink import Sink, attributes_of, run_grpc_receiver, run_sink
 from tests.waiting import poll_until
 
 
@@ -279,32 +280,18 @@ def grpc_endpoint(
     monkeypatch: pytest.MonkeyPatch, max_bytes: int = 4_194_304
 ) -> Iterator[list[ExportLogsServiceRequest]]:
     """Take OTLP over gRPC, but for records about signal 66, and give the requests that were taken."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    import grpc
-    from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
-
     taken: list[ExportLogsServiceRequest] = []
 
-    class Service(logs_service_pb2_grpc.LogsServiceServicer):
-        def Export(
-            self, request: ExportLogsServiceRequest, context: grpc.ServicerContext
-        ) -> logs_service_pb2.ExportLogsServiceResponse:
-            if "66" in signals(request):
-                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "bad record")
-            taken.append(request)
-            return logs_service_pb2.ExportLogsServiceResponse()
+    def answer(request: ExportLogsServiceRequest) -> tuple[grpc.StatusCode, str] | None:
+        if "66" in signals(request):
+            return grpc.StatusCode.INVALID_ARGUMENT, "bad record"
+        taken.append(request)
+        return None
 
-    server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", max_bytes)])
-    logs_service_pb2_grpc.add_LogsServiceServicer_to_server(Service(), server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-    try:
+    with run_grpc_receiver(answer, max_bytes) as url:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
         yield taken
-    finally:
-        server.stop(None).wait()
 
 
 def test_grpc_is_used_when_asked_for(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
