@@ -13,7 +13,7 @@ class OtelIntelConfig(AppConfig):
     verbose_name = "otel_intel"
 
     def ready(self) -> None:
-        """Start nothing that a fork would break: threads and connections come with the first event."""
+        """Register the checks; threads and connections start with the first event, because a fork would break them."""
         from . import checks  # noqa: F401 (registers them)
         from .conf import get_settings, is_under_test
         from .exceptions import ConfigurationError
@@ -22,7 +22,7 @@ class OtelIntelConfig(AppConfig):
         try:
             settings = get_settings()
         except ConfigurationError:
-            return  # the system checks say what is wrong
+            return  # the system checks report it
         if settings.TRACES and (not is_under_test() or settings.SEND_IN_TESTS):
             from .delivery.spans import instrument_django
 

@@ -1,4 +1,4 @@
-"""System checks: whatever cannot work is said before the first event."""
+"""System checks: they report settings that cannot work before the first event is sent."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
 
 @register(Tags.security, deploy=True)
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list[CheckMessage]:
-    """Check what is fine on a laptop only."""
+    """Check for settings that are fine in development but not in production."""
     messages: list[CheckMessage] = []
     try:
         settings = get_settings()
     except ConfigurationError:
-        return messages  # check_settings says it
+        return messages  # check_settings reports it
     for source, url in (*_endpoints(), ("OTEL_INTEL['CLICKHOUSE_URL']", settings.CLICKHOUSE_URL)):
         if urlsplit(url).scheme == "http" and not _is_loopback(urlsplit(url).hostname):
             hint = "Use https, or a collector on this host."
@@ -44,7 +44,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) 
         text = "OTEL_INTEL['SEND_IN_TESTS'] lets test runs write into production's numbers."
         messages.append(Warning(text, hint="Set it in the settings of your tests only.", id="otel_intel.W021"))
     if settings.ADMIN_ID_HASH_KEY and len(settings.ADMIN_ID_HASH_KEY) < 16:
-        text = "OTEL_INTEL['ADMIN_ID_HASH_KEY'] is short enough to guess; admin ids could be found out."
+        text = "OTEL_INTEL['ADMIN_ID_HASH_KEY'] is short enough to guess: the admin ids could be recovered."
         messages.append(Warning(text, hint="Use 16 random characters or more.", id="otel_intel.W022"))
     return messages
 

@@ -1,4 +1,4 @@
-"""What the browser reports: an explanation was unfolded on a page that held it already."""
+"""Receive clicks that the browser reports: a user unfolded an explanation that the page already contained."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLICKABLE = {event.name: event for event in (events.EXPLANATION_EXPANDED,)}
 def track_click(request: HttpRequest) -> HttpResponse:
     """Track a click that static/otel_intel/otel_intel.js reports; staff only, protected against CSRF.
 
-    Answers 204, or 400 with the reason, 403 to anybody else; a login page would be of no use to a script.
+    Answers 204, or 400 with the reason. Others than staff get 403: a script cannot use a login page.
     """
     user = request.user
     if not (user.is_authenticated and user.is_staff):

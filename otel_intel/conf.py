@@ -1,6 +1,6 @@
 """Settings: ``settings.OTEL_INTEL`` in Django, else ``OTEL_INTEL_<KEY>`` in the environment.
 
-Where to export to is not here: the standard ``OTEL_*`` variables say that.
+The target of the export is not a setting here: the standard ``OTEL_*`` variables name it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Settings:
         SEND_IN_TESTS: True sends events under pytest and ``manage.py test`` too.
         TRACES: True traces Django's requests with opentelemetry-instrumentation-django.
         ADMIN_ID_HASH_KEY: A secret; admin ids leave the process as keyed hashes (HMAC-SHA256) when it is set.
-        QUEUE_SIZE: Most events that wait in one process.
+        QUEUE_SIZE: The largest number of events that wait in one process.
         EXIT_TIMEOUT: Seconds that the exit of a process may wait for delivery.
         QUERY_TIMEOUT: Seconds that one ``get_*`` call may take in all.
-        VIEW_PERMISSION: A permission that the staff pages ask for besides ``is_staff``, as "app.codename".
+        VIEW_PERMISSION: A permission that the staff pages require besides ``is_staff``, as "app.codename".
     """
 
     ENGINE_VERSION: str = ""
@@ -58,7 +58,7 @@ def _django_settings() -> Mapping[str, object]:
     named = "DJANGO_SETTINGS_MODULE" in os.environ
     if not named and "django.conf" not in sys.modules:
         return {}
-    # Imported even if it is there: another thread may be in the middle of it, and this waits.
+    # Import it even if sys.modules holds it: another thread may still be importing it, and this call waits for that.
     settings = importlib.import_module("django.conf").settings
     if not (named or settings.configured):
         return {}

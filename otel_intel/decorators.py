@@ -17,7 +17,7 @@ from . import events
 from .events import Event, Id
 from .telemetry import get_telemetry
 
-# Imported where a request shows that Django runs: the helpers work without it, and are imported beside these.
+# Django is imported in the functions that get a request: the helpers, in the same package, must work without Django.
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponseBase
 
@@ -81,7 +81,7 @@ def _track(
         return
     if signal not in keywords and request.resolver_match is not None:
         keywords = request.resolver_match.kwargs
-    # A class and its method, or a child and its parent, may both be decorated: one request is one event.
+    # A class and its method, or a child class and its parent, may both be decorated: count one request once.
     tracked = vars(request).setdefault("_otel_intel_tracked", set())
     if (once := (event.name, keywords.get(signal))) in tracked:
         return
@@ -108,7 +108,7 @@ def _observe(view: View, event: Event, signal: str, values: _Values) -> View:
         from django.template.response import SimpleTemplateResponse
 
         if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
-            # Rendered after the view; until then nobody knows that it succeeds.
+            # A template response is rendered after the view; it may still fail until then.
             response.add_post_render_callback(lambda rendered: track(arguments, keywords, rendered))
             return
         try:

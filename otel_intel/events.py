@@ -32,7 +32,7 @@ def _text(value: object) -> str:
         if not isinstance(value, str):
             raise ValueError(f"must be a string, not {type(value).__name__}")
         value = str.__str__(value)  # the value of a StrEnum, TextChoices or SafeString, without its class
-    # isprintable() also refuses control characters and lone surrogates, which OTLP cannot carry.
+    # isprintable() also refuses control characters and lone surrogates, which OTLP cannot transport.
     if not value.isprintable() or not value.strip():
         raise ValueError("must not be empty or hold unprintable characters")
     if len(value) > MAX_TEXT:
@@ -40,7 +40,8 @@ def _text(value: object) -> str:
     return value
 
 
-# Types and versions are few: looking one up costs a third of checking it again. An unhashable value is a TypeError.
+# There are few types and versions: to look one up takes a third of the time of a check. An unhashable value raises
+# TypeError.
 _few_texts = lru_cache(maxsize=256, typed=True)(_text)
 
 
@@ -96,11 +97,11 @@ class Attribute:
     Args:
         key: The attribute's key on the wire.
         argument: The helpers' argument that it comes from.
-        column: The column of the facts and of ``metrics.*`` that it ends in.
-        clean: Turns an argument into the wire's value, or raises ValueError.
+        column: The column of the facts and of ``metrics.*`` that stores it.
+        clean: Turns an argument into the value on the wire, or raises ValueError.
         brief: What it is, for the documentation.
-        type: The wire's type, as OTLP's AnyValue names it.
-        members: What is allowed in it, where it is a closed set.
+        type: The type on the wire, as OTLP's AnyValue names it.
+        members: The allowed values, if they are a closed set.
     """
 
     key: str
@@ -153,11 +154,11 @@ ENGINE_VERSION: Final = Attribute(
 SCHEMA_VERSION_KEY: Final = "intel.schema.version"
 EVENT_ID_KEY: Final = "log.record.uid"
 SCHEMA_URL: Final = "https://otel-intel.example/schemas/1.0.0"
-"""Of every record: the semantic conventions in ``semconv/``. Nothing is fetched from it; see docs/."""
+"""The schema URL of every record: the semantic conventions in ``semconv/``. Nobody downloads it; see docs/."""
 
 PROBE_ID_KEY: Final = "intel.probe.id"
 PROCESS_ID_KEY: Final = "intel.pipeline.process.id"
-"""On every record: what a process says it delivered is compared with what arrived from it."""
+"""On every record: a process's own count of delivered events is compared with what arrived from it."""
 
 Reason: TypeAlias = Literal["invalid", "no_admin", "queue_full", "rejected", "after_shutdown", "exit_deadline"]
 DROP_REASONS: Final[Mapping[Reason, str]] = {
@@ -180,7 +181,7 @@ REPORT_KEYS: Final = (
     "intel.pipeline.queued",
     *(f"intel.pipeline.dropped.{reason}" for reason in DROP_REASONS),
 )
-"""Of ``intel.pipeline.reported``, one event per process and kind: cumulative counts; started_at in ns."""
+"""Attributes of ``intel.pipeline.reported``, one event per process and kind: cumulative counts; started_at in ns."""
 
 RESOURCE_KEYS: Final = (
     "service.name",
@@ -198,7 +199,7 @@ SPAN_KEYS: Final = (
     "http.response.status_code",
     "http.status_code",
 )
-"""The span attributes that are kept, by their present and former semantic conventions."""
+"""The span attributes that are kept, with the names of the current and the older semantic conventions."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class Event:
     Args:
         name: The event's name on the wire.
         helper: The method of Telemetry that emits it; '' for internal events.
-        kind: The fact table it belongs to; internal events are in no metric.
+        kind: The fact table it belongs to; internal events count in no metric.
         brief: What happened, for the documentation.
         required: Attributes in the helper's order.
         optional: Further attributes, after the required ones; None is an absent attribute.
@@ -227,7 +228,7 @@ class Event:
 
     @property
     def value(self) -> str:
-        """What the facts hold: the action of a recommendation, such as ACCEPTED, or a view_kind, dashboard.opened."""
+        """The value in the facts: an action such as ACCEPTED, or a view_kind such as dashboard.opened."""
         name = self.name.removeprefix("intel.")
         return name.removeprefix("recommendation.").upper() if self.kind == "recommendation" else name
 
@@ -246,7 +247,7 @@ class Event:
         return tuple((attribute.clean, attribute in self.optional) for attribute in self.attributes)
 
     def arguments(self, values: Mapping[str, object]) -> tuple[object, ...]:
-        """Return values by argument name in the order of ``clean``; raise InvalidEventError for a name it has not."""
+        """Return the values in the order that ``clean`` takes; raise InvalidEventError for an unknown argument name."""
         if unknown := values.keys() - {attribute.argument for attribute in self.attributes}:
             raise InvalidEventError(f"{self.helper} takes no {', '.join(sorted(unknown))}")
         return tuple(values.get(attribute.argument) for attribute in self.attributes)
@@ -264,7 +265,7 @@ class Event:
             raise self._misuse(arguments) from None
 
     def _misuse(self, arguments: Sequence[object]) -> InvalidEventError:
-        """Say which argument is wrong; the way of a valid event has no time to keep count."""
+        """Find out which argument is wrong; ``clean`` does not, to stay fast for valid events."""
         for attribute, (clean, optional), value in zip(self.attributes, self._steps, arguments, strict=False):
             try:
                 if not (value is None and optional):
@@ -322,13 +323,13 @@ PIPELINE_REPORTED: Final = Event(
 )
 PIPELINE_PROBED: Final = Event("intel.pipeline.probed", "", "internal", "`otel-intel doctor` sent a probe.")
 
-# All of the above, in their order: a new event is in it by its declaration.
+# All events above, in their order: a declared event is in the catalogue at once.
 CATALOGUE: Final[Mapping[str, Event]] = {
     declared.name: declared for declared in list(globals().values()) if isinstance(declared, Event)
 }
 
 HELPERS: Final[Mapping[str, Event]] = {event.helper: event for event in CATALOGUE.values() if event.helper}
-"""The events that applications send, by the method of Telemetry that does."""
+"""The events that applications send, by the method of Telemetry that sends them."""
 
 
 def of_kind(kind: Kind) -> tuple[Event, ...]:

@@ -8,7 +8,7 @@ from .events import OUTCOME_STATUSES, of_kind
 
 
 class Look(NamedTuple):
-    """What one thing is called, and its colours on light and on dark ground."""
+    """The label of an action, outcome or view, and its colours on a light and on a dark background."""
 
     label: str
     light: str
@@ -35,7 +35,7 @@ _COLOURS: Final = {
     "explanation_expanded": _VIOLET,
     "note_created": _ORANGE,
 }
-# Of what has no colour of its own yet, in turn.
+# Colours for new names that have none above, used in turn.
 _OTHERS: Final = (("#0f8b8d", "#4cc9c4"), ("#a05195", "#d98ccb"), ("#7f6b3f", "#c8b273"))
 
 
@@ -49,7 +49,7 @@ def _looks(columns: list[str]) -> dict[str, Look]:
 
 
 ACTIONS: Final = _looks([event.column for event in of_kind("recommendation")])
-"""By the column of the daily counts, as below."""
+"""By the column of the daily counts, like the two below."""
 
 OUTCOMES: Final = _looks([status.lower() for status in OUTCOME_STATUSES])
 VIEWS: Final = _looks([event.column for event in of_kind("view")])
@@ -58,4 +58,4 @@ LOOKS: Final = {**ACTIONS, **OUTCOMES, **VIEWS}
 """All of the above."""
 
 TIME: Final = Look("Time", "#4a5fc1", "#8fa2ff")
-"""Of what is measured in time, and of what has no kinds."""
+"""The colour of times, and of numbers that are not split by kind."""

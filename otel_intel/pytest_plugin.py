@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def otel_intel_events() -> Iterator[CapturedEvents]:
     """Capture the events of a test instead of sending them; see ``otel_intel.testing``."""
-    from .testing import capture_events  # late: coverage starts after plugins are imported
+    from .testing import capture_events  # not at the top: coverage starts only after plugins are imported
 
     with capture_events() as events:
         yield events

@@ -1,4 +1,4 @@
-"""Where the package's SQL and server templates are: package data in a wheel, top-level folders in the repository."""
+"""Find the package's SQL and server templates: package data in a wheel, top-level folders in the repository."""
 
 from __future__ import annotations
 

@@ -35,11 +35,11 @@ _MAX_TIME_NS = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class _Configuration:
-    """The settings as the helpers need them, worked out once."""
+    """The settings in the form that the helpers need, computed once."""
 
     settings: Settings
     enabled: bool
-    strict: bool  # under test: misuse raises
+    strict: bool  # True under test: wrong arguments then raise
     sending: bool
     engine_version: Callable[[], object]
 
@@ -71,7 +71,7 @@ def _timestamp_ns(timestamp: object) -> int:
 def _never_raises(
     helper: Callable[Concatenate[Telemetry, P], None],
 ) -> Callable[Concatenate[Telemetry, P], None]:
-    """Count whatever a helper raises, wrong arguments included; raise it only under test."""
+    """Count every error of a helper, wrong arguments included; raise it only under test."""
 
     @functools.wraps(helper)
     def call(self: Telemetry, /, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -84,7 +84,7 @@ def _never_raises(
 
 
 class Telemetry:
-    """Track what staff do with recommendations, and read what it adds up to.
+    """Track what staff do with recommendations, and read the metrics.
 
     Use the one instance of ``get_telemetry()``. The ``track_*`` helpers return in microseconds, may be called
     from any thread, from async code and in forked workers, and never raise in production: what they cannot
@@ -134,7 +134,7 @@ class Telemetry:
     ) -> None:
         """Record that an admin accepted a recommendation, once the transaction commits.
 
-        Without ``decision_time_ms`` (whole milliseconds) the time since the admin's first view is taken.
+        Without ``decision_time_ms`` (whole milliseconds) the time since the admin's first view is used.
         """
         values = (risk_signal_id, admin_user_id, recommendation_type, confidence, decision_time_ms)
         self._emit(events.RECOMMENDATION_ACCEPTED, values, engine_version, timestamp)
@@ -167,7 +167,7 @@ class Telemetry:
         engine_version: str | None = None,
         timestamp: datetime | None = None,
     ) -> None:
-        """Record that an admin did something else than recommended, once the transaction commits."""
+        """Record that an admin did something other than recommended, once the transaction commits."""
         values = (risk_signal_id, admin_user_id, recommendation_type, confidence, decision_time_ms)
         self._emit(events.RECOMMENDATION_OVERRIDDEN, values, engine_version, timestamp)
 
@@ -246,8 +246,8 @@ class Telemetry:
             _block_engine_version.reset(token)
 
     # -- the numbers ---------------------------------------------------------------------------------------
-    # Each reads ClickHouse within one deadline of QUERY_TIMEOUT seconds and raises TelemetryUnavailable if it
-    # cannot; days is 1..3650, today (UTC) included, else ValueError.
+    # Each method reads ClickHouse within QUERY_TIMEOUT seconds, or raises TelemetryUnavailable. days is 1 to 3650,
+    # today (UTC) included; other values raise ValueError.
 
     get_recommendation_acceptance_rate = staticmethod(metrics.get_recommendation_acceptance_rate)
     get_average_decision_time = staticmethod(metrics.get_average_decision_time)
@@ -258,9 +258,9 @@ class Telemetry:
     # -- the pipeline --------------------------------------------------------------------------------------
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until everything emitted so far in this process was delivered; never call it in a request.
+        """Wait until all events emitted so far in this process are delivered; never call it in a request.
 
-        Needed before ``os._exit``, which ends a process without asking anybody.
+        Needed before ``os._exit``, which ends a process without running exit handlers.
 
         Args:
             timeout: Seconds to wait at most.
@@ -275,17 +275,17 @@ class Telemetry:
         return self._get_pipeline().status()
 
     def shutdown(self, timeout: float | None = None) -> None:
-        """Deliver what waits and take no more; runs by itself at exit, within EXIT_TIMEOUT seconds."""
+        """Deliver the events that wait and accept no more; runs automatically at exit, within EXIT_TIMEOUT seconds."""
         self._get_pipeline().shutdown(timeout)
 
     # -- for the rest of the package -----------------------------------------------------------------------
 
     def record(self, event: Event, values: Mapping[str, object]) -> None:
-        """Do what the event's helper does, with its arguments by name.
+        """Track an event like its helper, with the helper's arguments by name.
 
         Args:
-            event: One of the catalogue.
-            values: By the names of the helper's arguments; an optional one may be left out.
+            event: An event of the catalogue.
+            values: The helper's arguments by name; optional ones may be left out.
         """
         try:
             self._emit(event, event.arguments(values), None, None)
@@ -293,12 +293,12 @@ class Telemetry:
             self.refuse(event, "invalid", error)
 
     def refuse(self, event: Event, reason: Reason, error: Exception | None = None) -> None:
-        """Count an event that cannot be sent; under test an error is raised instead.
+        """Count an event that cannot be sent; under test, raise its error instead.
 
         Args:
-            event: One of the catalogue.
-            reason: What it is counted as.
-            error: What is wrong with it; the first of each reason is logged.
+            event: An event of the catalogue.
+            reason: The reason that it is counted under.
+            error: What is wrong with it; the first error of each reason is logged.
         """
         try:
             configuration = self._configured()
@@ -314,11 +314,11 @@ class Telemetry:
         self._get_pipeline().refuse(event.kind, reason, error)
 
     def forget_settings(self) -> None:
-        """Read the settings anew at the next call; a pipeline that runs keeps its own."""
+        """Read the settings again at the next call; a running pipeline keeps its settings."""
         self._configuration = None
 
     def divert(self, capture: Callable[[QueuedEvent], None] | None) -> Callable[[QueuedEvent], None] | None:
-        """Give events to a function instead of sending them, or with None no longer; return what it was before."""
+        """Give events to a function instead of sending them; None sends them again. Return the previous value."""
         before, self._capture = self._capture, capture
         return before
 
@@ -370,10 +370,10 @@ class Telemetry:
             return self._pipeline
         try:
             settings = self._configured().settings
-        except Exception:  # noqa: BLE001 (told by refuse, for each event that it costs)
+        except Exception:  # noqa: BLE001 (refuse counts and logs each event that is lost)
             settings = Settings()
         pipeline = Pipeline(settings.QUEUE_SIZE, settings.EXIT_TIMEOUT, settings.ADMIN_ID_HASH_KEY)
-        # Two threads may get here at once; a lock could be held by another thread at a fork.
+        # Two threads may get here at once. setdefault is atomic; a lock could be held by another thread during a fork.
         self._pipeline = vars(self).setdefault("_started", pipeline)
         return self._pipeline
 

@@ -1,4 +1,4 @@
-"""For the tests of applications: look at the events that the code under test would have sent.
+"""For the tests of applications: capture the events that the code under test would have sent.
 
 With pytest the fixture ``otel_intel_events`` gives the same list.
 """
@@ -19,11 +19,11 @@ from .telemetry import get_telemetry
 
 @dataclass(frozen=True, slots=True)
 class CapturedEvent:
-    """One event as it would have gone out.
+    """One event as it would have been sent.
 
     Args:
         name: Such as "intel.recommendation.accepted".
-        attributes: By their keys on the wire; an optional that was not given is absent.
+        attributes: By their keys on the wire; an optional attribute that was not given is absent.
         timestamp: The time of the call, or the one that was passed.
         trace_id: 32 hexadecimal digits, or '' outside a trace.
     """
@@ -48,14 +48,14 @@ class CapturedEvents(list[CapturedEvent]):
             AssertionError: If there is none, or more than one; the message lists what there is.
         """
         found = self.named(name)
-        names = ", ".join(event.name for event in self) or "nothing (decisions come with their transaction's commit)"
+        names = ", ".join(event.name for event in self) or "nothing (decisions are captured at the commit)"
         assert len(found) == 1, f"{len(found)} events named {name!r}; captured: {names}"
         return found[0]
 
 
 @contextmanager
 def capture_events() -> Iterator[CapturedEvents]:
-    """Capture the events of a block, in all threads; nothing is sent meanwhile.
+    """Capture the events of a block, in all threads; nothing is sent during the block.
 
     State changes are captured when their transaction commits. The transaction that TestCase wraps around a
     test does not count; for those that the code under test opens itself inside it, use

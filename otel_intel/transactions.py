@@ -1,4 +1,4 @@
-"""Wait for the commit of the database transactions that a state change was made in."""
+"""Send an event only after the commit of the database transactions in which it happened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def when_committed(send: Callable[[], None]) -> None:
     Without Django, or outside a transaction, it is called at once. The transaction that Django's TestCase
     wraps around a test does not count: nothing would ever be sent there.
     """
-    # Imported even if it is there: another thread may be in the middle of it, and this waits.
+    # Import it even if sys.modules holds it: another thread may still be importing it, and this call waits for that.
     if "django.db" not in sys.modules or not import_module("django.conf").settings.configured:
         send()
         return

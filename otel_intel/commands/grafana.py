@@ -1,4 +1,4 @@
-"""grafana: dashboards and alerts for a Grafana of one's own."""
+"""grafana: dashboards and alerts for your own Grafana."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .options import errors
 
 @click.command()
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A directory; made where it is not."
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A directory; created if missing."
 )
 @click.option(
     "--clickhouse-url",
@@ -23,8 +23,8 @@ from .options import errors
 @click.option(
     "--datasource-uid",
     metavar="UID",
-    help=f"What dashboards and alerts refer to; by default {grafana_files.DATASOURCE_UID}."
-    " Without --clickhouse-url: of a ClickHouse data source that is there already, so none is written.",
+    help=f"The uid of the data source that dashboards and alerts use; by default {grafana_files.DATASOURCE_UID}."
+    " Without --clickhouse-url it must be an existing ClickHouse data source, and none is written.",
 )
 @click.option(
     "--site-url", default=grafana_files.SITE_URL, show_default=True, help="The site's root, without /telemetry/."
@@ -43,7 +43,7 @@ def grafana_command(
     folder: str,
     dashboards_path: str | None,
 ) -> None:
-    """Write dashboards, alerts and the data source for a Grafana of your own, as files that it reads at its start.
+    """Write dashboards, alerts and the data source for your own Grafana, as files that it reads when it starts.
 
     \b
     otel-intel grafana --out my-grafana --clickhouse-url tcp://clickhouse:9000

@@ -1,4 +1,4 @@
-"""Writes the dashboards and alerts for a Grafana of one's own: the committed files, with its names put in."""
+"""Write the dashboards and alerts for the user's own Grafana: the committed files, with its names filled in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SITE_URL: Final = "http://127.0.0.1:8000"
 RUNBOOK: Final = "grafana/RUNBOOK.md"
 PASSWORD_VARIABLE: Final = "INTEL_DASHBOARD_PASSWORD"  # noqa: S105
 
-# What YAML does not take, or Grafana takes for the end of a line; a half of a surrogate pair was no UTF-8.
+# Characters that YAML refuses or Grafana reads as a line break. A lone surrogate comes from input that is not UTF-8.
 _NO_TEXT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _DATASOURCES: Final = "provisioning/datasources/otel_intel.yaml"
 _PORTS: Final = {"tcp": (9000, 9440), "http": (8123, 8123), "https": (8443, 8443)}
@@ -83,11 +83,11 @@ def write(
     """Write ``provisioning/``, ``dashboards/`` and the alerts' runbook below a directory, or nothing at all.
 
     Args:
-        out: Made if it does not exist; files of the same names are replaced.
-        source: None writes no data source: there is one of that uid already.
-        datasource_uid: What dashboards and alerts refer to.
+        out: Created if it does not exist; files of the same names are replaced.
+        source: None writes no data source: one with that uid exists already.
+        datasource_uid: The uid of the data source that dashboards and alerts use.
         site_url: The root of the site whose staff pages are linked to.
-        runbook_url: Where the runbook can be read, for the alerts' links; as it is, a path and no link.
+        runbook_url: Where the runbook can be read, for the alerts' links. The default is a path, not a link.
         folder_title: The folder in Grafana.
         dashboards_path: Where Grafana sees ``dashboards/``; by default its absolute path.
     """
@@ -133,7 +133,7 @@ def write(
 
 
 def next_steps(out: Path, source: Source | None, dashboards_path: str) -> Iterator[str]:
-    """Yield what is left to do, for people."""
+    """Yield the lines that tell the user what to do next."""
     former = out / _DATASOURCES
     if source is None and former.exists():
         yield f"Remove {former}: an earlier run wrote it, and Grafana would add that data source, too."
@@ -167,7 +167,7 @@ def _require_writable(target: Path) -> None:
 
 
 def _runbook() -> str:
-    """Return the runbook; what it links to beside itself is not beside the copy."""
+    """Return the runbook without relative links: the files that they lead to are not copied."""
     text = folder("grafana").joinpath("RUNBOOK.md").read_text(encoding="utf-8")
     text = _swap(text, "`limits.py`", "`grafana/limits.py` of otel-intel's source")
     return re.sub(r"\[([^]]+)\]\(\.\./([^)#]+)[^)]*\)", r"\1 (`\2` of otel-intel's source)", text)
@@ -197,5 +197,5 @@ def _quoted(value: str) -> str:
 
 def _swap(text: str, before: str, after: str) -> str:
     if before not in text:
-        raise GrafanaError(f"This package's Grafana files do not hold {before}: install it again")
+        raise GrafanaError(f"This package's Grafana files do not contain {before}: install it again")
     return text.replace(before, after)

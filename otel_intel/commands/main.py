@@ -16,7 +16,7 @@ def main() -> None:
     """Events of staff decisions in ClickHouse: run a server, bring its schema up to date, take data out.
 
     \b
-    otel-intel up --detach --env-file .env.telemetry     a ClickHouse of one's own, ready to receive
+    otel-intel up --detach --env-file .env.telemetry     start a local ClickHouse, ready to receive
     set -a; . ./.env.telemetry; set +a                   the variables for the application
     otel-intel down                                      stop it; the data stays
     """

@@ -1,4 +1,4 @@
-"""What the subcommands share: options, errors as one line, connections to the nodes."""
+"""Shared parts of the subcommands: options, errors as one line, connections to the nodes."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ cluster_option = click.option(
     "cluster_name",
     envvar="OTEL_INTEL_CLUSTER",
     metavar="NAME",
-    help="The name in remote_servers of the cluster whose nodes the URLs are; also OTEL_INTEL_CLUSTER.",
+    help="The cluster's name in remote_servers; the URLs are those of its nodes. Also OTEL_INTEL_CLUSTER.",
 )
 
 
 @contextlib.contextmanager
 def errors() -> Iterator[None]:
-    """Turn what is expected to go wrong into one line for people and exit code 1."""
+    """Turn expected errors into a message of one line and exit code 1."""
     try:
         yield
     except OtelIntelError as error:
@@ -65,7 +65,7 @@ def nodes(
         clients = [stack.enter_context(connect(url)) for url in urls]
         if not cluster_name:
             if len(urls) > 1 or replicated:
-                raise MigrationError("Several URLs, or replicated, need the cluster's name: --cluster")
+                raise MigrationError("Several URLs or --replicated need the cluster's name: add --cluster")
             yield clients, None
             return
         cluster = Cluster(cluster_name, replicated)

@@ -20,9 +20,9 @@ from .options import DATA, errors
 
 @click.command()
 @click.option("--wait", default=VISIBLE_WITHIN, show_default=True, help="Seconds to wait for the probe.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a hop, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each hop, for programs.")
 def doctor_command(wait: float, as_json: bool) -> None:
-    """Send a probe the whole way, show each hop with its time, and say what to fix.
+    """Send a probe event from here to the views, show each hop with its time, and say what to fix.
 
     Uses the environment as an application would, and Django's settings where DJANGO_SETTINGS_MODULE is set.
 
@@ -48,7 +48,8 @@ def doctor_command(wait: float, as_json: bool) -> None:
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help=f"Ask the server that up started there; by default the one of OTEL_INTEL_CLICKHOUSE_URL, or of {DATA}.",
+    help="Ask the server that `up` started in this directory;"
+    f" by default the one of OTEL_INTEL_CLICKHOUSE_URL, or of {DATA}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def status_command(data: Path | None, as_json: bool) -> None:
@@ -62,7 +63,7 @@ def status_command(data: Path | None, as_json: bool) -> None:
     with errors():
         server = embedded.load(data.resolve()) if data else _own_server()
         restarts = embedded.restarts(server.directory) if server else []
-        if restarts and not as_json:  # also where the server does not answer
+        if restarts and not as_json:  # also if the server does not answer
             click.echo("Crashes of the server since it was started")
             for line in restarts[-5:]:
                 click.echo(f"  {line}")
@@ -75,7 +76,7 @@ def status_command(data: Path | None, as_json: bool) -> None:
 
 
 def _own_server() -> embedded.Server | None:
-    """Return the server that was set up in this directory, if it is the one that is read here."""
+    """Return the server that was set up in this directory, if it is the one that is asked."""
     if not DATA.exists():
         return None
     server = embedded.load(DATA.resolve())

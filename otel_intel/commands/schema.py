@@ -15,7 +15,7 @@ from .options import cluster_option, errors, nodes, urls_option
 
 def _retention(what: str, default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     variable = f"OTEL_INTEL_RETENTION_{what.upper()}"
-    text = f"How long the {what} is kept: {default} unless it was changed once; also {variable}."
+    text = f"How long the {what} is kept: {default}, or what an earlier run set; also {variable}."
     return click.option(f"--retention-{what}", envvar=variable, metavar="PERIOD", help=text)
 
 
@@ -64,7 +64,7 @@ def migrate_command(
 @urls_option
 @cluster_option
 def rebuild_command(urls: tuple[str, ...], cluster_name: str | None) -> None:
-    """Refill the facts from the landing with the views as they are now; the application may go on meanwhile.
+    """Refill the facts from the landing with the current views; the application may keep sending meanwhile.
 
     \b
     CLICKHOUSE_URL=$(otel-intel env --role admin) otel-intel rebuild

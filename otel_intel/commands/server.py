@@ -20,7 +20,7 @@ from .options import data_option, errors
 
 _UNCONFINED = (
     "Warning: this system cannot confine the server (Landlock of Linux 5.19 or later):"
-    " whoever has a log-in can read this user's files, the server's passwords among them."
+    " whoever can log in to it can read this user's files, including the server's passwords."
 )
 
 
@@ -29,24 +29,25 @@ _UNCONFINED = (
 @click.option(
     "--http-port",
     type=click.IntRange(0, 65535),
-    help="The port for HTTP; 0 takes a free one. By default that of the last start, 8123 at the first.",
+    help="The port for HTTP; 0 takes a free one. By default the port of the last start; for the first start 8123.",
 )
 @click.option(
     "--native-port",
     type=click.IntRange(0, 65535),
-    help="The port for the native protocol; 0 takes a free one. By default that of the last start, 9000 at the first.",
+    help="The port for the native protocol; 0 takes a free one."
+    " By default the port of the last start; for the first start 9000.",
 )
 @click.option(
     "--env-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the variables into this file instead of printing them: they hold passwords.",
+    help="Write the variables into this file instead of printing them: they contain passwords.",
 )
 @click.option("--detach", is_flag=True, help="Return when the server is ready; otel-intel down stops it.")
 @click.option("--collector", "with_collector", is_flag=True, help="Run an OpenTelemetry Collector in front, too.")
 @click.option(
     "--collector-binary",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The collector; by default what make collector built.",
+    help="The collector's program; by default the one that `make collector` built.",
 )
 def up_command(
     data: Path,
@@ -99,7 +100,7 @@ def up_command(
             in_front = ", and a Collector in front" if binary else ""
             click.echo(f"ClickHouse is ready{in_front}; Ctrl-C stops it.", err=True)
             told = 0
-            # A Collector that was asked to stop (down) leaves the server alone.
+            # A Collector that `down` stopped exits with 0: the server then keeps running.
             while process.poll() is None and not any(part.poll() for part, _ in parts.values()):
                 time.sleep(0.05)
                 for line in embedded.restarts(data)[told:]:
@@ -113,7 +114,7 @@ def up_command(
 
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Let TERM do what Ctrl-C does, and both where they were ignored, as INT is in a background job of a script."""
+    """Let TERM and INT do what Ctrl-C does, even if they were ignored: a script's background jobs ignore INT."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -15,7 +15,7 @@ HTTP: Final = "http/protobuf"
 GRPC: Final = "grpc"
 UNKNOWN_SERVICE: Final = "unknown_service"
 DEFAULT_TIMEOUT: Final = 3.0
-"""Seconds for one request; OpenTelemetry's 10 s would hold a worker that also has to report."""
+"""Seconds for one request; OpenTelemetry's 10 s would block the thread for too long: it also has to report."""
 
 
 def protocol(signal: str = "LOGS") -> str:
@@ -33,9 +33,9 @@ def protocol(signal: str = "LOGS") -> str:
 
 
 def resource() -> Resource:
-    """Return the environment's resource (OTEL_SERVICE_NAME, …) without what the ingest endpoint drops.
+    """Return the environment's resource (OTEL_SERVICE_NAME, …) without the attributes that the ingest endpoint drops.
 
-    Resource.create() starts threads, which a process that is about to exit cannot do any more.
+    Do not use Resource.create(): it starts threads, which is impossible in a process that is about to exit.
     """
     found = OTELResourceDetector().detect().attributes
     kept = {key: found[key] for key in RESOURCE_KEYS if key in found}
@@ -43,7 +43,7 @@ def resource() -> Resource:
 
 
 def timeout(signal: str = "LOGS") -> float | None:
-    """Return the timeout of one request in seconds, or None where the exporter reads it itself."""
+    """Return the timeout of one request in seconds, or None if the exporter reads it itself."""
     if any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}TIMEOUT") for name in (f"{signal}_", "")):
         return None
     milliseconds = os.environ.get("OTEL_BLRP_EXPORT_TIMEOUT", "") if signal == "LOGS" else ""

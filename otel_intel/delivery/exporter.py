@@ -1,6 +1,6 @@
-"""Records to the endpoint: beside spans.py the only module that touches OpenTelemetry's SDK.
+"""Send records to the endpoint. Only this module and spans.py use OpenTelemetry's SDK.
 
-Its Logs API still moves between minor releases: https://github.com/open-telemetry/opentelemetry-python/issues/4750
+The SDK's Logs API still changes in minor releases: https://github.com/open-telemetry/opentelemetry-python/issues/4750
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _scope = InstrumentationScope("otel_intel", version("otel-intel"), SCHEMA_URL)
 
 
 class Delivery(Enum):
-    """What became of one request."""
+    """The result of one request."""
 
     DELIVERED = "delivered"
-    REFUSED = "refused"  # it will never be taken as it is: split it
+    REFUSED = "refused"  # the endpoint will never accept this request: split it
     FAILED = "failed"  # try again later
 
 
 class Exporter:
-    """Send records through the stock OTLP exporter and tell what became of them.
+    """Send records through OpenTelemetry's own OTLP exporter and return the result.
 
     One per process and worker thread: a forked child must make its own
     (https://github.com/open-telemetry/opentelemetry-python/issues/4994).
@@ -75,7 +75,7 @@ class Exporter:
         engine_version: str,
         attributes: Mapping[str, AttributeValue],
     ) -> ReadableLogRecord:
-        """Build the record of one event; its id is made here, once, and carries the event's time."""
+        """Build the record of one event; its id is made here, once, and contains the event's time."""
         wire: dict[str, AttributeValue] = {
             EVENT_ID_KEY: str(uuid_utils.uuid7(nanoseconds=time_ns)),
             SCHEMA_VERSION_KEY: SCHEMA_VERSION,
@@ -98,7 +98,7 @@ class Exporter:
         return ReadableLogRecord(record, self._resource, _scope)
 
     def export(self, records: Sequence[ReadableLogRecord]) -> Delivery:
-        """Send one request; blocks for the exporter's timeout at most and never raises."""
+        """Send one request; block for the exporter's timeout at most and never raise."""
         session = self._session
         session.sent, session.status, session.answer = False, None, ""
         with exporter_log.attempt() as attempt:
@@ -109,13 +109,13 @@ class Exporter:
                 return Delivery.REFUSED
         self.last_error = without_secrets(session.answer.strip() or attempt.error)
         if self._grpc:
-            # The second is said of an overloaded receiver, too: that one is tried again.
+            # RESOURCE_EXHAUSTED can also mean an overloaded receiver: then the request is sent again.
             refused = attempt.grpc_status == "INVALID_ARGUMENT" or (
                 attempt.grpc_status == "RESOURCE_EXHAUSTED" and "larger than max" in attempt.error
             )
         else:
             succeeded = succeeded and session.status is not None and 200 <= session.status < 300
-            # Never sent: it could not be encoded, or is larger than the exporter's limit.
+            # If it was never sent, it could not be encoded, or it is larger than the exporter's limit.
             refused = not session.sent or session.status in (400, 413)
         if succeeded:
             return Delivery.DELIVERED

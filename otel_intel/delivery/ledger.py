@@ -1,4 +1,4 @@
-"""What becomes of the events of one process, counted, and the law that the counts keep."""
+"""Count the events of one process: ``emitted == delivered + sum(dropped.values()) + queued`` always holds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from otel_intel.events import DROP_REASONS, AttributeValue, Event, Kind, Reason
 
 
 class QueuedEvent(NamedTuple):
-    """One valid event, as small as it can be: the caller pays for it."""
+    """One valid event, as small as possible: it is made in the caller's time."""
 
     event: Event
     time_ns: int
@@ -37,7 +37,7 @@ class PipelineStatus(TypedDict):
 
 
 class Ledger:
-    """Count what becomes of events, by kind; ``emitted == delivered + sum(dropped.values()) + queued`` at any moment.
+    """Count events by kind and result; ``emitted == delivered + sum(dropped.values()) + queued`` at any moment.
 
     Safe to use from any thread. After a fork, the child needs a new one.
 
@@ -47,7 +47,7 @@ class Ledger:
 
     def __init__(self, queue: deque[QueuedEvent]) -> None:
         self._queue = queue
-        # Re-entrant: garbage collection may run a __del__ that tracks, in the thread that holds it.
+        # Re-entrant: while a thread holds it, garbage collection may run a __del__ in that thread that tracks an event.
         self.lock = threading.RLock()
         self._changed = threading.Condition(self.lock)
         self._delivered: Counter[Kind] = Counter()
@@ -77,7 +77,7 @@ class Ledger:
             return True
 
     def close(self) -> int:
-        """Drop what still waits, count nothing from here on, and return how many events that cost."""
+        """Drop the events that still wait, count nothing from now on, and return how many were dropped."""
         with self._changed:
             left = len(self._queue)
             self.settle(left, "exit_deadline")
@@ -90,12 +90,16 @@ class Ledger:
         return self._is_closed
 
     def goal(self) -> int:
-        """Return what ``wait`` waits for: that all events emitted so far have left the queue."""
+        """Return the goal for ``wait``: all events emitted so far have left the queue."""
         with self._changed:
             return self._settled + len(self._queue)
 
     def wait(self, goal: int, deadline: float) -> bool:
-        """Wait for a goal until the deadline (``time.monotonic``); True if it was reached and nothing lost since."""
+        """Wait for a goal until the deadline (``time.monotonic``).
+
+        Returns:
+            True if the goal was reached and no event was lost since the last call.
+        """
         with self._changed:
             while self._settled < goal:
                 left = deadline - time.monotonic()
@@ -112,7 +116,7 @@ class Ledger:
             return self._status(self._delivered.keys() | {kind for kind, _ in self._dropped}, len(self._queue))
 
     def by_kind(self) -> dict[Kind, PipelineStatus]:
-        """Return the counts of each kind of event that has any."""
+        """Return the counts of each kind that has events."""
         with self._changed:
             queued = Counter(item.event.kind for item in self._queue.copy())
             kinds = sorted({*self._delivered, *queued, *(kind for kind, _ in self._dropped)})

@@ -1,4 +1,4 @@
-"""From the caller to the exporter: a bounded queue and one daemon thread per process, without Django.
+"""Bring events from the caller to the exporter: a bounded queue and one daemon thread per process, without Django.
 
 The caller only appends; encoding, sending, retrying and reporting happen in the thread.
 """
@@ -22,7 +22,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_intel.events import DROP_REASONS, PIPELINE_REPORTED, AttributeValue, Kind, Reason
 
-# Imported here and not at the first event: a process that is about to exit can no longer import it.
+# Import it here, not at the first event: a process that is about to exit can no longer import it.
 from .exporter import Delivery, Exporter
 from .ledger import Ledger, PipelineStatus, QueuedEvent
 
@@ -36,7 +36,7 @@ REPORT_INTERVAL: Final = 60.0  # seconds
 MAX_BACKOFF: Final = 30.0  # seconds
 MAX_DELAY: Final = 3600.0  # seconds
 
-# Encoding 512 events in one go holds the GIL for 10-17 ms, and that is what a page would feel.
+# Smaller than OpenTelemetry's 512: to encode 512 events holds the GIL for 10-17 ms, which would slow down a page.
 DEFAULT_BATCH_SIZE: Final = 128
 DEFAULT_DELAY_MS: Final = 1000
 
@@ -50,18 +50,18 @@ def _env_int(name: str, default: int) -> int:
 
 
 _pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
-_exiting = False  # a thread that is started from here on would never run, and its start would never return
+_exiting = False  # once True, start no thread: it would never run, and start() would never return
 
 
 class Pipeline:
     """Queue events and deliver them in the background.
 
-    Safe to use from any thread, from async code and after fork: a child starts empty, with a thread, a
-    connection and counters of its own; what waited before the fork is delivered by the parent.
+    Safe to use from any thread, from async code and after a fork. A child process starts with an empty queue
+    and its own thread, connection and counters; the parent delivers what waited before the fork.
 
     Args:
-        queue_size: Most events that wait (OTEL_BLRP_MAX_QUEUE_SIZE wins where it is set); views are refused
-            at 80 %, everything at 100 %.
+        queue_size: The largest number of events that wait (if set, OTEL_BLRP_MAX_QUEUE_SIZE replaces it). Views
+            are refused at 80 %, all events at 100 %.
         exit_timeout: Seconds that the exit of the process may wait for delivery.
         admin_id_hash_key: If set, admin ids are sent as keyed hashes.
     """
@@ -117,7 +117,7 @@ class Pipeline:
         """Count an event that never got into the queue, and log the first of each reason."""
         self._ledger.drop(kind, reason)
         if self._worker is None and not self._closing:
-            self._start()  # a process that only loses events has to report that, too
+            self._start()  # a process that only loses events must report its counters, too
         self._log_once(reason, "Event dropped (%s): %s.", reason, why or DROP_REASONS[reason])
 
     def flush(self, timeout: float = 5.0) -> bool:
@@ -158,7 +158,8 @@ class Pipeline:
             self._wake.put(None)
             worker.join(self._deadline - time.monotonic())
         elif self._queue:
-            # No thread could be started: https://github.com/open-telemetry/opentelemetry-python/issues/4752
+            # No thread could be started, so deliver here:
+            # https://github.com/open-telemetry/opentelemetry-python/issues/4752
             self._run()
         if lost := self._ledger.close():
             self._log_lost(lost, "exit_deadline")
@@ -166,7 +167,7 @@ class Pipeline:
     # -- the worker's side ---------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        with self._ledger.lock:  # one lock for all: two could be waited for in either order
+        with self._ledger.lock:  # the pipeline's only lock: a second one could cause a deadlock
             if self._worker is not None and self._worker.is_alive():
                 return
             worker = threading.Thread(target=self._run, name="otel_intel", daemon=True)
@@ -189,7 +190,7 @@ class Pipeline:
                     if time.monotonic() - reported >= REPORT_INTERVAL:
                         reported = time.monotonic()
                         self._report()
-                except Exception:  # noqa: BLE001 (the thread must outlive what nobody thought of)
+                except Exception:  # noqa: BLE001 (the thread must survive an unexpected error)
                     self._unexpected()
             try:
                 while self._queue and time.monotonic() < self._deadline:
@@ -210,7 +211,7 @@ class Pipeline:
         if not self._failures:
             return self._delay
         doubled = self._delay * 2.0 ** min(self._failures, 60)
-        # Not from the module's own generator: its sequence is the application's, which may have seeded it.
+        # Do not use random's shared generator: the application may have seeded it and rely on its sequence.
         return min(MAX_BACKOFF, doubled) * random.SystemRandom().uniform(0.8, 1.2)
 
     def _wait(self, seconds: float) -> None:
@@ -225,8 +226,8 @@ class Pipeline:
                 return
 
     def _deliver(self) -> bool:
-        """Send all that waits, slice by slice; return False if the endpoint did not take it."""
-        # A snapshot of the length: chasing the live queue would keep the thread busy.
+        """Send all events that wait, batch by batch; return False if the endpoint did not take one."""
+        # Read the length once: new events would keep this loop running for ever.
         for _ in range(-(-len(self._queue) // self._batch_size)):
             if not self._send(min(len(self._queue), self._batch_size)):
                 self._failures += 1
@@ -235,7 +236,7 @@ class Pipeline:
         return True
 
     def _send(self, count: int) -> bool:
-        """Send the oldest events; halve what is refused until the bad one is alone, and drop only that."""
+        """Send the oldest events; split a refused batch in halves until the bad event is alone, and drop only that."""
         exporter = self._connected()
         if exporter is None:
             return False
@@ -260,7 +261,7 @@ class Pipeline:
         if self._exporter is None:
             try:
                 self._exporter = Exporter(self._hash_key, self._process_id)
-            except Exception as error:  # noqa: BLE001 (a bad variable must not end the thread; it is said once)
+            except Exception as error:  # noqa: BLE001 (a bad variable must not end the thread; it is logged once)
                 self._log_once("failed", "Events cannot be delivered: %s", error)
         return self._exporter
 
@@ -272,7 +273,7 @@ class Pipeline:
                 self._log_lost(count, reason, why)
 
     def _report(self) -> None:
-        """Send the counters of each kind; they are cumulative, so that a lost report loses nothing."""
+        """Send the counters of each kind; they are cumulative, so a lost report does no harm."""
         exporter = self._connected()
         if exporter is None:
             return
@@ -306,7 +307,7 @@ def _reset_after_fork() -> None:
 
 
 delivering_at_exit: Final[list[tuple[threading.Thread, float]]] = []
-"""Other threads that deliver at exit, beside the events, and until when (monotonic seconds): the spans'."""
+"""Threads that deliver spans at exit, and the deadline of each (``time.monotonic``)."""
 
 
 def _shutdown_at_exit() -> None:
@@ -319,5 +320,5 @@ def _shutdown_at_exit() -> None:
 
 
 os.register_at_fork(after_in_child=_reset_after_fork)
-# At import, so that it runs after the exit handlers of the application, whose events count, too.
+# Registered at import: it then runs after the application's own exit handlers, which may still track events.
 atexit.register(_shutdown_at_exit)

@@ -1,4 +1,4 @@
-"""What the endpoint answered: the HTTP session that remembers it, and what the stock exporters log of it."""
+"""Find out what the endpoint answered: from the HTTP session, and from what OpenTelemetry's exporters log."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
 MAX_ANSWER: Final = 65_536
-"""Bytes of an answer that are read."""
+"""The largest number of bytes of an answer that are read."""
 
 
 class Session(requests.Session):
-    """Remember the endpoint's answer: the exporter only tells success from failure, and takes a redirect for one."""
+    """Remember the endpoint's answer: the exporter says only success or failure, and a redirect is a success for it."""
 
     sent = False
     status: int | None = None
     answer = ""
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
-        """Send a request and read its answer, within bounds of size and time."""
+        """Send a request and read its answer, with a limit on size and time."""
         self.sent = True
-        if isinstance(self.verify, str):  # https://github.com/psf/requests/issues/3829: REQUESTS_CA_BUNDLE goes before
+        if isinstance(self.verify, str):  # REQUESTS_CA_BUNDLE would win: https://github.com/psf/requests/issues/3829
             kwargs["verify"] = self.verify
         response = super().send(request, **{**kwargs, "stream": True})
-        # Read here, because requests would read an endless or dripping answer to its end.
+        # Read it here: requests would read an endless or very slow answer to its end.
         deadline, body = time.monotonic() + DEFAULT_TIMEOUT, b""
         while chunk := response.raw.read1(MAX_ANSWER, decode_content=True):
             body += chunk
@@ -55,7 +55,7 @@ class Session(requests.Session):
 
 
 def _readable(response: Response) -> str:
-    """Return the beginning of an answer's text, of OTLP's Status the message, without control characters."""
+    """Return the start of an answer's text (or of the message in an OTLP Status) without control characters."""
     text = response.text
     if "protobuf" in response.headers.get("Content-Type", ""):
         with suppress(DecodeError):
@@ -64,24 +64,26 @@ def _readable(response: Response) -> str:
 
 
 def _is_unreadable(response: Response) -> bool:
-    """Tell whether ClickHouse could not read the request: it answers 500, which nothing changes, where OTLP means 400.
+    """Tell whether ClickHouse could not read the request.
+
+    It then answers 500, which OTLP would send again; 400 is right, because another attempt cannot succeed.
 
     https://github.com/ClickHouse/ClickHouse/blob/master/src/Server/HTTP/exceptionCodeToHTTPStatus.cpp
     """
     code = response.headers.get("X-ClickHouse-Exception-Code")
-    # UNKNOWN_PROTOBUF_FORMAT, ZLIB_INFLATE_FAILED; and two codes that it has for a broken connection of its own, too.
+    # UNKNOWN_PROTOBUF_FORMAT, ZLIB_INFLATE_FAILED; 32 and 33 can also mean that the server lost a connection.
     return code in ("444", "354") or (code in ("32", "33") and "ProtobufRowInputFormat" in response.text)
 
 
 class Attempt:
-    """What the exporter's log lines told about one export."""
+    """What the exporter's log lines say about one export."""
 
     error = ""
     grpc_status = ""
 
 
 class _ExporterLog(logging.Filter):
-    """Keep the exporters' lines about our exports out of the host's log, and note what they say.
+    """Keep the exporters' log lines about our exports out of the application's log, and note what they say.
 
     We log once per reason; the exporters would log each attempt.
     """
@@ -106,12 +108,12 @@ class _ExporterLog(logging.Filter):
         for argument in record.args if isinstance(record.args, tuple) else ():
             if isinstance(argument, Enum) and type(argument).__name__ == "StatusCode":
                 attempt.grpc_status = argument.name
-        attempt.error = attempt.error or _cause(record.getMessage())  # the first names the cause
+        attempt.error = attempt.error or _cause(record.getMessage())  # the first line names the cause
         return False
 
 
 def _cause(message: str) -> str:
-    """Return the cause out of the layers of a connection's error, such as "[Errno 111] Connection refused"."""
+    """Return the cause from a nested connection error, such as "[Errno 111] Connection refused"."""
     causes = r"\[Errno -?\d+\] [^\"')]+|[Rr]ead timed out|[Cc]onnect timeout|SSLError\([^)]*\)|SSL routines:[\w:]+"
     found = re.search(causes, message)
     return found.group() if found else message[:300]

@@ -24,14 +24,14 @@ from .session import Session, exporter_log
 
 logger = logging.getLogger("otel_intel")
 
-DEFAULT_DELAY_MS = 1000  # OpenTelemetry's 5 s would leave a fresh event without its request for too long
+DEFAULT_DELAY_MS = 1000  # with OpenTelemetry's 5 s, a new event would be visible long before its request
 
 
 def instrument_django() -> None:
     """Trace Django's requests, unless something has set that up already.
 
-    Uses the application's TracerProvider where there is one, with the exporter it has; else one of our own
-    that sends to the same place as the events. Never sets a global provider.
+    Uses the application's TracerProvider and its exporter if there is one. Otherwise makes a provider that
+    sends to the same place as the events. Never sets a global provider.
     """
     instrumentor = DjangoInstrumentor()
     if instrumentor.is_instrumented_by_opentelemetry or env_flag(OTEL_SDK_DISABLED):
@@ -45,7 +45,7 @@ def instrument_django() -> None:
 
 
 class _QuietExporter(SpanExporter):
-    """Say once that spans cannot be delivered; the exporter would say it for each batch."""
+    """Log once that spans cannot be delivered; the exporter would log it for each batch."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
@@ -74,9 +74,9 @@ def _exporter() -> SpanExporter:
 
 
 class PerProcessBatches(SpanProcessor):
-    """Batch and export spans with a thread and a connection of this process's own, from its first span on.
+    """Batch and export spans with this process's own thread and connection, which start with its first span.
 
-    A connection that came through a fork is shared with the parent and garbles both
+    After a fork, parent and child would share one connection and mix their data
     (https://github.com/open-telemetry/opentelemetry-python/issues/4994).
     """
 
@@ -98,24 +98,24 @@ class PerProcessBatches(SpanProcessor):
             self._batches.on_end(span)
 
     def shutdown(self) -> None:
-        """Export what waits, within EXIT_TIMEOUT: the SDK's own shutdown may take many seconds."""
+        """Export the spans that wait, within EXIT_TIMEOUT: the SDK's own shutdown may take many seconds."""
         closing = self._begin_shutdown()
         if closing is not None:
             closing.join(get_settings().EXIT_TIMEOUT)
 
     def _begin_shutdown(self) -> threading.Thread | None:
-        """Let a thread export what waits; the exit of the process waits for it and for the events together."""
+        """Start a thread that exports the spans that wait; the exit waits for it and for the events together."""
         batches, self._batches = self._batches, None
         if batches is None or self._pid != os.getpid():
             return None
         closing = threading.Thread(target=batches.shutdown, name="otel_intel-spans", daemon=True)
         try:
             closing.start()
-        except RuntimeError:  # no new threads while the interpreter shuts down
+        except RuntimeError:  # no new thread can start while the interpreter shuts down
             return None
         delivering_at_exit.append((closing, time.monotonic() + get_settings().EXIT_TIMEOUT))
         return closing
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Export what waits."""
+        """Export the spans that wait."""
         return self._batches is None or self._batches.force_flush(timeout_millis)

@@ -35,7 +35,7 @@ class ActivityContext(Context):
     """What activity.html shows besides the log.
 
     Args:
-        admins: The busiest.
+        admins: The admins with the most view events.
         hours: View events by hour of the day.
     """
 

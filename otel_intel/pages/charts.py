@@ -1,4 +1,4 @@
-"""Charts: what the script draws, and the same numbers as a table for those who read instead."""
+"""Charts: the data that the script draws, and the same numbers as a table for people who prefer to read them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _SHOWN = {"count": pages_format.number, "percent": pages_format.percent, "ms": p
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line, or the bars of one colour.
+    """One line of a chart, or its bars of one colour.
 
     Args:
-        title: What the legend says.
+        title: Its text in the legend.
         values: One for each label; None is a gap.
-        tones: Names of its colours, the CSS properties ``--tone-<tone>``: one, or one for each bar.
+        tones: Names of its colours, one in all or one for each bar; the CSS properties are ``--tone-<tone>``.
     """
 
     title: str
@@ -35,14 +35,14 @@ class Chart:
     """One chart.
 
     Args:
-        name: Its name on the page and of its table's download.
+        name: Its name on the page and in the file name of its download.
         title: What it shows.
         kind: "line", "bar" or "stacked".
-        unit: What the values are.
-        axis: What the labels are.
-        labels: Of the horizontal axis.
-        series: What is drawn.
-        csv_url: Where its table's download is.
+        unit: The unit of the values.
+        axis: The title of the horizontal axis.
+        labels: The labels of the horizontal axis.
+        series: The lines or bars.
+        csv_url: The URL of its table's download.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Chart:
 
     @property
     def data(self) -> dict[str, object]:
-        """What the script gets, as JSON."""
+        """The data for the script, as JSON."""
         return {
             "kind": self.kind,
             "unit": self.unit,
@@ -78,7 +78,7 @@ class Chart:
 
     @property
     def table(self) -> Table:
-        """The same numbers, the latest label first for days."""
+        """The same numbers as a table; days are listed latest first."""
         shown = _SHOWN[self.unit]
         rows = [
             [Cell(label), *(Cell(value, shown(value), "number") for value in values)]

@@ -1,4 +1,4 @@
-"""What a template is given: documented, because a site may override every template."""
+"""The context of each template: documented, because a site may override every template."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A part of a template's context: each field is a variable of its name."""
+    """A part of a template's context: each field becomes a variable with the field's name."""
 
     def variables(self) -> dict[str, object]:
         """Return the variables by name."""

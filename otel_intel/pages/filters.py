@@ -1,4 +1,4 @@
-"""What a staff page shows of a log: range, filters, order, and the place to read on from."""
+"""The part of a log that a staff page shows: range, filters, order, and the row to continue from."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _MAX_NS: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a sorted log: the row there, and which way to read on.
+    """A position in a sorted log: a row, and the direction to read from it.
 
     Args:
         key: The row's value in the sorted column; '' when sorted by time.
         nanoseconds: The row's time.
         event_id: The row's id.
-        backwards: True reads the rows before it.
+        backwards: True reads the rows before it, False the rows after it.
     """
 
     key: str
@@ -33,13 +33,13 @@ class Cursor:
     backwards: bool = False
 
     def encode(self) -> str:
-        """Return the place as text for a URL."""
+        """Return the position as text for a URL."""
         place = json.dumps([self.key, self.nanoseconds, self.event_id], separators=(",", ":"))
         return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str, *, backwards: bool) -> Cursor | None:
-        """Return the place that ``encode`` wrote, or None if it is not one."""
+        """Return the position that ``encode`` wrote, or None if the text is not one."""
         try:
             place = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         except (ValueError, binascii.Error, RecursionError):
@@ -54,16 +54,16 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a page shows.
+    """The filters, range and order of a page.
 
     Args:
         first_day: First UTC day.
         last_day: Last UTC day.
-        equal: Value asked for, by the query parameter's name.
-        sort: What a log is sorted by.
+        equal: The value to filter for, by the query parameter's name.
+        sort: The name of the column that a log is sorted by.
         descending: True for the highest first.
         cursor: Where a log's page starts; None is its beginning.
-        notes: What was left out and why.
+        notes: Which parameters were ignored, and why.
     """
 
     first_day: date

@@ -1,4 +1,4 @@
-"""Numbers and times as staff read them. English and UTC; ``None`` is an en dash."""
+"""Format numbers and times for staff: in English and UTC; ``None`` is an en dash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def percent(share: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a count with thin separators of thousands."""
+    """Return a count with thin spaces between the thousands."""
     return NONE if value is None else f"{value:,.0f}".replace(",", "\u202f")
 
 
@@ -49,7 +49,7 @@ def _utc(nanoseconds: int) -> datetime:
 
 
 def words(constant: str) -> str:
-    """Return a constant of the catalogue as words, the label it has if any: "FALSE_POSITIVE" is "false positive"."""
+    """Return a constant of the catalogue as words, or its label if it has one: "FALSE_POSITIVE" is "false positive"."""
     column = _column(constant)
     return LOOKS[column].label.lower() if column in LOOKS else column.replace("_", " ")
 

@@ -1,4 +1,4 @@
-"""The form of filters: reads a query string, notes what makes no sense in it, and shows what is in force."""
+"""The form of filters: it reads a query string, notes the invalid parts, and shows the filters in use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .format import words
 from .logs import Column, Log
 
 _FIRST: Final = date(1970, 1, 1)
-_LAST: Final = date(2149, 6, 5)  # the last but one of ClickHouse's Date
+_LAST: Final = date(2149, 6, 5)  # the day before the last one that ClickHouse's Date can store
 
 
 class _Choice(forms.ChoiceField):
@@ -34,7 +34,7 @@ class _Text(forms.CharField):
             raise ValidationError(f"No {str(self.label).lower()} can be that text: the filter was left out.")
         return text
 
-    # What text may hold is said above; Django's own validators would say it in other words.
+    # to_python checks the text; Django's own validators would add a second message in other words.
     def run_validators(self, value: object) -> None:
         """Check nothing more."""
 
@@ -59,8 +59,8 @@ class FilterForm(forms.Form):
     Args:
         columns: The filters, one field each.
         data: A query string to read.
-        initial: What is in force, to show.
-        suggestions: Values to choose from where any text may be asked for, by the filter's name.
+        initial: The values in use, to show.
+        suggestions: Values to choose from in a field that takes any text, by the filter's name.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ def read_filters(query: Mapping[str, str], log: Log | None = None) -> Filters:
 
     Args:
         query: ``request.GET``.
-        log: The log of the page, whose filters and orders it may name.
+        log: The log of the page; the query string may use its filters and orders.
     """
     columns, orders = (log.filters, ("time", *log.orders)) if log else ([], ("time",))
     form = FilterForm(columns, query)

@@ -1,4 +1,4 @@
-"""A log in pages by keyset: a page costs the same wherever it is, and ClickHouse can skip the rest."""
+"""Keyset pagination of a log: every page costs the same, first or last, and ClickHouse can skip the other rows."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .logs import Log, Row
 
 PAGE: Final = 50
 SLICE: Final = 10_000
-"""Rows of one query of a download: small enough for the reader's limits and for flat memory."""
+"""Rows of one query of a download: few enough for the reader's limits and for constant memory."""
 
 _DAY: Final = 24 * 3600 * 10**9
 _SPANS: Final = (_DAY, 8 * _DAY, 64 * _DAY)
-"""A log by time is read in growing windows: the newest 50 of 10 million rows are those of the last day."""
+"""A log sorted by time is read in growing windows: the newest 50 of 10 million rows are from the last day."""
 
 
 def page(log: Log, reader: Reader, filters: Filters, limit: int = PAGE) -> tuple[list[Row], bool]:
-    """Return up to ``limit`` rows from the cursor on, and whether there are more that way.
+    """Return up to ``limit`` rows from the cursor on, and whether there are more in that direction.
 
-    Rows hold the columns, event_id and ns (nanoseconds since 1970); they are in the order asked for.
+    Rows contain the columns, event_id and ns (nanoseconds since 1970); they are in the order of the filters.
     """
     backwards = filters.cursor is not None and filters.cursor.backwards
     rows: list[Row] = []
@@ -37,7 +37,7 @@ def page(log: Log, reader: Reader, filters: Filters, limit: int = PAGE) -> tuple
 
 
 def slices(log: Log, filters: Filters) -> Iterator[list[Row]]:
-    """Yield the whole log as filtered and sorted, in slices; each has a deadline of its own."""
+    """Yield the whole filtered and sorted log in slices; each slice has its own deadline."""
     while True:
         rows, more = page(log, Reader(), filters, SLICE)
         yield rows
@@ -47,7 +47,7 @@ def slices(log: Log, filters: Filters) -> Iterator[list[Row]]:
 
 
 def cursor_at(log: Log, filters: Filters, row: Row, *, backwards: bool = False) -> Cursor:
-    """Return the place of a row."""
+    """Return the position of a row."""
     key = str(row[log.orders[filters.sort].key]) if filters.sort in log.orders else ""
     return Cursor(key, int(str(row["ns"])), str(row["event_id"]), backwards)
 

@@ -1,4 +1,4 @@
-"""Every link of the staff pages: the page's own with another query string, another page's, a request's."""
+"""Links of the staff pages: to the same page with another query string, to another page, or to a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRACE_ID: Final = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 
 def link(query: QueryDict, **changes: str) -> str:
-    """Return the page's own address with another query string: '' removes a parameter, pages start anew."""
+    """Return the page's own address with a changed query string, at its first page; '' removes a parameter."""
     changed = query.copy()
     for name, value in {"after": "", "before": "", "csv": "", **changes}.items():
         changed.pop(name, None)
@@ -28,7 +28,7 @@ def page_link(url_name: str, **query: str) -> str:
 
 
 def trace_link(trace_id: str, nanoseconds: int) -> str:
-    """Return the address of a request's page, '' for what is no trace id; the time bounds the search there."""
+    """Return the address of a request's page, or '' if the trace id is invalid; the time limits the search there."""
     if not TRACE_ID.fullmatch(trace_id):
         return ""
     return f"{reverse('telemetry-trace', args=[trace_id])}?{urlencode({'at': nanoseconds})}"

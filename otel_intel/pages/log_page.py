@@ -1,4 +1,4 @@
-"""What the three log pages have in common: a filtered page of the log, the way on, and the form."""
+"""The common parts of the three log pages: filtered rows of the log, links to more rows, and the form."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class Preset(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LogContext(Context):
-    """What events.html shows, and outcomes.html and activity.html besides their own.
+    """The variables of events.html; outcomes.html and activity.html get them besides their own.
 
     Args:
         log: The rows of this page of the log.
-        filters: What is in force, with notes on what was left out.
+        filters: The filters in use, with notes about ignored parameters.
         form: The same as fields; ``form.suggestions`` has values to choose from, by field.
-        presets: Ranges to choose.
-        previous: Address of the page before; '' on the first.
-        following: Address of the next page; '' on the last.
-        beginning: Address of the first page; '' there.
-        is_narrowed: True if a filter besides the range is in force.
-        cleared: Address without these filters.
+        presets: Ranges to choose with one click.
+        previous: Address of the previous page; '' on the first page.
+        following: Address of the next page; '' on the last page.
+        beginning: Address of the first page; '' on the first page.
+        is_narrowed: True if a filter besides the range is in use.
+        cleared: Address without the filters, with the range.
     """
 
     log: Table
@@ -62,7 +62,7 @@ class LogContext(Context):
 
 
 def log_context(reader: Reader, log: Log, filters: Filters, query: QueryDict) -> LogContext:
-    """Return a page of a log as filtered, links to the pages around it, and the form."""
+    """Return a page of a filtered log, links to the pages around it, and the form."""
     options = _options(reader, log, filters)
     rows, more = keyset.page(log, reader, filters)
     cursor = filters.cursor
@@ -106,7 +106,7 @@ def _caption(filters: Filters) -> str:
 
 def _options(reader: Reader, log: Log, filters: Filters) -> Callable[[], list[_Options]]:
     types = "arraySort(groupUniqArray(100)(recommendation_type))" if "type" in log.named else "[]"
-    # They are suggestions: those of the range's last week cost little, however long the range is.
+    # Only the last week of the range is read: it costs little even in a long range, and is enough for suggestions.
     return reader.start(
         _Options,
         f"SELECT arraySort(groupUniqArray(100)(engine_version)) AS versions, {types} AS types"

@@ -1,4 +1,4 @@
-"""Rows of a log as a table: on the page with names and links, in a download with everything."""
+"""Rows of a log as a table: with names and links on the page, with all columns in a download."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def log_table(
     """Return the rows as a page shows them.
 
     Args:
-        log: Whose rows they are.
-        rows: As ``keyset.page`` gives them.
-        caption: What they are.
+        log: The log of the rows.
+        rows: As ``keyset.page`` returns them.
+        caption: The table's caption.
         query: ``request.GET``; links keep the filters in it.
-        filters: How they are sorted; None without links that sort.
+        filters: Their order; None for a table without links that sort.
         page: Address of the log's own page, for links from other pages.
         without: Columns to leave out, by key.
     """
@@ -46,7 +46,7 @@ def log_table(
 
 
 def log_lines(log: Log, slices: Iterable[Sequence[Row]]) -> Iterator[Iterable[Sequence[object]]]:
-    """Yield a download's lines slice by slice, with all columns and the admins' names; the first begins with heads."""
+    """Yield a download's lines slice by slice, heads first, with all columns and the admins' names."""
     head: list[Sequence[object]] = [("event_id", "timestamp", *log.keys, "admin_name")]
     for rows in slices:
         names = display_names(row["admin_id"] for row in rows)
@@ -66,7 +66,7 @@ def _header(column: Column, query: QueryDict, filters: Filters | None) -> Header
     if filters is None or not (column.order or column.name == "time"):
         return Header(column.title, column.css)
     if column.name != filters.sort:
-        # Time is first wanted newest first, everything else from A to Z.
+        # The first click sorts time with the newest first, every other column from A to Z.
         first = "-time" if column.name == "time" else column.name
         return Header(column.title, column.css, link(query, sort=first))
     other = column.name if filters.descending else f"-{column.name}"

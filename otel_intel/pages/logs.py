@@ -1,4 +1,4 @@
-"""The three logs, each declared once: page, filters, order, links and download are made from it."""
+"""Declare each of the three logs once: its page, filters, orders, links and download are derived from that."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Names: TypeAlias = Mapping[str, str]
 FilterLink: TypeAlias = Callable[[str], str]
 Renderer: TypeAlias = Callable[[Row, str, Names, FilterLink], Cell]
 
-# Ids are text: by length first, numbers stand in their own order.
+# Ids are text. Sorted by length first, ids that are numbers come in numerical order.
 _BY_ID: Final = "(length({0}), {0})"
 _BY_TEXT: Final = "{0}"
 
@@ -27,14 +27,14 @@ class Column:
     """Declare one column of a log.
 
     Args:
-        title: Its head.
+        title: Its text in the table's head.
         key: The view's column.
-        render: Makes its cell of the row, the value as text, admins' names by id, and the link that filters by a value.
-        css: The class of head and cells.
-        name: In the query string, of its filter and of its order; '' without them.
+        render: Makes a cell from the row, the value as text, admins' names by id, and the link that filters by it.
+        css: The CSS class of head and cells.
+        name: The name of its filter and order in the query string; '' if it has neither.
         is_filter: True for a field in the form.
-        order: The sort key as SQL over {0}; '' where the log cannot be sorted by it.
-        choices: What is allowed in it, where it is a closed set.
+        order: The sort key as SQL, where {0} is the column; '' if the log cannot be sorted by it.
+        choices: The allowed values, if they are a closed set.
     """
 
     title: str
@@ -59,13 +59,13 @@ class Log:
     """Declare a log.
 
     Args:
-        name: The log's and its download's name.
-        title: What it is called on the page of a request.
-        url_name: Of its page.
-        view: The view of ``metrics`` that holds it.
+        name: The name of the log and of its download.
+        title: Its title on the page of a request.
+        url_name: The URL name of its page.
+        view: The view of ``metrics`` that contains its rows.
         daily_view: The view of ``metrics`` with its daily counts: versions and types are suggested from it.
-        columns: What its page shows.
-        further: What a download holds besides.
+        columns: The columns on its page.
+        further: The columns that only a download has.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Log:
 
     @property
     def named(self) -> dict[str, Column]:
-        """The columns that a query string can ask for, by name."""
+        """The columns that a query string can name, by name."""
         return {column.name: column for column in self.columns if column.name}
 
     @property
@@ -137,7 +137,7 @@ _ADMIN: Final = Column("Admin", "admin_id", _admin, "admin", "admin", is_filter=
 _VERSION: Final = Column(
     "Engine", "engine_version", _text("version"), "version", "version", is_filter=True, order=_BY_TEXT
 )
-# Where they may be missing: nothing comes after NULL, so no page could begin there.
+# For logs where the id may be missing: a cursor cannot compare with NULL, so these cannot be sorted by it.
 _SIGNAL_IF_ANY: Final = replace(_SIGNAL, order="")
 _ADMIN_IF_ANY: Final = replace(_ADMIN, order="")
 _TRACE: Final = Column("Request", "trace_id", _trace, "trace", "trace")

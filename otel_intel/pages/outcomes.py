@@ -32,7 +32,7 @@ class _Status:
 
 @dataclass(frozen=True, slots=True)
 class OutcomesContext(Context):
-    """What outcomes.html shows besides the log.
+    """The variables of outcomes.html besides those of the log.
 
     Args:
         distribution: Counts, shares and times of each status.
@@ -89,7 +89,7 @@ def outcomes_context(reader: Reader, filters: Filters, query: QueryDict) -> Outc
 
 
 def _ranges(from_hours: list[int]) -> list[str]:
-    """Return what the ranges that begin at these hours are called; the last has no end."""
+    """Return names for the ranges that begin at these hours; the last range has no end."""
     ranges = []
     for low, high in pairwise(from_hours):
         in_days = low >= 24

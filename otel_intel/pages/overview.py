@@ -1,4 +1,4 @@
-"""The overview: five metrics against the window before, trends, engine versions, and what happened last."""
+"""The overview: five metrics compared with the window before, trends, engine versions, and the latest events."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from .tables import Cell, Header, Table
 
 RECENT: Final = 8
 BAR: Final = 1000
-"""Width of a bar of shares in its drawing's units."""
+"""Width of a bar of shares, in units of its SVG drawing."""
 
 _ACTIONS: Final = [event.column for event in of_kind("recommendation")]
-# Of the statuses, only two are good or bad in themselves.
+# Only these two statuses are good (True) or bad (False) by themselves.
 _WELCOME: Final = {"RESOLVED": True, "FALSE_POSITIVE": False}
 
 
@@ -77,7 +77,7 @@ class Figure(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One status of a distribution, as shown; x and width of BAR."""
+    """One status of a distribution, as shown; x and width are in units of BAR."""
 
     name: str
     tone: str
@@ -90,10 +90,10 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OverviewContext(Context):
-    """What overview.html shows.
+    """The variables of overview.html.
 
     Args:
-        is_empty: True if nothing has arrived in the last 60 days: the page then says what to do.
+        is_empty: True if no event has arrived in the last 60 days: the page then says what to do.
         last: The last day of every window.
         cards: Title and figures of each metric.
         distributions: Days and parts of the outcomes in each window.
@@ -124,7 +124,7 @@ class OverviewContext(Context):
 
 
 def overview_context(reader: Reader, last: date) -> OverviewContext:
-    """Return what the overview shows for the windows that end with ``last``."""
+    """Return the overview's variables for the windows that end with ``last``."""
     summary = Summary(reader, last)
     events = _recent(reader, EVENTS, "Latest recommendation events", summary)
     outcomes = _recent(reader, OUTCOMES, "Latest outcomes", summary)
@@ -185,7 +185,7 @@ def _recent(reader: Reader, log: Log, caption: str, summary: Summary) -> Table:
     return log_table(log, rows, caption, QueryDict(), page=page_link(log.url_name), without=without)
 
 
-# A row of the download, and its column in metrics.overview where that has another name.
+# Each row of the download, with its column in metrics.overview if that has another name.
 _ROWS: Final = (
     *((action, action) for action in _ACTIONS),
     *((rate, rate) for rate in ("acceptance_rate", "acceptance_share", "override_rate")),

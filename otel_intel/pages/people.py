@@ -16,7 +16,7 @@ def display_names(admin_ids: Iterable[object]) -> dict[str, str]:
     """
     model = get_user_model()
     pk = model._meta.pk
-    while isinstance(pk, ForeignKey):  # another model's key; its own clean() would query for each id
+    while isinstance(pk, ForeignKey):  # use the other model's key: a ForeignKey's clean() would query for each id
         pk = pk.target_field
     asked = {str(value) for value in admin_ids if value is not None}
     keys = []

@@ -1,4 +1,4 @@
-"""The overview's numbers, as ``metrics.overview`` has them, and how they moved against the window before."""
+"""Read the overview's numbers from ``metrics.overview``, and compare them with the window before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from otel_intel.reading.reader import Reader
 
 WINDOWS: Final = (7, 30)
-"""Days of the view's windows; days and engine versions are of the longer one."""
+"""Lengths of the windows in days; numbers by day and by engine version are those of the longer window."""
 
 
 class Numbers:
@@ -24,13 +24,13 @@ class Numbers:
         return value if isinstance(value, int) else 0
 
     def value(self, column: str) -> float | None:
-        """Return a rate, a share or a time; None where it has no base."""
+        """Return a rate, a share or a time; None if there is nothing to compute it from."""
         value = self._columns.get(column)
         return value if isinstance(value, int | float) else None
 
 
 class Summary:
-    """Start to read the overview; ``wait`` ends it, and nothing else works before.
+    """Start to read the overview. Call ``wait`` before anything else.
 
     Args:
         reader: Answers the query.
@@ -83,10 +83,10 @@ class Summary:
 
 
 class Change(NamedTuple):
-    """How a number moved against the window before.
+    """How a number differs from the window before.
 
     Args:
-        text: The difference.
+        text: The difference, as shown.
         tone: "good", "bad" or "" for neither.
     """
 
@@ -98,8 +98,8 @@ def change(value: float | None, before: float | None, *, relative: bool, more_is
     """Compare a number with that of the window before.
 
     Args:
-        value: Of the window.
-        before: Of the window before.
+        value: The number of the window.
+        before: The number of the window before.
         relative: True for percent of the number before, False for the difference in percentage points.
         more_is_good: True if a rise is welcome, None if it is neither good nor bad.
     """

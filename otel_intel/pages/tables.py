@@ -1,4 +1,4 @@
-"""Tables as pages and downloads share them."""
+"""Tables, for pages and for downloads."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Cell:
     """One cell.
 
     Args:
-        value: What a download holds.
-        text: What the page shows; the value when empty.
-        kind: The CSS class that says how.
-        url: Where the text leads.
-        title: A longer form of the text.
+        value: The value in a download.
+        text: The text on the page; if empty, the value is shown.
+        kind: The CSS class.
+        url: The target of the text's link.
+        title: A longer form of the text, as a tooltip.
     """
 
     value: object
@@ -40,19 +40,19 @@ class Cell:
 
     @property
     def shown(self) -> str:
-        """What the page shows."""
+        """The text on the page."""
         return self.text or (NONE if self.value is None else str(self.value))
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A column's head.
+    """The head of a column.
 
     Args:
-        title: What it says.
+        title: Its text.
         kind: The CSS class of the column.
-        url: Link that sorts by it.
-        order: "ascending" or "descending" when the table is sorted by it.
+        url: The link that sorts by the column.
+        order: "ascending" or "descending" if the table is sorted by the column.
     """
 
     title: str
@@ -66,12 +66,12 @@ class Table:
     """One table.
 
     Args:
-        name: Its name in ``?csv=``, and of the file.
-        caption: What it shows, for everyone.
-        columns: Its heads.
-        rows: Its cells; the first of a row is the row's head.
-        csv_url: Where its download is.
-        empty: What to say without rows.
+        name: Its name in ``?csv=`` and in the file name.
+        caption: Its caption.
+        columns: The heads of its columns.
+        rows: Its cells; the first cell of a row is the row's head.
+        csv_url: The URL of its download.
+        empty: The text to show if there are no rows.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Table:
     empty: str = "Nothing in this range."
 
     def lines(self) -> Iterator[Sequence[object]]:
-        """Yield what a download of the table holds, the heads first."""
+        """Yield the lines of the table's download, the heads first."""
         yield [column.title for column in self.columns]
         for row in self.rows:
             yield [cell.value for cell in row]
@@ -96,16 +96,16 @@ class _Echo:
 def csv_response(
     request: HttpRequest, name: str, slices: Iterable[Iterable[Sequence[object]]]
 ) -> StreamingHttpResponse:
-    """Stream a download slice by slice; cells that a spreadsheet would run as a formula are made text.
+    """Stream a download slice by slice; turn cells that a spreadsheet would run as a formula into text.
 
-    The first slice is read at once, so that its errors still become an error page. A later one breaks
-    the download off, after a line that says so.
+    The first slice is read at once, so that its errors still become an error page. An error in a later
+    slice ends the download, after a line that says so.
     """
     rest = iter(slices)
     first = _text(next(rest, ()))
 
     def body() -> Iterator[str]:
-        # Excel takes a file without this mark for one in its regional encoding.
+        # Without this byte order mark, Excel reads the file in its regional encoding.
         yield "\ufeff" + first
         try:
             for lines in rest:
@@ -121,7 +121,7 @@ def csv_response(
             yield part
 
     response = StreamingHttpResponse(
-        # Django reads a sync iterator to its end first when it runs under ASGI.
+        # Under ASGI, Django would read a sync iterator to its end before it sends anything.
         async_body() if isinstance(request, ASGIRequest) else body(),
         content_type="text/csv; charset=utf-8",
     )

@@ -1,4 +1,4 @@
-"""The request behind an event: its spans, as far as they were kept, and its events."""
+"""The request behind an event: its events, and its spans if they are still stored."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .tables import Cell, Header, Table
 
 MAX_SPANS: Final = 500
 WIDTH: Final = 1000
-"""Of the waterfall's drawing, in its own units."""
+"""Width of the waterfall, in units of its SVG drawing."""
 
 
 class Span(NamedTuple):
-    """One span as ClickHouse keeps it."""
+    """One span as ClickHouse stores it."""
 
     span_id: str
     parent_span_id: str
@@ -44,7 +44,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A span's place in the waterfall; x and width of WIDTH."""
+    """A span's bar in the waterfall; x and width are in units of WIDTH."""
 
     span: Span
     depth: int
@@ -55,15 +55,15 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class TraceContext(Context):
-    """What trace.html shows.
+    """The variables of trace.html.
 
     Args:
         trace_id: 32 hexadecimal digits.
         bars: The spans as a waterfall.
         spans: The same as a table to download.
-        width: Of the waterfall's drawing.
-        filters: The days in which events were looked for.
-        logs: The events of the trace, a table for each log that has any.
+        width: The width of the waterfall's drawing.
+        filters: The days in which events were searched.
+        logs: The events of the trace: a table for each log that has some.
     """
 
     trace_id: str
@@ -80,7 +80,7 @@ def trace_context(reader: Reader, trace_id: str, at: int | None) -> TraceContext
     Args:
         reader: Answers the queries.
         trace_id: 32 hexadecimal digits.
-        at: Time of one of its events in nanoseconds since 1970: bounds the search.
+        at: Time of one of its events in nanoseconds since 1970; it limits the search.
     """
     spans = reader.rows(
         Span,
@@ -103,7 +103,7 @@ def trace_context(reader: Reader, trace_id: str, at: int | None) -> TraceContext
 
 
 def waterfall(spans: Sequence[Span]) -> list[Bar]:
-    """Return the spans in the order in which they began, each below its parent's depth."""
+    """Return the spans in the order in which they began, each one level deeper than its parent."""
     if not spans:
         return []
     start = spans[0].ns
@@ -119,7 +119,7 @@ def waterfall(spans: Sequence[Span]) -> list[Bar]:
 
 
 def _around(times: Sequence[int]) -> Filters:
-    """Return the days to look for events in: those of the given times, or the default range."""
+    """Return the days to search for events: those of the given times, or the default range."""
     if not times:
         return Filters(first_day(DEFAULT_DAYS, today()), today())
     return Filters(_day(min(times)) - timedelta(days=1), _day(max(times)) + timedelta(days=1))

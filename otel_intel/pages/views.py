@@ -64,7 +64,7 @@ def staff_page(view: View) -> View:
 
 @staff_page
 def dashboard(request: HttpRequest) -> HttpResponseBase:
-    """Show the five metrics, their trends, the engine versions and what happened last."""
+    """Show the five metrics, their trends, the engine versions and the latest events."""
     return _page(request, "overview", overview_context(Reader(), today()))
 
 
@@ -76,13 +76,13 @@ def recommendation_events(request: HttpRequest) -> HttpResponseBase:
 
 @staff_page
 def outcome_snapshots(request: HttpRequest) -> HttpResponseBase:
-    """Show how risk signals ended, how long it took, and the log of it."""
+    """Show how risk signals ended, how long that took, and the log of outcomes."""
     return _log_page(request, "outcomes", OUTCOMES, outcomes_context)
 
 
 @staff_page
 def view_telemetry(request: HttpRequest) -> HttpResponseBase:
-    """Show who looks at what and when, and the log of it."""
+    """Show who looks at what and when, and the log of views."""
     return _log_page(request, "activity", VIEWS, activity_context)
 
 
@@ -112,7 +112,7 @@ def _log_page(
 
 
 def _page(request: HttpRequest, page: str, *contexts: Context) -> HttpResponseBase:
-    """Answer with a page, whose name is its template's, or with the download of one of its tables."""
+    """Answer with a page (named like its template) or with the download of one of its tables."""
     variables = {name: value for context in contexts for name, value in context.variables().items()}
     wanted = request.GET.get("csv")
     if not wanted:

@@ -1,1 +1,1 @@
-"""From ClickHouse to people and programs: queries, metrics, health, export, the doctor."""
+"""Read from ClickHouse: queries, metrics, health, export, the doctor."""

@@ -1,4 +1,4 @@
-"""Windows of UTC calendar days: the last one is today, a part of a day."""
+"""Windows of UTC calendar days: the last one is today, although it is not over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Follow one probe event from this environment to the views, and say what to do where it gets stuck."""
+"""Follow one probe event from this environment to the views, and say what to fix if it does not arrive."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .reader import Reader
 State: TypeAlias = Literal["ok", "warning", "failed"]
 
 VISIBLE_WITHIN: Final = 15.0
-"""Seconds until a delivered probe must be readable: a collector batches for some seconds before it inserts."""
+"""Seconds until a delivered probe must be readable: a collector collects a batch for some seconds before it inserts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class Hop:
     Args:
         name: The hop.
         state: Whether it works, works with a warning, or does not.
-        milliseconds: What it took.
+        milliseconds: How long it took.
         detail: What was found.
-        fix: What to do about it; '' where nothing is to be done.
+        fix: What to do about it; '' if there is nothing to do.
     """
 
     name: str
@@ -57,7 +57,7 @@ class _Probe(NamedTuple):
 
 
 def examine(visible_within: float = VISIBLE_WITHIN) -> Iterator[Hop]:
-    """Yield each hop as it was passed; the first that fails is the last.
+    """Yield each hop when the probe has passed it; a hop that fails is the last.
 
     Args:
         visible_within: Seconds to wait for a delivered probe.
@@ -69,11 +69,11 @@ def examine(visible_within: float = VISIBLE_WITHIN) -> Iterator[Hop]:
         before, started = started, time.perf_counter()
         return Hop(name, state, (started - before) * 1000, detail, fix)
 
-    sys.path.insert(0, "")  # as manage.py has it: DJANGO_SETTINGS_MODULE names a module of the current directory
+    sys.path.insert(0, "")  # like manage.py: DJANGO_SETTINGS_MODULE may be a module of the current directory
     if settings_module := os.environ.get("DJANGO_SETTINGS_MODULE"):
         try:
             django.setup()  # the engine's module may import models
-        except Exception as error:  # noqa: BLE001 (whatever the site's modules raise is the answer here)
+        except Exception as error:  # noqa: BLE001 (any error of the site's modules is a finding to show)
             text = f"DJANGO_SETTINGS_MODULE={settings_module}: {type(error).__name__}: {error}"
             yield hop("environment", "failed", text, "Let `manage.py check` pass with these settings.")
             return
@@ -87,7 +87,7 @@ def examine(visible_within: float = VISIBLE_WITHIN) -> Iterator[Hop]:
 
     try:
         exporter = Exporter()
-    except Exception as error:  # noqa: BLE001 (whatever the exporter refuses is the answer here)
+    except Exception as error:  # noqa: BLE001 (any error of the exporter is a finding to show)
         yield hop("exporter", "failed", f"{error}", "Correct the OTEL_EXPORTER_OTLP_* variable that it names.")
         return
     yield hop("exporter", "ok", f"opentelemetry-exporter-otlp {version('opentelemetry-exporter-otlp')}")
@@ -117,7 +117,7 @@ def _reading(probe_id: str, emitted_ns: int, visible_within: float, hop: _HopMak
         )
         yield hop("landing", "failed", f"the probe was taken but is not readable after {visible_within:g} s", fix)
         return
-    yield Hop("landing", "ok", probes[0].landed_ms, "stored the probe, counted from its making")
+    yield Hop("landing", "ok", probes[0].landed_ms, "stored the probe; the time counts from its creation")
     yield hop("facts", "ok", "read the probe through metrics.pipeline_probes")
     try:
         viewed = get_recommendation_acceptance_rate(days=30)["viewed"]

@@ -1,4 +1,4 @@
-"""Takes a view of ``metrics`` out of ClickHouse into a file, as a stream."""
+"""Export a view of ``metrics`` from ClickHouse into a file, as a stream."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VIEWS: Final = {
     "outcomes_daily": "day",
     "engagement_daily": "day",
 }
-"""The views that can be exported, with the column that says when."""
+"""The views that can be exported, and the column with the time of each."""
 
 
 @contextlib.contextmanager
@@ -33,7 +33,7 @@ def whole_file(path: Path | None) -> Iterator[IO[bytes]]:
     if path is None:
         yield sys.stdout.buffer
         return
-    path = path.resolve()  # through a link, which stays one
+    path = path.resolve()  # replace a symbolic link's target, not the link
     if path.exists() and not path.is_file():  # a pipe or a device cannot be replaced
         with path.open("wb") as file:
             yield file
@@ -64,7 +64,7 @@ def export(client: Client, view: str, file_format: str, days: int | None, out: I
         f"SELECT * FROM metrics.{view} {where} ORDER BY {when}",
         parameters={"days": days},
         fmt=FORMATS[file_format],
-        # Otherwise an error in the middle would arrive as the file's last lines.
+        # Without this, an error in the middle would become the file's last lines.
         settings={"wait_end_of_query": 1},
     )
     with contextlib.closing(cast(IO[bytes], stream)) as source:

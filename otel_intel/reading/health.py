@@ -1,4 +1,4 @@
-"""What has arrived and what was lost, as ``otel-intel status`` shows it."""
+"""Count what has arrived and what was lost, for ``otel-intel status``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .reader import Reader
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """The events of one kind: how many in all, and when the last one happened."""
+    """The events of one kind: how many in total, and when the last one happened."""
 
     kind: str
     events: int
@@ -30,7 +30,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """How a day's events came in: delays in milliseconds, copies that did not count."""
+    """How a day's events arrived: delays in milliseconds, and copies that did not count."""
 
     day: date
     events: int
@@ -42,7 +42,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The answer: arrivals, the last days, rejections, and the processes' own counters of the last 7 days."""
+    """Arrivals, the last days, rejections, and the processes' own counters of the last 7 days."""
 
     arrived: list[Arrived]
     days: list[Day]
@@ -62,7 +62,7 @@ _COUNTERS = ("emitted", "delivered", "queued", "missing", *(f"dropped_{reason}" 
 
 
 def read_health(url: str = "") -> Health:
-    """Read the state of things as the reader.
+    """Read the health as the reader role.
 
     Args:
         url: The reader's ClickHouse URL, OTEL_INTEL['CLICKHOUSE_URL'] by default.
@@ -93,11 +93,11 @@ def read_health(url: str = "") -> Health:
 
 
 def describe(health: Health) -> Iterator[str]:
-    """Yield the lines for people."""
+    """Yield the health as lines of text."""
     now = datetime.now(UTC)
     yield "Events"
     for arrived in health.arrived:
-        # ClickHouse's UTC times come without a zone.
+        # The driver returns UTC times without a time zone.
         age = now - arrived.last.replace(tzinfo=UTC) if arrived.last else None
         last = "" if age is None else f", the last {str(age).partition('.')[0]} ago"
         yield f"  {arrived.kind:<16}{arrived.events:>12,}{last}"

@@ -38,7 +38,7 @@ class DecisionTime(TypedDict):
 
 
 class OverrideRate(TypedDict):
-    """How many decisions were something else than recommended."""
+    """How many decisions were overrides."""
 
     days: int
     decisions: int
@@ -47,7 +47,7 @@ class OverrideRate(TypedDict):
 
 
 class FalsePositiveRate(TypedDict):
-    """How many signals turned out to be none."""
+    """How many signals with an outcome were false positives."""
 
     days: int
     outcomes: int
@@ -70,7 +70,7 @@ class _StatusCount(NamedTuple):
 
 
 def _ask(into: Callable[..., Row], view: str, columns: str, days: object, **filters: str | None) -> list[Row]:
-    """Read ``metrics.<view>_between`` over the last ``days`` days; a filter that is None is all."""
+    """Read ``metrics.<view>_between`` over the last ``days`` days; None as a filter means all."""
     if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= MAX_DAYS:
         raise ValueError(f"days must be a whole number from 1 to {MAX_DAYS}, not {days!r:.60}.")
     last = today()
@@ -89,11 +89,11 @@ def get_recommendation_acceptance_rate(
 
     Args:
         days: 1 to 3650.
-        engine_version: Only events of this version; None is all.
-        recommendation_type: Only recommendations of this type; None is all.
+        engine_version: Only events of this version; None means all.
+        recommendation_type: Only recommendations of this type; None means all.
 
     Raises:
-        ValueError: If days is something else.
+        ValueError: If days is not a whole number from 1 to 3650.
         TelemetryUnavailable: If ClickHouse cannot answer within OTEL_INTEL['QUERY_TIMEOUT'] seconds.
     """
     [row] = _ask(

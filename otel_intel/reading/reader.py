@@ -1,4 +1,4 @@
-"""Queries to ClickHouse as the reader, each within one total deadline."""
+"""Query ClickHouse as the reader role, within one deadline for all queries of a call or page."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from urllib.parse import SplitResult, unquote
 from otel_intel.conf import get_settings, parse_url
 from otel_intel.exceptions import TelemetryUnavailable
 
-# The client takes a while to import, and many processes only send events: it is imported for the first query.
+# The client is slow to import, and many processes only send events: import it at the first query.
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-# The driver logs what is raised anyway.
+# The driver also logs each error that it raises; the exception is enough.
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 Parameter: TypeAlias = str | int | date
 Row = TypeVar("Row")
 
 MAX_STUCK: Final = 8
-"""Queries past their deadline that may linger in a process before further ones fail at once."""
+"""How many queries past their deadline may still run in a process; with more, new queries fail at once."""
 
 _EXAMPLE: Final = "such as http://intel_reader:password@127.0.0.1:8123"
 _ADVICE: Final = {
@@ -52,7 +52,7 @@ class Reader:
     """
 
     def __init__(self, seconds: float | None = None, url: str = "") -> None:
-        import clickhouse_connect.driver  # noqa: F401 (before the clock starts)
+        import clickhouse_connect.driver  # noqa: F401 (its import must not count against the deadline)
 
         settings = get_settings()
         self._seconds = settings.QUERY_TIMEOUT if seconds is None else seconds
@@ -67,18 +67,18 @@ class Reader:
 
         Args:
             into: Takes the query's columns by name: a TypedDict, a NamedTuple, dict, …
-            sql: With server-side parameters, as ``{name:Type}``.
-            parameters: Their values.
+            sql: The query, with server-side parameters such as ``{name:Type}``.
+            parameters: The values of the parameters.
 
         Raises:
-            TelemetryUnavailable: On any failure, at the deadline at the latest.
+            TelemetryUnavailable: If the query fails, or has no answer at the deadline.
         """
         return self.start(into, sql, parameters)()
 
     def start(
         self, into: Callable[..., Row], sql: str, parameters: Mapping[str, Parameter] | None = None
     ) -> Callable[[], list[Row]]:
-        """Start a query beside others; the function returned waits for it and does what ``rows`` does."""
+        """Start a query in the background; the returned function waits for it and returns what ``rows`` returns."""
         _stuck[:] = [thread for thread in _stuck if thread.is_alive()]
         if len(_stuck) >= MAX_STUCK:
             raise self._unavailable(f"has not answered {MAX_STUCK} earlier queries")
@@ -88,7 +88,7 @@ class Reader:
             try:
                 result = self._client().query(sql, dict(parameters or {}))
                 answers.put(([dict(row) for row in result.named_results()], None))
-            except Exception as error:  # noqa: BLE001 (whatever it is, the caller raises it)
+            except Exception as error:  # noqa: BLE001 (the caller raises it)
                 answers.put(([], error))
 
         def answer() -> list[Row]:
@@ -103,11 +103,11 @@ class Reader:
                 raise self._unavailable(_reason(error)) from error
             return [into(**row) for row in rows]
 
-        # A socket's timeout is per read: a server that answers byte by byte would hold the caller for ever.
+        # A socket's timeout is per read: a server that answers byte by byte would block the caller for ever.
         thread = Thread(target=work, name="otel-intel-query", daemon=True)
         try:
             thread.start()
-        except RuntimeError as error:  # no thread to be had, or the interpreter is on its way out
+        except RuntimeError as error:  # no more threads are possible, or the interpreter is shutting down
             raise self._unavailable(f"was not asked: {error}") from error
         return answer
 
@@ -126,11 +126,11 @@ class Reader:
                 connect_timeout=seconds,
                 send_receive_timeout=seconds,
                 client_name="otel-intel",
-                # One session would refuse a second thread's query.
+                # In a shared session, ClickHouse refuses a second query at the same time.
                 autogenerate_session_id=False,
                 dedicated_pool=True,
             )
-            # setdefault is atomic: of two threads that connect at once, both use the first's client.
+            # setdefault is atomic: if two threads connect at once, both use the client of the first.
             client = _clients.setdefault(self._key, client)
         return client
 

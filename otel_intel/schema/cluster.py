@@ -1,7 +1,8 @@
-"""The same schema on a cluster of shards: how one statement for one server becomes those for each node.
+"""The same schema on a cluster of shards: turn a statement for one server into the statements for each node.
 
-A stored table becomes a local table and a ``Distributed`` one over the local tables of all nodes. Writers and readers
-keep the names they know: what has to meet its copies goes through the ``Distributed`` table, the landing stays local.
+Each table becomes a local table and a ``Distributed`` table over the local tables of all nodes. One of them keeps the
+table's name, so writers and readers need no change: for facts the ``Distributed`` table, which brings all copies of an
+event to one node; for the landing the local table.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 from otel_intel.exceptions import OtelIntelError
 
-# All copies of an event, conflicting ones included, have to meet on one shard: the id is all that they share.
+# All copies of an event, conflicting ones included, must be on one shard. They have only the id in common.
 SHARDED: Final = {
     "recommendation_events": "event_id",
     "signal_outcomes": "event_id",
@@ -21,7 +22,7 @@ SHARDED: Final = {
     "rejected_events": "event_id",
     "otel_traces": "TraceId",
 }
-# What arrives stays on the node that it arrived at.
+# These tables keep what arrives on the node where it arrived.
 LANDING: Final = ("otel_logs", "quarantine_logs")
 
 _TABLE = re.compile(
@@ -34,18 +35,18 @@ _READS_LANDING = re.compile(rf"\bFROM intel\.({'|'.join(LANDING)})\b")
 
 
 class ClusterError(OtelIntelError):
-    """The schema cannot be laid out over the cluster; the message says what to do."""
+    """The schema cannot be spread over the cluster; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster of ``remote_servers``; ``replicated`` where the servers have a Keeper and the macros shard, replica."""
+    """A cluster of ``remote_servers``; ``replicated`` needs a Keeper, and the macros shard and replica on each node."""
 
     name: str
     replicated: bool = False
 
     def statements(self, statement: str) -> list[str]:
-        """Return what has to run on each node instead of a statement of the SQL files."""
+        """Return the statements that each node runs instead of one of the SQL files."""
         if table := _TABLE.search(statement):
             return self._tables(table)
         if alter := _ALTER.search(statement):
@@ -73,7 +74,7 @@ class Cluster:
 
 
 def local_table(name: str, cluster: Cluster | None) -> str:
-    """Return the name under which a node stores its rows of a table of ``intel``."""
+    """Return the name of the table in which a node stores its rows of a table of ``intel``."""
     return f"intel.{_names(name)[0] if cluster else name}"
 
 
@@ -86,7 +87,7 @@ def _names(name: str) -> tuple[str, str]:
 
 
 def _alterations(alter: re.Match[str]) -> list[str]:
-    """Return the change of the local table and, where it is about columns, of the Distributed one."""
+    """Return the change for the local table and, if it changes columns, for the Distributed table."""
     local, everywhere = _names(alter["name"])
     tables = [local, everywhere] if " COLUMN " in alter["what"] else [local]
     return [f"ALTER TABLE intel.{table} {alter['what']}" for table in tables]

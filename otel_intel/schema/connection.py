@@ -1,4 +1,4 @@
-"""Connections of an administrator, and of exports; pages and metrics read through reading.reader."""
+"""Connections for administrators and exports; pages and metrics use reading.reader."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from otel_intel.exceptions import OtelIntelError
 
 
 class ClickHouseUnreachable(OtelIntelError):
-    """ClickHouse cannot be reached under a URL; the message says why."""
+    """ClickHouse cannot be reached at a URL; the message says why."""
 
 
 @contextlib.contextmanager
 def connect(url: str) -> Iterator[Client]:
     """Give a client for an administrator's URL; raise ClickHouseUnreachable when the server does not answer."""
     try:
-        parse_url(url)  # the driver would take anything, and fall back to localhost
+        parse_url(url)  # the driver accepts any text, and then connects to localhost
     except ValueError:
         raise ClickHouseUnreachable(
             "That is no ClickHouse URL; it looks like http://admin:password@host:8123"
@@ -33,11 +33,11 @@ def connect(url: str) -> Iterator[Client]:
     try:
         yield client
     finally:
-        # Idle connections would hold up the stop of a server for seconds.
+        # Open idle connections would delay the stop of a server by seconds.
         client.close_connections()
         client.close()
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error of ClickHouse, which may be followed by a stack trace."""
+    """Return the first line of an error of ClickHouse, without the stack trace that may follow."""
     return str(error).strip().splitlines()[0][:500]

@@ -1,6 +1,6 @@
-"""Brings a ClickHouse server's schema up to date: numbered migrations with a ledger, then the views.
+"""Bring a ClickHouse server's schema up to date: numbered migrations with a ledger, then the views.
 
-Every statement can be run again without harm, so a run that died half-way or two runs at once need no lock.
+Every statement can run again without harm. So no lock is needed, even if a run was interrupted or two run at once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LEDGER = (
     " applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'))"
     " ENGINE = ReplacingMergeTree ORDER BY (file, step) COMMENT 'Ledger of the applied migrations'",
 )
-_RENAMED = "0003_create_door.sql"  # of development versions, whose tables are those of 0.1.0
+_RENAMED = "0003_create_door.sql"  # used by development versions before 0.1.0; their tables are the same
 _MATERIALIZED = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (?P<name>\S+).*?\nAS\n(?P<select>.*)", re.DOTALL)
 
 
@@ -72,7 +72,7 @@ def read_steps(directory: Path) -> list[Step]:
 def migrate(
     client: Client, report: Callable[[str], object], sql: Path | None = None, cluster: Cluster | None = None
 ) -> None:
-    """Apply what is missing, then every view; on a cluster, once for each node.
+    """Apply the missing migrations, then all views; on a cluster, call it once for each node.
 
     Args:
         client: Connected as a user who may create databases, tables and views for the owner.
@@ -145,7 +145,7 @@ def pending(client: Client, sql: Path | None = None) -> list[Step]:
 
 
 def setup_script() -> str:
-    """Return the SQL that creates the owner, the roles and the settings profiles on a server of one's own."""
+    """Return the SQL that creates the owner, the roles and the settings profiles on the user's own server."""
     sql = folder("clickhouse")
     proto = sql.joinpath("otlp.proto").read_text(encoding="utf-8").replace("\\", "\\\\").replace("'", "\\'")
     return Template(sql.joinpath("setup.sql").read_text(encoding="utf-8")).substitute(otlp_proto=proto)
@@ -173,7 +173,7 @@ def _require_owner(client: Client) -> None:
 
 
 def _require_grants(client: Client) -> None:
-    """Stop where the owner lacks a grant that this version needs: a view would only fail when it is read."""
+    """Stop if the owner lacks a grant that this version needs: otherwise a view would fail only when it is read."""
     try:
         client.command("SELECT count() FROM metrics.storage")
     except ClickHouseError as error:
@@ -185,12 +185,12 @@ def _require_grants(client: Client) -> None:
 
 
 def on_node(step: Step, cluster: Cluster | None) -> list[str]:
-    """Return what has to run for a step on one server, or on each node of a cluster."""
+    """Return the statements of a step for one server, or for each node of a cluster."""
     return cluster.statements(step.statement) if cluster else [step.statement]
 
 
 def _refuse_another_layout(client: Client, cluster: Cluster | None) -> None:
-    """Stop before one server's tables and a cluster's are mixed under the same names."""
+    """Stop if the tables are those of a single server and a cluster is asked for, or the other way round."""
     engine = client.query(
         "SELECT engine FROM system.tables WHERE database = 'intel' AND name = 'signal_outcomes'"
     ).result_rows
@@ -202,7 +202,7 @@ def _refuse_another_layout(client: Client, cluster: Cluster | None) -> None:
 
 
 def _refuse_tables_of_others(client: Client) -> None:
-    """Stop before CREATE OR REPLACE VIEW takes the place of a table in a database that was there before."""
+    """Stop if ``metrics`` contains tables of others: CREATE OR REPLACE VIEW could replace one."""
     rows = client.query("SELECT name FROM system.tables WHERE database = 'metrics' AND engine != 'View'").result_rows
     if rows:
         names = ", ".join(f"metrics.{name}" for (name,) in rows)
@@ -218,7 +218,7 @@ def _names(client: Client, sql: str, name: str) -> Sequence[Sequence[object]]:
 
 def _view_statements(statement: str) -> Iterator[str]:
     yield statement
-    # MODIFY QUERY swaps the query at once; dropping and creating would lose what is inserted in between.
+    # MODIFY QUERY replaces the query at once; between DROP and CREATE, inserted rows would be lost.
     if match := _MATERIALIZED.search(statement):
         yield f"ALTER TABLE {match['name']} MODIFY QUERY {match['select']}"
 

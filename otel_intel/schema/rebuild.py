@@ -1,4 +1,4 @@
-"""Refills the facts from the landing: after a corrected view, or when a crash left rows in the landing only."""
+"""Refill the facts from the landing: after a view was corrected, or after a crash left rows only in the landing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster:
     ).result_rows
     if not found:
         raise MigrationError("intel.typed_events_mv is missing: run otel-intel migrate first")
-    # What arrives from now on is judged by the view itself.
+    # The view itself handles what arrives from now on.
     until = client.command("SELECT toString(now64(9, 'UTC'))")
     landing = "intel.otel_logs_all" if cluster else "intel.otel_logs"
     select = str(found[0][0]).replace("FROM intel.otel_logs", f"FROM {landing}")
@@ -43,13 +43,13 @@ def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster:
     rejected = local_table("rejected_events", cluster)
     for node in clients:
         node.command(f"DELETE FROM {rejected} WHERE ingested_at < toDateTime64('{until}', 9, 'UTC')")
-    # Before the facts are written again: a first copy that is rejected now must not hide a good second one.
+    # Delete before the facts are written again: a first copy that is rejected now must not hide a good second copy.
     for table, kind in _FACTS.items():
         wrong = (
             "(event_id, ingested_at) IN"
             f" (SELECT event_id, ingested_at FROM {parsed} WHERE kind != '{kind}' OR rejected_reason != '')"
         )
-        # A deletion touches every part of the table: only where there is something to delete.
+        # A DELETE rewrites every part of the table, so run it only if there is something to delete.
         stored = local_table(table, cluster)
         for node in clients:
             if node.command(f"SELECT count() FROM {stored} WHERE {wrong}"):

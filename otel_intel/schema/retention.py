@@ -1,4 +1,4 @@
-"""How long a ClickHouse keeps what arrived; the facts are kept for good."""
+"""How long ClickHouse keeps the landing; the facts are kept for ever."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from otel_intel.exceptions import OtelIntelError
 
 from .cluster import Cluster, local_table
 
-# Rejected events are what a fact would be: they go with the landing that they could be judged again from.
+# Rejected events are kept as long as the landing: a rebuild can reject or accept them again only from there.
 TABLES: Final = {
     "landing": {"otel_logs": "IngestedAt", "rejected_events": "ingested_at"},
     "quarantine": {"quarantine_logs": "IngestedAt"},
@@ -28,13 +28,13 @@ class RetentionError(OtelIntelError):
 def retain(
     client: Client, what: str, period: str, report: Callable[[str], object], cluster: Cluster | None = None
 ) -> None:
-    """Keep what arrived for a period after its arrival, as this server's tables have it from now on.
+    """Keep arrived data for a period after its arrival; changes the TTL of this server's tables.
 
     Args:
         client: Connected as an administrator.
         what: A key of TABLES.
         period: Such as "13 MONTH" or "400 days".
-        report: Called with one line per table that changes; what is older than the period goes in the background.
+        report: Called with one line per table that changes; ClickHouse deletes older rows in the background.
         cluster: The cluster that the server is a node of.
     """
     match = _PERIOD.fullmatch(period.strip())

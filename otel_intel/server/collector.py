@@ -1,4 +1,4 @@
-"""An OpenTelemetry Collector in front of the embedded server: the way of production on one machine."""
+"""An OpenTelemetry Collector in front of the embedded server: the same path as in production, on one machine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """A collector's loopback ports and the token that it asks for."""
+    """A collector's loopback ports and the token that it requires."""
 
     ports: dict[str, int]
     token: str
@@ -69,14 +69,14 @@ def find_binary(given: Path | None = None) -> Path:
 def start(server: Server, binary: Path, *, detach: bool = False) -> tuple[Collector, subprocess.Popen[bytes]]:
     """Start a collector that writes into a running server and return when it takes requests.
 
-    Token, ports and the queue of what is not written yet are kept in the server's directory.
+    The server's directory keeps the token, the ports and the queue of data that is not written yet.
 
     Args:
-        server: Where it writes to.
-        binary: As find_binary returns it.
-        detach: It outlives this process.
+        server: The server that it writes to.
+        binary: The program, as find_binary returns it.
+        detach: True if it must keep running after this process has ended.
     """
-    stop(server.directory)  # one that outlived its server
+    stop(server.directory)  # an older collector may have outlived its server
     before = _load(server.directory)
     collector = Collector(
         {name: _free_port(port) for name, port in (before.ports if before else _PORTS).items()},
@@ -108,14 +108,14 @@ def start(server: Server, binary: Path, *, detach: bool = False) -> tuple[Collec
 
 
 def left(directory: Path) -> str:
-    """Say what it means to start a directory's server without the collector it had before; '' if it had none."""
+    """Return a warning if a directory's server is started without the collector that it had before; else ''."""
     before = _load(directory)
     if before is None:
         return ""
     return (
         "This directory was used with --collector before: applications that still send to port"
-        f" {before.ports['http']} reach nothing, and what waits in its queue stays there. Add --collector, or give them"
-        " these variables."
+        f" {before.ports['http']} reach nothing, and what waits in its queue stays there. Add --collector, or set these"
+        " variables for the applications."
     )
 
 
@@ -125,7 +125,7 @@ def running(directory: Path) -> Collector | None:
 
 
 def stop(directory: Path) -> None:
-    """Stop the collector of a directory, if one runs, and return when it has ended; its queue stays."""
+    """Stop the collector of a directory, if one runs, and return when it has ended; its queue is kept."""
     stop_holder("collector", directory / _PID)
 
 
@@ -160,6 +160,6 @@ def _free_port(wanted: int) -> int:
 
 
 def _end_with_parent() -> None:
-    # The collector does not watch its standard input, as the server does.
+    # The server stops when its standard input ends, but the collector does not watch its input.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

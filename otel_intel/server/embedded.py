@@ -41,7 +41,7 @@ _STATE: Final = "otel-intel.json"
 _PID: Final = "server.pid"
 _OUTPUT: Final = "server.log"
 _RESTARTS: Final = "restarts.log"  # written by engine.py
-# All that the server gets of the environment, which its log-ins can read: nothing secret, and only what python needs.
+# The only variables that the server gets. Its users can read its environment, so no secrets: only what Python needs.
 ENVIRONMENT: Final = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "TZ")
 
 
@@ -95,10 +95,10 @@ def start(
     """Start the server of a directory and return when it answers.
 
     Args:
-        directory: Made if it does not exist; otherwise empty or set up by an earlier start.
-        http_port: 0 takes a free one; None the one of the last start, at first 8123.
-        native_port: The same for the native protocol, at first 9000.
-        detach: The server outlives this process; otherwise it stops when this process ends.
+        directory: Created if it does not exist; otherwise it must be empty or set up by an earlier start.
+        http_port: 0 takes a free port; None takes the port of the last start, or 8123 for the first start.
+        native_port: The same for the native protocol, with 9000 for the first start.
+        detach: True if the server must keep running after this process has ended; otherwise it stops with it.
     """
     if importlib.util.find_spec("chdb") is None:
         raise EmbeddedError("The embedded server needs chdb-core: pip install 'otel-intel[embedded]'")
@@ -112,7 +112,7 @@ def start(
         before.passwords if before else {role: secrets.token_urlsafe(24) for role in ROLES},
     )
     with contextlib.closing(claim(directory)) as lock:
-        lock.write("")  # the last server's process is no longer the one to stop
+        lock.write("")  # forget the last server's process id: `stop` must not signal that process
         write_configuration(server)
         process = _spawn(server, lock, detach)
         lock.write(str(process.pid))
@@ -132,12 +132,12 @@ def stop(directory: Path) -> None:
 
 
 def running(directory: Path) -> int | None:
-    """Return the process that serves a directory; None if none does, or it is just being started."""
+    """Return the id of the process that serves a directory; None if none does, or it is still starting."""
     return Lock.holder(directory / _PID)
 
 
 def restarts(directory: Path) -> list[str]:
-    """Return a line for each time that the server of a directory crashed and was started again since it was started."""
+    """Return a line for each crash and restart of a directory's server since `start`."""
     try:
         return (directory / _RESTARTS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -145,7 +145,7 @@ def restarts(directory: Path) -> list[str]:
 
 
 def _inspect(directory: Path) -> Server | None:
-    """Return what an earlier start left, None for a new or empty directory; touch nothing."""
+    """Return the server of an earlier start, or None for a new or empty directory; change nothing."""
     try:
         if not directory.exists() or not any(directory.iterdir()):
             return None
@@ -164,10 +164,10 @@ def _inspect(directory: Path) -> Server | None:
 
 
 def claim(directory: Path) -> Lock:
-    """Make a directory the server's own and lock it; raise EmbeddedError if that cannot be."""
+    """Create a private directory for the server and lock it; raise EmbeddedError if that is impossible."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o700)  # the server's own files in it are readable by anybody
+        directory.chmod(0o700)  # the server makes its files in it readable for every user
         return Lock(directory / _PID)
     except BlockingIOError:
         raise EmbeddedError(f"Another otel-intel up is starting a server on {directory}") from None
@@ -186,7 +186,7 @@ def _port(option: str, wanted: int | None, default: int) -> int:
 
 
 def write_configuration(server: Server) -> None:
-    """Write what the server reads at its start into its directory."""
+    """Write the configuration that the server reads at its start into its directory."""
     sql = folder("clickhouse")
     values = {
         "http_port": str(server.http_port),
@@ -211,7 +211,7 @@ def write_configuration(server: Server) -> None:
 
 
 def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:
-    # As a script: the server has no use for the package, and -P keeps the package's modules off its path.
+    # Run it as a script: the server does not need the package, and -P keeps the package's modules off its path.
     command = [sys.executable, "-P", str(Path(__file__).with_name("engine.py")), str(server.directory)]
     (server.directory / _RESTARTS).unlink(missing_ok=True)
     with (server.directory / _OUTPUT).open("wb") as output:
@@ -222,6 +222,6 @@ def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=output,
             pass_fds=[lock.descriptor],
-            # Ctrl-C reaches the caller alone, who then stops the server.
+            # With its own session, Ctrl-C reaches only the caller, which then stops the server.
             start_new_session=True,
         )

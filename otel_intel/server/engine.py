@@ -1,6 +1,6 @@
-"""A ClickHouse HTTP and native TCP server out of the ``chdb-core`` wheel, started again when it crashes.
+"""A ClickHouse server (HTTP and native TCP) from the ``chdb-core`` wheel, restarted when it crashes.
 
-Started by ``otel_intel.server.embedded`` as a script. On loopback, for development, tests and small installs.
+``otel_intel.server.embedded`` runs it as a script. On loopback, for development, tests and small installations.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from typing import Final, NoReturn
 
 _RESTARTS: Final = "restarts.log"
 _STOP: Final = frozenset({signal.SIGTERM, signal.SIGINT})
-_STABLE: Final = 2.0  # seconds; an engine that crashes sooner may do so again at once
+_STABLE: Final = 2.0  # seconds; an engine that crashes sooner will probably crash again: the pause then grows
 _FIRST_PAUSE: Final = 0.1  # seconds
 _LONGEST_PAUSE: Final = 30.0  # seconds
 _ANSWER_TIMEOUT: Final = 5.0  # seconds
-_STOP_TIMEOUT: Final = 50.0  # seconds; who asks for it waits for 60
+_STOP_TIMEOUT: Final = 50.0  # seconds; less than the 60 that the caller waits for the stop
 
-_WRITTEN: Final = ("data", "logs", "tmp", "__cache__")  # the last holds otlp.proto; its name is the engine's
+_WRITTEN: Final = ("data", "logs", "tmp", "__cache__")  # __cache__ contains otlp.proto; the engine requires the name
 _CONFIGURATION: Final = ("config.xml", "config.d", "users.xml", "users.d")
-# What libc and the engine read of the system. Not all of /proc: command lines of other processes may hold secrets.
+# System files that libc and the engine read. Not all of /proc: other processes' command lines may contain secrets.
 _SYSTEM: Final = (
     *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo"),
     *("/etc/ld.so.cache", "/etc/localtime", "/etc/timezone", "/etc/ssl", "/etc/pki"),
@@ -48,7 +48,7 @@ _SYSTEM: Final = (
 
 
 def main() -> None:
-    """Serve the data directory until TERM, INT or (with ``--stdin-eof``) the end of stdin; exit 1 if it cannot."""
+    """Serve the data directory until TERM, INT or (with ``--stdin-eof``) the end of stdin; exit 1 on failure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path, help="holds config.xml and the data")
     parser.add_argument("--stdin-eof", action="store_true", help="stop when stdin ends: the parent is gone")
@@ -72,7 +72,7 @@ def _supervise(directory: Path, wait: _Wait) -> int:
         how = f"was ended by {signal.Signals(-engine.code).name}" if engine.code < 0 else "failed"
         crashed = crashed or engine.was_up
         if not crashed:
-            if engine.code < 0:  # otherwise it has said why
+            if engine.code < 0:  # otherwise the engine has written the reason itself
                 sys.stderr.write(f"ClickHouse {how} before it was up\n")
             return 1
         _tell(directory, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: ClickHouse {how}; starting it again\n")
@@ -83,7 +83,7 @@ def _supervise(directory: Path, wait: _Wait) -> int:
 
 
 def _tell(directory: Path, line: str) -> None:
-    with contextlib.suppress(OSError):  # a full disk must not end this process, too
+    with contextlib.suppress(OSError):  # a full disk must not end this process
         with (directory / _RESTARTS).open("a", encoding="utf-8") as file:
             file.write(line)
         os.write(sys.stderr.fileno(), line.encode())
@@ -107,7 +107,7 @@ class _Wait:
         return not _STOP.isdisjoint(signals) or (sys.stdin.fileno() in ready and not os.read(sys.stdin.fileno(), 4096))
 
     def forget(self) -> None:
-        """Let go of all of it, in a child."""
+        """Undo all of this in a child process."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._signals.close()
@@ -115,15 +115,15 @@ class _Wait:
 
 
 class _Engine:
-    """The engine, in a process of its own that stops when this one lets go of it, or is gone."""
+    """The engine, in a child process that stops when this process closes its socket or ends."""
 
     def __init__(self, directory: Path, wait: _Wait) -> None:
         self.code = 0
         self.was_up = False
-        # A log-in can open a pipe of the engine, by file('/proc/self/fd/…'), but no socket.
+        # A socket, because a ClickHouse user can open the engine's pipes with file('/proc/self/fd/…'), but no socket.
         self._control, control = socket.socketpair()
         self._waits, ends = os.pipe()
-        os.write(ends, b"1\n")  # taken by the engine's last statement, when it listens
+        os.write(ends, b"1\n")  # the engine's last statement reads it; by then the engine listens
         self._pid = os.fork()
         if not self._pid:
             self._control.close()
@@ -133,7 +133,7 @@ class _Engine:
         os.close(ends)
 
     def ended(self) -> bool:
-        """Tell, once, that it has ended: how is in ``code``, minus the number if it was a signal, and ``was_up``."""
+        """Return True, once, when the engine has ended; set ``was_up`` and ``code`` (negative for a signal)."""
         pid, status = os.waitpid(self._pid, os.WNOHANG)
         if pid:
             self.code = os.waitstatus_to_exitcode(status)
@@ -143,7 +143,7 @@ class _Engine:
         return bool(pid)
 
     def stop(self) -> int:
-        """Let it end what it does and return its exit code, 1 if it had to be killed."""
+        """Let the engine finish its work and return its exit code; 1 if it had to be killed."""
         self._control.close()
         deadline = time.monotonic() + _STOP_TIMEOUT
         while not self.ended():
@@ -154,54 +154,54 @@ class _Engine:
 
 
 def _run_engine(directory: Path, control: socket.socket, waits: int, ends: int) -> NoReturn:
-    """Serve until the other end of ``control`` is closed, then leave this process; for one with one thread.
+    """Serve until the other end of ``control`` is closed, then exit; call it in a process with only one thread.
 
-    ``waits`` and ``ends`` are the pipe that the engine's session waits for.
+    ``waits`` and ``ends`` are the ends of the pipe that the engine's session reads.
     """
-    # TERM and INT go to every process of a service; the one above tells this one when to stop. Threads inherit it.
+    # A service manager sends TERM and INT to all processes; only the parent decides when to stop. Threads inherit this.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
-    # A crash must not leave a copy of the events behind, and writing one takes its time.
+    # No core dump: it would contain events, and writing it takes time.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         with open(os.devnull) as nothing:
             os.dup2(nothing.fileno(), sys.stdin.fileno())
         _confine(directory)
         error = _serve(directory, control, waits, ends)
-    except Exception as failure:  # noqa: BLE001 (whatever it is, the process must end and say so)
+    except Exception as failure:  # noqa: BLE001 (after any error, the process must report it and end)
         error = str(failure)
     if error:
         sys.stderr.write(error + "\n")
         sys.stderr.flush()
-    # Skips the interpreter's tear-down: it takes a second and runs nothing that the engine needs.
+    # Skip the interpreter's shutdown: it takes a second and does nothing that the engine needs.
     os._exit(1 if error else 0)
 
 
 def _serve(directory: Path, control: socket.socket, waits: int, ends: int) -> str:
     """Run the engine until the other end of ``control`` is closed and return its error, if any."""
-    # Importing chdb opens an engine that reads ./config.xml: there must be none yet.
+    # The import of chdb starts an engine that reads ./config.xml: import it in an empty directory.
     with tempfile.TemporaryDirectory() as empty:
         os.chdir(empty)
         from chdb import _chdb
 
-        # The served engine reads ./config.xml, too: its only way to be configured.
+        # The engine that serves reads ./config.xml as well; there is no other way to configure it.
         os.chdir(directory)
     threading.Thread(target=_stop_when_asked, args=(control, waits, ends), daemon=True).start()
-    # The last statement waits for the end of the pipe. The session of these is the only one that user default may have,
-    # and users.xml counts them and their size, too. INFILE needs no grant to read files, and null() holds one number.
+    # The last statement waits for the end of the pipe. All three run in the only session that user default may have;
+    # users.xml also limits their number and size. INFILE needs no grant to read files; null() stores nothing.
     statements = (
         "SYSTEM START LISTEN TCP",
         "SYSTEM START LISTEN HTTP",
         f"INSERT INTO FUNCTION null() FROM INFILE '/dev/fd/{waits}' FORMAT TSV",
     )
-    # chdb.connect() cannot start listeners; this private entry point can, hence the pinned version.
-    # Its format becomes the listeners' default format.
+    # chdb.connect() cannot start listeners, but this private function can; that is why the version is pinned.
+    # The format given here becomes the listeners' default format.
     query = _chdb.query  # type: ignore[attr-defined]
     result = query("; ".join(statements), "TabSeparated", path=str(directory / "data"))
     return result.error_message() or ""
 
 
 def _stop_when_asked(control: socket.socket, waits: int, ends: int) -> None:
-    """End all connections when the other end of ``control`` is closed, and by the pipe the session after them."""
+    """Wait until the other end of ``control`` is closed; end all connections, then the session by closing the pipe."""
     while select.select([waits], [], [], 0)[0]:
         time.sleep(0.01)
     _crash_at_once()
@@ -211,7 +211,7 @@ def _stop_when_asked(control: socket.socket, waits: int, ends: int) -> None:
 
 
 def _crash_at_once() -> None:
-    """Take away the engine's handlers of fatal signals: they keep a crashed server for four seconds, unanswering.
+    """Remove the engine's handlers of fatal signals: with them, a crashed server hangs for four seconds.
 
     https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/SignalHandlers.cpp
     """
@@ -221,14 +221,14 @@ def _crash_at_once() -> None:
 
 
 def _end_connections() -> None:
-    """Take no more connections, end idle ones at once, and the others when they have got their answer, or soon."""
+    """Accept no more connections; end idle ones at once, others after their answer or after a timeout."""
     nothing, _keeps_it_open = socket.socketpair()
     deadline = time.monotonic() + _ANSWER_TIMEOUT
     while (found := _tcp_sockets()) and time.monotonic() < deadline:
         for descriptor, copy in found:
-            with contextlib.suppress(OSError), copy:  # it has ended meanwhile
+            with contextlib.suppress(OSError), copy:  # the connection may have ended meanwhile
                 if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                    # In its place the engine goes on to listen where nobody comes.
+                    # Replace the listening socket with one that nobody connects to; the engine does not notice.
                     os.dup2(nothing.fileno(), descriptor)
                 else:
                     copy.shutdown(socket.SHUT_RD)
@@ -242,7 +242,7 @@ def _tcp_sockets() -> list[tuple[int, socket.socket]]:
     """Return this process's TCP sockets by their descriptors, as copies."""
     found = []
     for name in os.listdir("/dev/fd"):
-        with contextlib.suppress(OSError):  # it has been closed meanwhile
+        with contextlib.suppress(OSError):  # it may have been closed meanwhile
             if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
                 copy = socket.socket(fileno=os.dup(int(name)))
                 if copy.family == socket.AF_INET:
@@ -253,12 +253,12 @@ def _tcp_sockets() -> list[tuple[int, socket.socket]]:
 
 
 def _confine(directory: Path) -> None:
-    """Keep the engine, which reads files for whoever has a log-in, from all files but its own; before any thread."""
+    """Deny the engine all files but its own: its users can read files through it. Call before any thread starts."""
     for name in _WRITTEN:
         (directory / name).mkdir(exist_ok=True)
-    # The engine looks for a configuration at home, and opens a first, empty database in the folder for temporary files.
+    # The engine looks for a configuration in HOME, and opens a first, empty database in TMPDIR.
     os.environ.update(HOME=str(directory), TMPDIR=str(directory / "tmp"))
-    # By its path: the package's folder is not on this process's path.
+    # Load it by its file name: the package is not on this process's sys.path.
     landlock = runpy.run_path(str(Path(__file__).with_name("landlock.py")))
     if landlock["supported"]():
         read = [*map(Path, _SYSTEM), *_python(), *(directory / name for name in _CONFIGURATION)]
@@ -266,12 +266,12 @@ def _confine(directory: Path) -> None:
 
 
 def _python() -> Iterator[Path]:
-    """Yield where modules are imported from; not sys.prefix, which may be a project's folder."""
+    """Yield the folders that modules are imported from; not sys.prefix, which may be a project's folder."""
     yield Path(sys.base_prefix) / "lib"
     paths = sysconfig.get_paths()
     yield from (Path(paths[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     chdb = importlib.util.find_spec("chdb")
-    if chdb and chdb.origin:  # may be elsewhere: of this user alone, or a path of PYTHONPATH
+    if chdb and chdb.origin:  # it may be in the user's site-packages or on PYTHONPATH
         yield from Path(chdb.origin).parent.parent.glob("chdb*")
 
 

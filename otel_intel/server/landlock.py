@@ -2,8 +2,8 @@
 
 https://docs.kernel.org/userspace-api/landlock.html
 
-The embedded server has to be: its engine lets every log-in call ``file()``, which no grant forbids. For Linux alone, by
-four system calls; the binding on PyPI is an alpha without a release: https://github.com/Edward-Knight/landlock
+Needed because every user of the embedded server can call ``file()``, and no grant forbids it. Linux only, with direct
+system calls: the binding on PyPI is an alpha without a release: https://github.com/Edward-Knight/landlock
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VERSION: Final = 1
 _PATH_BENEATH: Final = 1
 _NO_NEW_PRIVS: Final = 38  # https://man7.org/linux/man-pages/man2/PR_SET_NO_NEW_PRIVS.2const.html
 
-# Number of access rights to files by version of the interface; a kernel refuses those it does not know.
+# Number of access rights by version of the kernel's interface; a kernel refuses rights that it does not know.
 _RIGHTS: Final = {2: 14, 3: 15, 5: 16}
 _EXECUTE: Final = 1 << 0
 _WRITE_FILE: Final = 1 << 1
@@ -33,17 +33,17 @@ _READ_DIR: Final = 1 << 3
 
 
 def supported() -> bool:
-    """Tell whether this system can confine a process: Linux 5.19 or later with Landlock switched on.
+    """Tell whether this system can confine a process: Linux 5.19 or later with Landlock enabled.
 
-    The first version, of Linux 5.13, does not count: it forbids every move from one folder to another.
+    The first version (Linux 5.13) is not enough: it forbids to move any file from one folder to another.
     """
     return _abi() >= min(_RIGHTS)
 
 
 def confine(read: Iterable[Path], write: Iterable[Path]) -> None:
-    """Leave this process, for good, these files and folders and what is below them; skip what does not exist.
+    """Limit this process for ever to these files and folders and what is below them; skip those that do not exist.
 
-    Only for the calling thread and the ones that it starts. Nothing may be executed, the network is left alone.
+    Applies to the calling thread and the threads that it starts. Nothing may be executed; the network is not limited.
 
     Args:
         read: Files to read; folders to list, too.
@@ -58,7 +58,7 @@ def confine(read: Iterable[Path], write: Iterable[Path]) -> None:
     rules = [(path, _READ_FILE | _READ_DIR) for path in read] + [(path, handled & ~_EXECUTE) for path in write]
     for path, rights in rules:
         try:
-            # Stays open: what is below /proc is forgotten when nobody uses it, and comes back as another file.
+            # Keep it open: the kernel drops an unused file of /proc and later makes a new one, which the rule misses.
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             continue

@@ -1,4 +1,4 @@
-"""What the embedded server and the Collector share: the lock on a directory, ports, waiting, stopping, last lines."""
+"""Shared by the embedded server and the Collector: the directory's lock, ports, waiting, stopping, last log lines."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class EmbeddedError(OtelIntelError):
 
 
 class Lock:
-    """The lock of a running process: held by the open file, which the process inherits, until the last holder ends.
+    """The lock of a running process: the open file holds it, child processes inherit it, and it ends with the last.
 
     Args:
-        path: The file; it holds the process's id.
+        path: The file; it contains the process's id.
 
     Raises:
         BlockingIOError: If somebody holds it.
@@ -44,17 +44,17 @@ class Lock:
             raise
 
     def write(self, text: str) -> None:
-        """Replace what the file holds."""
+        """Replace the file's content."""
         os.ftruncate(self.descriptor, 0)
         os.pwrite(self.descriptor, text.encode(), 0)
 
     def close(self) -> None:
-        """Let go of it; a process that inherited it holds on."""
+        """Release it in this process; a process that inherited it still holds it."""
         os.close(self.descriptor)
 
     @classmethod
     def holder(cls, path: Path) -> int | None:
-        """Return the process that holds the lock; None if nobody does, or it is just being started."""
+        """Return the id of the process that holds the lock; None if none does, or it is still starting."""
         if not path.exists():
             return None
         try:
@@ -66,7 +66,7 @@ class Lock:
 
 
 def bind(port: int) -> int:
-    """Return the loopback port, or a free one for 0; raise OSError if it cannot be used."""
+    """Return the loopback port, or a free port for 0; raise OSError if it cannot be used."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((LOOPBACK, port))
@@ -76,7 +76,7 @@ def bind(port: int) -> int:
 def await_answer(
     what: str, port: int, path: str, process: subprocess.Popen[bytes], last_lines: Callable[[], str]
 ) -> None:
-    """Return when a process that was started answers; raise EmbeddedError with its last lines if it does not."""
+    """Return when a started process answers; raise EmbeddedError with its last log lines if it does not."""
     deadline = time.monotonic() + _START_TIMEOUT
     while True:
         if process.poll() is not None:
@@ -103,7 +103,7 @@ def stop_child(process: subprocess.Popen[bytes]) -> int:
 
 
 def stop_holder(what: str, path: Path) -> bool:
-    """Stop the process that holds a lock, if one does, and return when it has ended: whether there was one."""
+    """Stop the process that holds a lock and wait until it has ended; return False if there was none."""
     pid = Lock.holder(path)
     if pid is None:
         return False
@@ -117,14 +117,14 @@ def stop_holder(what: str, path: Path) -> bool:
 
 
 def last_lines(path: Path, *, without: str = "") -> str:
-    """Return the last five lines of a log, without those that hold a text."""
+    """Return the last five lines of a log, without lines that contain a text."""
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     told = [line for line in lines if not (without and without in line)]
     return "\n".join(told[-5:]) or "it ended without a message"
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, replacing it at once."""
+    """Write a file that only its owner may read; replace an existing file atomically."""
     temporary = path.with_name(path.name + ".new")
     try:
         temporary.unlink(missing_ok=True)

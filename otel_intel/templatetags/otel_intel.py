@@ -1,4 +1,4 @@
-"""``{% load otel_intel %}``: mark elements whose clicks are events."""
+"""``{% load otel_intel %}``: mark elements whose clicks are reported as events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def track_explanation_expand(context: Context, signal_id: object) -> SafeString:
 
     The page also needs ``<script src="{% static 'otel_intel/otel_intel.js' %}" defer></script>``.
     """
-    # Inside {% include … only %} the context has lost its token but not its request.
+    # Inside {% include … only %} the context has no csrf_token, but it still has the request.
     request = getattr(context, "request", None)
     token = context.get("csrf_token") or (get_token(request) if request else "")
     try:
@@ -36,7 +36,7 @@ def track_explanation_expand(context: Context, signal_id: object) -> SafeString:
         "data-otel-intel-event": EXPLANATION_EXPANDED.name,
         "data-otel-intel-signal": str(signal_id),
         "data-otel-intel-url": url,
-        # In the page, because the cookie may be HttpOnly or absent (CSRF_USE_SESSIONS).
+        # The token is in the page because the cookie may be HttpOnly or absent (CSRF_USE_SESSIONS).
         "data-otel-intel-csrf": str(token),
     }
     return mark_safe(flatatt(attributes).strip())  # noqa: S308 (flatatt escapes)

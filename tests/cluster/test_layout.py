@@ -38,4 +38,4 @@ def test_several_urls_without_a_cluster(clickhouse_server: ClickHouse) -> None:
     url = clickhouse_server.url("admin")
     found = CliRunner().invoke(main, ["migrate"], env={"CLICKHOUSE_URL": f"{url} {url}"})
     assert found.exit_code == 1
-    assert "need the cluster's name: --cluster" in found.output
+    assert "need the cluster's name: add --cluster" in found.output

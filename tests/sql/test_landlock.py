@@ -162,7 +162,7 @@ def test_up_warns_where_the_server_cannot_be_confined(tmp_path: Path, monkeypatc
     monkeypatch.setattr(landlock, "supported", lambda: False)
     warned = CliRunner().invoke(main, up).stderr
     assert warned.startswith("Warning: this system cannot confine the server (Landlock of Linux 5.19 or later)")
-    assert "whoever has a log-in can read this user's files" in warned
+    assert "whoever can log in to it can read this user's files" in warned
     monkeypatch.setattr(landlock, "supported", lambda: True)
     assert "Warning" not in CliRunner().invoke(main, up).stderr
 
