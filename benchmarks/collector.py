@@ -1,8 +1,8 @@
-"""What the way through the Collector carries: real collector, real ClickHouse, disk queue with fsync, one machine.
+"""Measure the throughput through the Collector: real collector, real ClickHouse, disk queue with fsync, one machine.
 
 Prints events per second (acknowledged, readable in ``metrics.*``), the collector's memory, the time from acknowledged
-to readable, and whether 100,000 events of the Python pipeline arrive once each. Run as ``make bench-collector``, with
-``EVENTS=30000`` for another number of events in the first.
+to readable, and whether 100,000 events of the Python pipeline arrive once each. Run ``make bench-collector``;
+``EVENTS=30000`` changes the number of events of the first measurement.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ PROBES = 200
 
 
 def wait(clickhouse: ClickHouse, count: int) -> float:
-    """Return when that many events have become facts, by a count that costs the server nothing."""
+    """Wait until that many events have become facts; ClickHouse answers this count without reading rows."""
     while int(clickhouse.value("SELECT count() FROM intel.recommendation_events", "admin")) < count:
         time.sleep(0.02)
     return time.perf_counter()
 
 
 def throughput(collector: Collector, clickhouse: ClickHouse, events: int) -> None:
-    """Send prepared requests from some clients at once, as fast as they are taken."""
+    """Send prepared requests from several clients at once, as fast as the Collector accepts them."""
     bodies = [
         logs_request([event("recommendation.accepted") for _ in range(REQUEST)]).SerializeToString()
         for _ in range(events // REQUEST)
@@ -73,7 +73,7 @@ def memory(collector: Collector) -> int:
 
 
 def delay(collector: Collector, clickhouse: ClickHouse) -> None:
-    """Send one event at a time and look until it can be read."""
+    """Send one event at a time and poll until it can be read."""
     rng = random.Random(1)
     reader = clickhouse.client("reader")
     found = "SELECT count() FROM metrics.admin_views WHERE event_id = {id:String}"
@@ -94,7 +94,7 @@ def delay(collector: Collector, clickhouse: ClickHouse) -> None:
 
 
 def pipeline(collector: Collector, clickhouse: ClickHouse, protocol: str) -> None:
-    """Send from the Python pipeline, never faster than its queue takes it."""
+    """Send from the Python pipeline, never faster than its queue accepts events."""
     os.environ |= {**collector.variables(protocol), "OTEL_INTEL_ENGINE_VERSION": "1"}
     telemetry = Telemetry()
     started = time.perf_counter()
@@ -116,11 +116,11 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="benchmarks.collector", description=__doc__)
     parser.add_argument(
-        "events", nargs="?", type=int, default=300_000, help="of the prepared requests; at first 300,000"
+        "events", nargs="?", type=int, default=300_000, help="number of prepared events; default 300,000"
     )
     events: int = parser.parse_args().events
     if events < REQUEST or events % REQUEST:
-        parser.error(f"a multiple of {REQUEST:,}: as many are in a request")
+        parser.error(f"events must be a multiple of {REQUEST:,}, the number of events in a request")
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, {platform.python_implementation()} {platform.python_version()}"
     )

@@ -1,6 +1,6 @@
-"""What the dashboards cost: every query with its default range and variables, and every alert, as Grafana's user.
+"""Measure the cost of dashboards and alerts: each query with its default range and variables, as Grafana's user.
 
-The events, 10 million at first, are spread over 60 days. Run as ``make bench-dashboards EVENTS=1000000``.
+The events (10 million by default) are spread over 60 days. Run ``make bench-dashboards EVENTS=1000000``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.servers import ClickHouse, run_clickhouse
 DAYS = 60
 BATCHES = 20
 REPEATS = 5
-# Ten events a signal, one signal after the other: what an admin does on it within minutes, and its outcome.
+# Ten events for each signal, one signal after the other: an admin's actions within minutes, and the outcome.
 FILL = """
 INSERT INTO intel.otel_logs (Timestamp, ServiceName, TraceId, EventName, LogAttributes, IngestedAt)
 WITH
@@ -63,7 +63,7 @@ FROM numbers({first}, {count})
 
 
 class Cost(NamedTuple):
-    """What a query costs: milliseconds (median) and rows read."""
+    """The cost of a query: milliseconds (median) and rows read."""
 
     dashboard: str
     place: str
@@ -72,7 +72,7 @@ class Cost(NamedTuple):
 
 
 def fill(clickhouse: ClickHouse, events: int) -> None:
-    """Put events into the landing, in the order of time; the facts follow."""
+    """Insert events into the landing, in the order of time; views fill the facts from it."""
     admin = clickhouse.client("admin")
     start = time.time() - DAYS * 86400
     for batch in range(BATCHES):
@@ -84,7 +84,7 @@ def fill(clickhouse: ClickHouse, events: int) -> None:
     facts = clickhouse.value("SELECT count() FROM metrics.arrivals")
     if facts != events // BATCHES * BATCHES:
         sys.exit(f"Only {facts:,} of {events:,} events became facts.")
-    # The merges of a day's events are long done when they are looked at.
+    # Wait for the merges: in production they are done long before somebody looks at a day.
     deadline = time.monotonic() + 300
     while clickhouse.value("SELECT count() FROM system.merges", "admin") and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -132,10 +132,10 @@ def values(clickhouse: ClickHouse, dashboard: Dashboard, context: Context) -> di
 def main() -> None:
     """Fill a server, then measure."""
     parser = argparse.ArgumentParser(prog="benchmarks.dashboards", description=__doc__)
-    parser.add_argument("events", nargs="?", type=int, default=10_000_000, help="at first 10,000,000")
+    parser.add_argument("events", nargs="?", type=int, default=10_000_000, help="number of events; default 10,000,000")
     events: int = parser.parse_args().events
     if events < 10 * BATCHES:
-        parser.error(f"at least {10 * BATCHES} events")
+        parser.error(f"events must be at least {10 * BATCHES}")
     with tempfile.TemporaryDirectory() as directory, run_clickhouse(Path(directory)) as clickhouse:
         started = time.perf_counter()
         fill(clickhouse, events)

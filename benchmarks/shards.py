@@ -1,6 +1,6 @@
-"""What a metric costs on one server and on two shards: time, rows read in all and by each shard.
+"""Measure the cost of a metric on one server and on two shards: time, rows read in total and by each shard.
 
-Both shards run on this machine, so the times show what spreading costs, the rows what each machine is spared.
+Both shards run on this machine. So the times show the overhead of two shards, and the rows show the work saved on each.
 Run as ``python -m benchmarks.shards [EVENTS]``.
 """
 
@@ -37,7 +37,7 @@ METRICS = ("acceptance_rate", "override_rate", "decision_time", "false_positive_
 
 
 def measure(name: str, clickhouse: ClickHouse, events: int) -> None:
-    """Fill in events, then ask each metric five times."""
+    """Insert events, then query each metric five times."""
     admin = clickhouse.client("admin")
     for sql in (FILL, OUTCOMES):
         admin.command(sql.format(events=events, signals=events // 5))

@@ -1,6 +1,6 @@
-"""Write everything that follows from the catalogue of events (otel_intel/events.py), and the dashboards.
+"""Write all files that are derived from the catalogue of events (otel_intel/events.py), and the dashboards.
 
-`make generate` writes and says what it changed; `--check` changes nothing and fails where something is stale.
+`make generate` writes them and lists the changed ones; `--check` changes nothing and fails if a file is out of date.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RECORD_KEYS: Final = ("otel.event.name", *allowed_keys())
 
 
 def quoted(values: Iterable[str]) -> str:
-    """Return values as SQL's or YAML's comma-separated strings."""
+    """Return values as a comma-separated list of SQL or YAML strings."""
     return ", ".join(f"'{value}'" for value in values)
 
 
@@ -58,7 +58,7 @@ def _listed(items: Iterable[str]) -> Lines:
 
 
 def kind_of_event(alias: str, unknown: str) -> Callable[[], Lines]:
-    """Return what yields the kind of an event by its name, and what is taken for the kind of an unknown one."""
+    """Return a function that yields the SQL for the kind of an event; ``unknown`` is the kind of unknown names."""
 
     def lines() -> Lines:
         yield "multiIf("
@@ -71,7 +71,7 @@ def kind_of_event(alias: str, unknown: str) -> Callable[[], Lines]:
 
 
 def without_signal() -> Lines:
-    """Yield whether an event is about no risk signal."""
+    """Yield the SQL that tells whether an event has no risk signal."""
     names = quoted(
         event.name
         for event in CATALOGUE.values()
@@ -81,13 +81,13 @@ def without_signal() -> Lines:
 
 
 def closed_sets() -> Lines:
-    """Yield whether the values of closed sets are members of them."""
+    """Yield the SQL that tells whether values are members of their closed sets."""
     yield f"LogAttributes['intel.recommendation.confidence'] IN ({quoted(CONFIDENCES)}) AS is_confidence,"
     yield f"LogAttributes['intel.outcome.status'] IN ({quoted(OUTCOME_STATUSES)}) AS is_outcome_status,"
 
 
 def decisions() -> Lines:
-    """Yield the rank of a decision among those of one millisecond, 0 for what is no decision."""
+    """Yield the SQL for the rank of a decision among decisions in the same millisecond; 0 if it is no decision."""
     yield f"indexOf([{quoted(e.value for e in of_kind('recommendation') if e.is_decision)}], action) AS rank,"
 
 
@@ -111,7 +111,7 @@ def outcomes_by_status() -> Lines:
 
 
 def of_overview(columns: list[str]) -> Callable[[], Lines]:
-    """Return what yields the columns of the overview's counts."""
+    """Return a function that yields the columns of the overview's counts."""
     return lambda: [f"counts['{column}'] AS {column}," for column in columns]
 
 
@@ -122,7 +122,7 @@ def outcomes_of_overview() -> Lines:
 
 
 def for_overview(columns: list[str]) -> Callable[[], Lines]:
-    """Return what yields daily counts as one map, so that different ones can be added up together."""
+    """Return a function that yields daily counts as one map, so that several can be summed together."""
     pairs = ", ".join(f"'{column}', sum(d.{column})" for column in columns)
     return lambda: [f"map({pairs}) AS counts,"]
 
@@ -135,7 +135,7 @@ def counts_of_views() -> Lines:
 
 
 def views_of_an_admin() -> Lines:
-    """Yield the sums of these columns."""
+    """Yield the sums of the columns of ``counts_of_views``."""
     yield from (f"sum(d.{event.column}) AS {event.column}," for event in of_kind("view"))
     yield "sum(d.total) AS total"
 
@@ -148,12 +148,12 @@ def reported_drops() -> Lines:
 
 
 def latest_drops() -> Lines:
-    """Yield the same of a process's latest report."""
+    """Yield the same columns for a process's latest report."""
     return _listed(f"argMax(r.dropped_{reason}, place) AS dropped_{reason}" for reason in DROP_REASONS)
 
 
 def keys(names: Iterable[str]) -> Callable[[], Lines]:
-    """Return what yields attribute keys as SQL's strings."""
+    """Return a function that yields attribute keys as SQL strings."""
     return lambda: _listed(f"'{name}'" for name in names)
 
 
@@ -166,7 +166,7 @@ def tones(*, dark: bool) -> Lines:
 
 
 def columns_of(kind: Kind) -> Callable[[], Lines]:
-    """Return what yields the dictionary's rows for the columns that count events of a kind."""
+    """Return a function that yields the dictionary's rows for the columns that count events of a kind."""
     return lambda: [f"`{event.column}` | UInt64 | {_lower(event.brief)}" for event in of_kind(kind)]
 
 
@@ -204,9 +204,9 @@ def allowed_in_collector() -> str:
         }
         processors[f"redaction/{signal}"] = {"allow_all_keys": False, "allowed_keys": [*RESOURCE_KEYS, *keys]}
     return (
-        "# What may be in an event, merged into config.yaml. Generated from otel_intel/events.py: `make generate`.\n"
-        "# scalars: the exporter would turn a list, a map or bytes into text that passes for an id; emptied, it is\n"
-        "# none, and the event is rejected. redaction fails closed: what it does not name is deleted, from records,\n"
+        "# The allow-list, merged into config.yaml. Generated from otel_intel/events.py: `make generate`.\n"
+        "# scalars: the exporter would turn a list, a map or bytes into text that looks like a valid id. Such values\n"
+        "# become empty, and the event is rejected. redaction deletes every key that is not listed, from records,\n"
         "# resources and scopes.\n" + yaml.safe_dump({"processors": processors}, sort_keys=False, width=1000)
     )
 
@@ -273,7 +273,7 @@ def registry() -> str:
                 *(_ref(attribute.key, "recommended") for attribute in event.optional),
                 *(_ref(key, "required") for key in internal.get(event.name, [ENGINE_VERSION.key])),
                 _ref(SCHEMA_VERSION_KEY, "required"),
-                # The report's and the probe's own sender is known by it, too.
+                # Reports and probes carry it, too: it identifies the process that sent them.
                 _ref(PROCESS_ID_KEY, "recommended"),
                 _ref(EVENT_ID_KEY, "required"),
             ],
@@ -337,7 +337,7 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
         "drop reasons of a report": reported_drops,
         "drop reasons": lambda: [f"dropped_{reason}," for reason in DROP_REASONS],
         "drop reasons of the latest report": latest_drops,
-        # What only newer senders know is most likely a view.
+        # An event that only newer senders know is most likely a view.
         "kind of each landed event": kind_of_event("kind", unknown="view"),
     },
     "otel_intel/static/otel_intel/pages.css": {
@@ -345,7 +345,7 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
         "colours on dark ground": lambda: tones(dark=True),
     },
 }
-"""Lines between `generated: NAME` and `/generated`, by file and name; the comment's signs are those of the file."""
+"""Lines between `generated: NAME` and `/generated`, by file and name, in the comment syntax of the file."""
 
 ROWS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
     "clickhouse/README.md": {
@@ -356,7 +356,7 @@ ROWS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
         "of each drop reason": columns_of_drops,
     },
 }
-"""Rows of Markdown tables, each ending in a comment with the name; another comment would end the table."""
+"""Rows of Markdown tables; each ends in a comment with the name, because a comment between rows would end the table."""
 
 FILES: Final[Mapping[str, Callable[[], str]]] = {
     "collector/allowed.yaml": allowed_in_collector,
@@ -367,7 +367,7 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def with_blocks(path: str, text: str) -> str:
-    """Return a file's text with its generated blocks as the catalogue wants them."""
+    """Return a file's text with up-to-date generated blocks."""
     for name, lines in BLOCKS[path].items():
         block = re.compile(
             rf"^(?P<indent> *)(?P<start>\S+ generated: {re.escape(name)}(?: \S+)?\n)"
@@ -385,7 +385,7 @@ def with_blocks(path: str, text: str) -> str:
 
 
 def with_rows(path: str, text: str) -> str:
-    """Return a Markdown file's text with the generated rows of its tables as the catalogue wants them."""
+    """Return a Markdown file's text with up-to-date generated table rows."""
     for name, rows in ROWS[path].items():
         mark = f"<!-- {name} -->"
         body = "".join(f"| {row} {mark} |\n" for row in rows())
@@ -408,7 +408,7 @@ def outputs() -> Iterator[tuple[Path, str]]:
 
 
 def main() -> None:
-    """Write what is stale, or with --check name it and exit with 1."""
+    """Write the files that are out of date; with --check only list them and exit with 1."""
     check = "--check" in sys.argv
     stale = [(path, text) for path, text in outputs() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path, text in stale:
@@ -417,9 +417,9 @@ def main() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     if check and stale:
-        sys.exit("Run `make generate`: what it writes is not what is here.")
+        sys.exit("Generated files are out of date: run `make generate`.")
     if not stale:
-        print("Everything is as the catalogue wants it.")
+        print("All generated files are up to date.")
 
 
 if __name__ == "__main__":
