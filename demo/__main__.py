@@ -1,4 +1,4 @@
-"""Run the whole demo with one command: ClickHouse, schema, history and the site. Ctrl-C stops all of it."""
+"""Run the whole demo with one command: ClickHouse, schema, history and the site. Ctrl-C stops everything."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ import click
 from otel_intel.server import embedded
 
 ROOT = Path(__file__).resolve().parent.parent
-PASSWORD = "demo"  # noqa: S105 (of a site on loopback that anybody can start)
+PASSWORD = "demo"  # noqa: S105 (the demo site listens on loopback and has no real data)
 
 
 @click.command()
 @click.option("--state", type=click.Path(path_type=Path), default=ROOT / ".demo", help="Where data is kept.")
 @click.option("--port", default=8000, show_default=True, help="The site's port; the next free one is taken.")
-@click.option("--days", default=60, show_default=True, help="Length of the history that is filled in at first.")
+@click.option("--days", default=60, show_default=True, help="Days of history that the first start fills in.")
 @click.option("--collector", is_flag=True, help="Send through an OpenTelemetry Collector, as in production.")
-@click.option("--stack", is_flag=True, help="Use what the environment names instead of starting a ClickHouse.")
+@click.option("--stack", is_flag=True, help="Use the servers named in the environment; start no ClickHouse.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 def main(state: Path, port: int, days: int, collector: bool, stack: bool, host: str) -> None:
-    """Start the demo site with a ClickHouse of its own; a second start goes on with the same data."""
+    """Start the demo site with its own ClickHouse; a second start keeps the data of the first."""
     started = time.monotonic()
     signal.signal(signal.SIGTERM, _interrupt)
-    # A script's background process starts with it ignored, and so would the parts, which are stopped by it.
+    # In a script's background process SIGINT is ignored, and child processes inherit that, but SIGINT must stop them.
     signal.signal(signal.SIGINT, _interrupt)
     state = state.resolve()
     complete = state / "history-is-complete"
     if state.exists() and not complete.exists():
-        _say("An earlier start was interrupted; beginning anew.")
+        _say("An earlier start was interrupted; starting again from the beginning.")
         shutil.rmtree(state)
     state.mkdir(parents=True, exist_ok=True)
-    # An endpoint of the shell's would go before the demo's own.
+    # Drop endpoints that the shell has set: they would replace the demo's own.
     environment = {name: value for name, value in os.environ.items() if stack or not name.startswith("OTEL_EXPORTER_")}
     environment |= {"DEMO_STATE": str(state), "DJANGO_SETTINGS_MODULE": "demo.settings"}
     environment.setdefault("OTEL_SERVICE_NAME", "otel-intel-demo")
@@ -55,7 +55,7 @@ def main(state: Path, port: int, days: int, collector: bool, stack: bool, host: 
             _manage(environment, "fill_history", f"--days={days}")
             complete.touch()
         port = _free_port(port)
-        # Its own session, so that Ctrl-C reaches this process alone, which stops the parts in order.
+        # With its own session, Ctrl-C reaches only this process, which then stops the parts in order.
         command = [sys.executable, "-m", "django", "runserver", "--noreload", f"{host}:{port}"]
         site = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)  # noqa: S603
         try:
@@ -115,7 +115,7 @@ def _start_clickhouse(state: Path, collector: bool) -> subprocess.Popen[bytes]:
     while not variables.exists():
         if process.poll() is not None:
             said = (state / "clickhouse.log").read_text(encoding="utf-8").strip().removeprefix("Error: ")
-            raise click.ClickException(f"{said}\nTo begin anew, delete {state}.")
+            raise click.ClickException(f"{said}\nTo start from the beginning, delete {state}.")
         time.sleep(0.05)
     return process
 
@@ -151,7 +151,7 @@ def _await_port(port: int, site: subprocess.Popen[bytes]) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask as Ctrl-C would: both deliver or save what they hold."""
+    """Stop a process as Ctrl-C does, so that it can deliver or save its data first."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:

@@ -1,4 +1,4 @@
-"""A strict Content-Security-Policy, to show that nothing here needs more."""
+"""A strict Content-Security-Policy, to show that the pages work with it."""
 
 from __future__ import annotations
 

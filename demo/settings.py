@@ -24,7 +24,7 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": STATE / "site.sqlite3",
         "ATOMIC_REQUESTS": True,
-        # Readers beside a writer, and a writer that waits for its turn instead of failing.
+        # Let readers work beside a writer, and let a writer wait for its turn instead of failing.
         "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL", "transaction_mode": "IMMEDIATE"},
     }
 }
@@ -61,7 +61,7 @@ TEMPLATES = [
     }
 ]
 
-# Where events go and metrics come from is in the environment: `otel-intel up` prints the variables.
+# The environment says where to send events and read metrics: `otel-intel up` prints the variables.
 OTEL_INTEL = {
     "ENGINE_VERSION": "demo.risk.assist.DecisionAssistService.EXPLANATION_ENGINE_VERSION",
     "TRACES": True,

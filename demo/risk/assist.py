@@ -1,4 +1,4 @@
-"""The decision-assist engine: what to do about a risk signal, how sure it is, and why."""
+"""The decision-assist engine: it recommends an action for a risk signal, with a confidence and reasons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .models import Agreement, RiskSignal
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One finding: text for people, and the points it adds for (or, negative, takes from) the recommendation."""
+    """One finding: a text for people, and the points that it adds to the recommendation (negative: takes away)."""
 
     text: str
     points: int
@@ -28,12 +28,12 @@ class Recommendation:
 
     @property
     def points(self) -> int:
-        """The sum that the confidence comes from."""
+        """The sum of the points, from which the confidence follows."""
         return sum(reason.points for reason in self.reasons)
 
 
 class DecisionAssistService:
-    """Recommend an action for a signal out of its agreement's data."""
+    """Recommend an action for a signal from its agreement's data."""
 
     EXPLANATION_ENGINE_VERSION: Final = "2.0"
 
@@ -50,7 +50,7 @@ class DecisionAssistService:
     }
 
     def recommend(self, signal: RiskSignal, today: date) -> Recommendation:
-        """Weigh an agreement's facts; the more speaks for the signal's action, the surer it is."""
+        """Recommend the signal's action; more points give a higher confidence."""
         agreement = signal.agreement
         reasons = [
             *self._about_the_signal(RiskSignal.Type(signal.type), agreement, today),
@@ -95,7 +95,7 @@ class DecisionAssistService:
                 return [Reason("The data that raised the signal is no longer there.", 0)]
 
     def _about_the_agreement(self, agreement: Agreement, today: date) -> list[Reason]:
-        """Add what makes waiting dearer or cheaper, whatever the signal is."""
+        """Return reasons that do not depend on the signal's type."""
         reasons = []
         if agreement.value >= 50_000:
             reasons.append(Reason(f"It is worth {agreement.value:,} a year.", 20))

@@ -55,8 +55,8 @@ class RiskSignal(models.Model):
     agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="signals")
     type = models.CharField(max_length=30, choices=Type)
     raised_at = models.DateTimeField()
-    # The engine's version when the recommendation was decided on: outcomes belong to that one, not to the one
-    # that is deployed by then.
+    # The engine's version at the time of the decision: the outcome counts for this version, not for the version
+    # that is deployed when the signal ends.
     engine_version = models.CharField(max_length=20, blank=True)
     decision = models.CharField(max_length=20, choices=Decision, blank=True)
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)

@@ -50,7 +50,7 @@ class NoteForm(forms.ModelForm):  # type: ignore[type-arg]
     """Write a note."""
 
     class Meta:
-        """Of a note only the text is written by people."""
+        """Only the text of a note is entered by the user."""
 
         model = Note
         fields = ("text",)
@@ -62,7 +62,7 @@ def _signals() -> QuerySet[RiskSignal]:
 
 
 def _shown_recommendation(request: HttpRequest, response: HttpResponseBase) -> tuple[str, str] | None:
-    """Tell the decorator what the page recommended; nothing, once the signal is decided."""
+    """Tell the decorator what the page recommended; None if the signal is already decided."""
     return getattr(request, "shown_recommendation", None)
 
 

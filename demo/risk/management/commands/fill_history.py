@@ -41,7 +41,7 @@ HABITS = {
 
 
 class Command(BaseCommand):
-    """Fill in 60 days of plausible history, through the public helpers alone."""
+    """Fill in 60 days of plausible history, using only the public helpers."""
 
     help = __doc__
 
@@ -52,7 +52,7 @@ class Command(BaseCommand):
     def handle(self, *args: object, **options: int) -> None:
         """Create the data, then send the events with a progress bar."""
         if RiskSignal.objects.exists():
-            raise CommandError("There are signals already; history would be doubled.")
+            raise CommandError("There are signals already: a second run would add the history twice.")
         history = History(random.Random(7), options["days"], timezone.now())  # noqa: S311
         with transaction.atomic():
             history.create_data()
@@ -67,14 +67,14 @@ class Command(BaseCommand):
         with click.progressbar(events, label="▸ Sending history", show_pos=True) as bar:
             for number, (_, send) in enumerate(bar):
                 send()
-                if number % 1000 == 0:  # the queue of a process is bounded
+                if number % 1000 == 0:  # the queue of a process has a limit
                     telemetry.flush(60)
         if not telemetry.flush(60):
             raise CommandError(f"Not all events were delivered: {telemetry.status()}")
 
 
 class History:
-    """Agreements, signals, decisions and outcomes of some days, all made from one random stream."""
+    """Agreements, signals, decisions and outcomes of some days, all made with one random generator."""
 
     def __init__(self, rng: random.Random, days: int, now: datetime) -> None:
         self.rng = rng
