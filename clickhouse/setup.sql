@@ -1,19 +1,19 @@
--- Users, roles and settings profiles of otel-intel on a ClickHouse server of your own. Run it once as an administrator
--- (clickhouse-client --multiquery); put in passwords of your own. otel-intel migrate prints it where it is missing.
+-- Users, roles and settings profiles of otel-intel for your own ClickHouse server. Fill in passwords and run it once as an
+-- administrator (clickhouse-client --multiquery). otel-intel migrate prints this script if a user or role is missing.
 
--- Definer of every view: nobody can log in as it.
+-- The definer of every view. Nobody can log in as this user.
 CREATE USER IF NOT EXISTS intel_owner IDENTIFIED WITH no_password HOST NONE;
 GRANT SELECT, INSERT ON intel.* TO intel_owner;
 GRANT SELECT ON metrics.* TO intel_owner;
--- For metrics.storage; it sees the parts of its own tables only.
+-- For metrics.storage: with it, this user sees only the parts of tables that it may read.
 GRANT SELECT ON system.parts TO intel_owner;
 GRANT SELECT ON system.disks TO intel_owner;
 
 CREATE ROLE IF NOT EXISTS intel_ingest;
--- Not IngestedAt: of the copies of an event the first to arrive counts, and nobody says himself when that was.
+-- Without IngestedAt: the first copy of an event counts, so a writer must not choose its time of arrival.
 GRANT INSERT(Timestamp, TraceId, SpanId, TraceFlags, SeverityText, SeverityNumber, ServiceName, Body, ResourceSchemaUrl, ResourceAttributes, ScopeSchemaUrl, ScopeName, ScopeVersion, ScopeAttributes, LogAttributes, EventName), SHOW COLUMNS ON intel.otel_logs TO intel_ingest;
 GRANT INSERT, SHOW COLUMNS ON intel.otel_traces TO intel_ingest;
--- On a cluster: the node's own share of them.
+-- On a cluster: the node's own rows of otel_traces.
 GRANT INSERT ON intel.otel_traces_local TO intel_ingest;
 GRANT INSERT, SHOW COLUMNS ON intel.quarantine_logs TO intel_ingest;
 GRANT INSERT, SHOW COLUMNS ON intel.otlp_logs TO intel_ingest;

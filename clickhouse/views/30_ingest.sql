@@ -1,6 +1,6 @@
--- The guard of the ingest endpoint: flattens OTLP requests and keeps the allow-listed keys only, whatever was sent. Never throws.
+-- The allow-list of the ingest endpoint: flattens OTLP requests and keeps only the allowed keys. Never throws.
 -- Reads intel.otlp_logs and intel.otlp_traces (Null); writes intel.otel_logs, intel.quarantine_logs and intel.otel_traces.
--- Not taken over at all: body, severity text, scope attributes, trace state, span status message, span events, links.
+-- Always dropped: body, severity text, scope attributes, trace state, span status message, span events, links.
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS intel.landing_mv TO intel.otel_logs
 DEFINER = intel_owner SQL SECURITY DEFINER
@@ -20,7 +20,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS intel.otlp_logs_mv TO intel.otlp_log_reco
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 WITH
-    -- '' for arrays, maps and bytes: no key of the catalogue holds one, so the event is judged as malformed.
+    -- '' for arrays, maps and bytes: no attribute of the catalogue has such a type, so the event is rejected.
     (v -> coalesce(
         tupleElement(v, 'string_value'), toString(tupleElement(v, 'int_value')),
         toString(tupleElement(v, 'double_value')), toString(tupleElement(v, 'bool_value')), '')) AS text,
@@ -65,9 +65,9 @@ WITH
     mapFromArrays(arrayMap(a -> a.key, resource_kept), arrayMap(a -> text(a.value), resource_kept)) AS resource_attributes,
     if(l.time_unix_nano = 0, l.observed_time_unix_nano, l.time_unix_nano) AS nanoseconds
 SELECT
-    -- Beyond 63 bits the number would wrap into the past; as it is, the far future is rejected.
+    -- A number beyond 63 bits would become a time in the past. Limited to 63 bits, it is rejected as the far future.
     fromUnixTimestamp64Nano(toInt64(least(nanoseconds, 9223372036854775807)), 'UTC') AS Timestamp,
-    -- All zeros is OTLP's "none", as an empty id is.
+    -- In OTLP, an id of only zeros means "none", like an empty id.
     replaceRegexpOne(lower(hex(l.trace_id)), '^0+$', '') AS TraceId,
     replaceRegexpOne(lower(hex(l.span_id)), '^0+$', '') AS SpanId,
     toUInt8(bitAnd(l.flags, 255)) AS TraceFlags,

@@ -14,7 +14,7 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
     event_id, timestamp, ingested_at, risk_signal_id, admin_id, outcome_status,
-    -- GLOBAL: on a cluster the list is made once, of all shards, not of each.
+    -- GLOBAL: on a cluster, the list is computed once for all shards, not on each shard.
     event_id GLOBAL IN (
         SELECT event_id
         FROM intel.signal_outcomes FINAL

@@ -1,5 +1,5 @@
--- One row per decision with its time: the given one, else the milliseconds since the first view of that signal by that
--- admin after that admin's previous decision on it, at most 7 x 24 hours back. Reads the facts; writes nothing.
+-- One row per decision with its decision time: the given one, else the milliseconds since the admin's first view of the
+-- signal after the admin's previous decision on it, at most 7 x 24 hours back. Reads the facts; writes nothing.
 
 CREATE OR REPLACE VIEW metrics.decisions_between
 DEFINER = intel_owner SQL SECURITY DEFINER
@@ -26,7 +26,7 @@ FROM
         indexOf(['ACCEPTED', 'IGNORED', 'OVERRIDDEN'], action) AS rank,
         -- /generated
         toUnixTimestamp64Milli(timestamp) AS ms,
-        -- The tuples sort by their first three elements, of which the id is unique.
+        -- The first three elements decide the order of the tuples: the third, the id, is unique.
         arraySort(groupArrayIf(CAST((
             ms, rank, event_id, timestamp, ingested_at, action, recommendation_type, confidence, decision_time_ms,
             engine_version, trace_id, span_id, trace_flags, service_name
@@ -36,16 +36,16 @@ FROM
             given_ms Nullable(Int64), engine_version LowCardinality(String), trace_id String, span_id String,
             trace_flags UInt8, service_name LowCardinality(String)
         )'), rank > 0)) AS sorted,
-        -- A view in the millisecond of a decision belongs to that decision, whatever its id: it sorts before it.
+        -- A view in the same millisecond as a decision is sorted before it and belongs to it, whatever its id.
         arraySort(groupArray(CAST((ms, rank > 0), 'Tuple(ms Int64, is_decision Bool)'))) AS steps,
-        -- What one admin did on one signal up to and including a decision; what follows the last decision is cut off.
+        -- One run for each decision: an admin's steps on a signal up to it. Steps after the last decision are dropped.
         arrayResize(arrayReverseSplit(step -> step.is_decision, steps), length(sorted)) AS runs,
         arrayMap(run -> run[-1].ms - 7 * 24 * 3600 * 1000, runs) AS horizons
     SELECT
         risk_signal_id,
         admin_id,
         sorted AS decisions,
-        -- Finds at least the decision itself: then there was no view to pair it with.
+        -- If there was no view, this finds the decision itself; then there is no decision time.
         arrayMap((run, horizon) -> arrayFirst(step -> step.ms >= horizon, run), runs, horizons) AS firsts
     FROM intel.recommendation_events FINAL
     WHERE timestamp >= toDateTime64({first_day:Date}, 9, 'UTC') - INTERVAL 7 DAY
@@ -54,7 +54,7 @@ FROM
     GROUP BY risk_signal_id, admin_id
     HAVING maxIf(timestamp, rank > 0) >= toDateTime64({first_day:Date}, 9, 'UTC')
 )
--- Of what is copied for each decision nothing may be as long as the views: a page that is reloaded for days has many.
+-- ARRAY JOIN copies columns for each decision, so none may be a list of all views: a page reloaded for days has many.
 ARRAY JOIN decisions AS decision, firsts AS first
 WHERE decision.timestamp >= toDateTime64({first_day:Date}, 9, 'UTC')
 COMMENT 'Decisions of the days first_day..last_day, both included; the pairing looks back as far as it has to';

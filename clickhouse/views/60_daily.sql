@@ -30,7 +30,7 @@ SELECT
     recommendation_type,
     confidence,
     count() AS samples,
-    -- Added up wide: a few absurd values must not wrap the sum.
+    -- Summed as a wider type: a few huge values must not overflow the sum.
     toFloat64(sum(toInt128(assumeNotNull(decision_time_ms)))) AS sum_ms,
     sumMap(map(assumeNotNull(decision_time_ms), toUInt64(1))) AS histogram
 FROM metrics.decisions
@@ -56,7 +56,7 @@ SELECT
     ifNull(sum(resolution_time_hours), 0) AS sum_hours
 FROM
 (
-    -- As is_first of metrics.signal_outcomes, chosen over all time, but in one pass.
+    -- The same choice as is_first of metrics.signal_outcomes, over all time, but in one pass.
     SELECT timestamp, service_name, engine_version, outcome_status, resolution_time_hours
     FROM intel.signal_outcomes FINAL
     ORDER BY timestamp, event_id

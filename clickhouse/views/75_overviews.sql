@@ -43,7 +43,7 @@ FROM
             [('window', 7, 0, toDate(0), ''), ('window', 7, 1, toDate(0), ''),
              ('window', 30, 0, toDate(0), ''), ('window', 30, 1, toDate(0), '')],
             'Array(Tuple(name String, days UInt16, is_before Bool, day Date, engine_version String))') AS windows,
-        -- What a row adds to: the windows that hold its day, the day itself, and its version.
+        -- The groups that a row counts in: the windows that contain its day, the day itself, and its version.
         CAST(if(b.is_total,
             arrayFilter(w -> NOT w.is_before, windows),
             arrayConcat(

@@ -1,4 +1,4 @@
--- How the pipeline is doing. Reads the landing, the facts and the internal events; writes nothing.
+-- The health of the pipeline. Reads the landing, the facts and the internal events; writes nothing.
 
 CREATE OR REPLACE VIEW metrics.ingest_health
 DEFINER = intel_owner SQL SECURITY DEFINER
@@ -13,7 +13,7 @@ WITH copies AS
         ContentHash != first_value(ContentHash) OVER by_arrival AS differs
     FROM intel.otel_logs
     WINDOW by_arrival AS (
-        -- A record without an id is a copy of nothing.
+        -- A record without an id is not a copy of another record.
         PARTITION BY if(EventId = '', toString(IngestedAt), EventId)
         ORDER BY IngestedAt ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 )
@@ -75,8 +75,9 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 WITH
     (SELECT min(IngestedAt) FROM intel.otel_logs) AS landing_begins,
-    -- Where the landing's TTL has cleared events of a process, nothing can be said of what arrived: its first reports
-    -- have gone then, too. But reports are not kept longer than 90 days; a process may have waited for its first event.
+    -- Unknown (NULL) if the landing's TTL may have deleted events of the process: so its first report must not be older
+    -- than the landing. Reports are kept for only 90 days, so check the start of the process, too. A process may start
+    -- long before its first event, so allow 30 days.
     first_report >= landing_begins AND started_at >= landing_begins - INTERVAL 30 DAY AS is_complete
 SELECT
     process_id,
@@ -136,7 +137,7 @@ LEFT JOIN
             EventName IN ('intel.pipeline.reported', 'intel.pipeline.probed'), 'internal',
             'view') AS kind,
         -- /generated
-        -- Hashed: exact sets of 10M ids as they are take a gigabyte.
+        -- Hashed to save memory: exact sets of 10 million ids would take a gigabyte.
         uniqExact(cityHash64(EventId)) AS landed
     FROM intel.otel_logs
     WHERE ProcessId != '' AND kind != 'internal'
