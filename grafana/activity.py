@@ -11,7 +11,7 @@ from grafana.queries.common import VIEW_KINDS
 
 FILTERS = "Counts only the engine version and the service chosen above."
 KINDS = {kind: look.tone(kind) for kind in VIEW_KINDS}
-# Where a column is narrow.
+# For narrow columns.
 SHORT_NAMES: dict[str, look.Properties] = {
     "dashboard_opened": {"displayName": "Dashboard"},
     "signal_detail_opened": {"displayName": "Signal details"},
@@ -21,12 +21,12 @@ SHORT_NAMES: dict[str, look.Properties] = {
 EXPLANATIONS: look.Properties = {"displayName": "Explanations per opened signal"}
 NOTES: look.Properties = {"displayName": "Notes per opened signal"}
 RATIO: look.Properties = {"unit": "none", "decimals": 2, "noValue": "No signal opened"}
-# Of two hours of a weekday.
+# A cell of the table by weekday: two hours.
 HOUR: look.Properties = {
     "color": {"mode": "continuous-blues"},
     "custom.cellOptions": {"type": "color-background", "mode": "basic"},
     **look.COUNTED,
-    # What is there stands out.
+    # Show zeros as empty cells, so that other numbers are easy to see.
     "mappings": [{"type": "value", "options": {"0": {"text": " ", "index": 0}}}],
     "custom.align": "center",
 }
@@ -98,8 +98,8 @@ def when_admins_work() -> Panel:
             4,
             "Views by hour of the week",
             f"""When staff opened, read or noted something, by weekday and two hours (UTC), over the days of the time
-            range. The bluer, the more; an empty cell is none, and a weekday without any is left out. {FILTERS} Source:
-            metrics.admin_views.""",
+            range. A darker blue means more; an empty cell means none, and a weekday without any is left out.
+            {FILTERS} Source: metrics.admin_views.""",
             width=24,
             height=9,
             empty="No views",
@@ -118,8 +118,8 @@ def who_is_most_active() -> Panel:
         About(
             5,
             "Most active admins",
-            f"""The 20 admins who opened, read and noted most in the days of the time range, by kind. Much
-            activity is no merit. {FILTERS} Source: metrics.engagement_daily.""",
+            f"""The 20 admins who opened, read and noted most in the days of the time range, by kind. More
+            activity is not better. {FILTERS} Source: metrics.engagement_daily.""",
             width=16,
             height=10,
             empty="No views",

@@ -12,22 +12,22 @@ from otel_intel.commands.grafana_files import RUNBOOK
 DAY = 86400
 HOUR = 3600
 
-# What happens without rows, and when ClickHouse cannot be asked: then only silence speaks up, one alert instead of
-# seven. The others stay as they are, for that is no sign that they are over.
+# The state of a rule without rows, or when the query fails. If ClickHouse is down, only the rule `silence` reports it:
+# one alert instead of seven. The other rules keep their state, because the outage does not mean that they are resolved.
 State = Literal["OK", "Error", "KeepLast"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: the query's number of a service above a limit, for a while.
+    """One rule: it fires if the query's number for a service stays above a limit.
 
     Args:
-        uid: Of the rule, without the common beginning; also its section in the runbook.
-        seconds: How far the query looks back from its evaluation.
-        limit: Fires above it, not at it.
-        pending: How long it has to be above it, as a Prometheus duration.
-        no_data: The state without any row.
-        panel: The dashboard's uid and the panel's id where to look first.
+        uid: The rule's uid without the common prefix; also the name of its section in the runbook.
+        seconds: The length of the query's time range, which ends at the evaluation.
+        limit: The rule fires above this value, not at it.
+        pending: How long the number must be above the limit, as a Prometheus duration.
+        no_data: The state if the query returns no row.
+        panel: The dashboard's uid and the panel's id to look at first.
     """
 
     uid: str
@@ -113,7 +113,7 @@ DECISIONS = (
             f" and {limits.MINIMUM_BASE_DECISIONS} or more before."
         ),
         panel=(names.OVERVIEW, 1),
-        # Too few decisions are no incident.
+        # No rows means too few decisions, which is not an incident.
         no_data="OK",
     ),
     Rule(
@@ -126,8 +126,8 @@ DECISIONS = (
         pending="1h",
         summary="{{ $labels.service_name }}: {{ humanizePercentage $values.A.Value }} of the decisions are overrides",
         description=(
-            f"The share of the decisions of the last {limits.RECENT_DAYS} days that did something else than was"
-            f" recommended. Only with {limits.MINIMUM_DECISIONS} decisions or more."
+            f"The share of overrides among the decisions of the last {limits.RECENT_DAYS} days."
+            f" Only with {limits.MINIMUM_DECISIONS} decisions or more."
         ),
         panel=(names.OVERVIEW, 3),
         # As above.
@@ -151,9 +151,9 @@ PIPELINE = (
             f" {limits.SILENCE_LOOKBACK_DAYS} days."
         ),
         panel=(names.PIPELINE_HEALTH, 2),
-        # Nobody has sent yet: stays quiet. Everybody has been silent for long: goes on firing.
+        # No rows: if no service has sent events yet, the rule stays normal; after a long silence it keeps firing.
         no_data="KeepLast",
-        # The one rule that says so when ClickHouse cannot be asked.
+        # The only rule that reports a failed query.
         exec_err="Error",
     ),
     Rule(
@@ -169,7 +169,7 @@ PIPELINE = (
             "Events of ours that do not fit the catalogue, or log records of something else. No metric counts them."
         ),
         panel=(names.PIPELINE_HEALTH, 7),
-        # None is how it should be.
+        # No rows is the normal state.
         no_data="OK",
     ),
     Rule(
@@ -181,9 +181,9 @@ PIPELINE = (
         limit=0,
         pending="0s",
         summary="{{ $labels.service_name }}: {{ $values.A.Value }} events dropped, {{ $labels.reason }}",
-        description="Events that the sending processes gave up in the last hour, by their own count.",
+        description="Events that the sending processes dropped in the last hour, by their own count.",
         panel=(names.PIPELINE_HEALTH, 5),
-        # None is how it should be.
+        # No rows is the normal state.
         no_data="OK",
     ),
     Rule(
@@ -200,7 +200,7 @@ PIPELINE = (
             f" {limits.MISSING_MINUTES} minutes they may be on their way."
         ),
         panel=(names.PIPELINE_HEALTH, 8),
-        # No process has reported: silence speaks about that.
+        # No process has reported: the rule `silence` covers that.
         no_data="OK",
     ),
     Rule(
@@ -214,11 +214,12 @@ PIPELINE = (
         summary='{{ $labels.service_name }}: events take up to {{ printf "%.0f" $values.A.Value }} ms to arrive',
         description=(
             "The time between an event and its arrival, which 99 in 100 of the last hour's arrivals do not exceed. Only"
-            f" with {limits.MINIMUM_ARRIVALS} arrivals or more. An event that arrives before its own time, as its"
-            " sender's clock is ahead, counts as late. Events of more than a day ago are imported history."
+            f" with {limits.MINIMUM_ARRIVALS} arrivals or more. An event that arrives before its own time counts as"
+            " late: its sender's clock is ahead. Events that are more than a day late are imported history and do not"
+            " count."
         ),
         panel=(names.PIPELINE_HEALTH, 3),
-        # Too few arrivals say nothing.
+        # No rows means too few arrivals to judge.
         no_data="OK",
     ),
 )

@@ -1,4 +1,4 @@
-"""The frame of a dashboard: variables, links, marks of new engine versions."""
+"""The common parts of a dashboard: variables, links, marks for new engine versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Variable = builder.Builder[models.VariableModel]
 
 
 def window(days: int) -> Variable:
-    """Return the choice of the headline numbers' window."""
+    """Return the variable for the headline numbers' window."""
     choices = [models.VariableOption(selected=n == days, text=f"{n} days", value=str(n)) for n in (7, 30, 90)]
     return (
         builders.CustomVariable("window")
@@ -33,7 +33,7 @@ def window(days: int) -> Variable:
 
 
 def choice(name: str, label: str, sql: str) -> Variable:
-    """Return a choice of one value out of a query; the value '' is called All."""
+    """Return a variable with one value from a query; the value '' is shown as All."""
     return _query(name, label, sql).current(models.VariableOption(selected=True, text="All", value=""))
 
 
@@ -52,27 +52,27 @@ def _query(name: str, label: str, sql: str) -> builders.QueryVariable:
 
 
 def engine_version() -> Variable:
-    """Return the choice of one engine version or all."""
+    """Return the variable for one engine version or all."""
     return choice("engine_version", "Engine version", queries.ENGINE_VERSIONS)
 
 
 def recommendation_type() -> Variable:
-    """Return the choice of one recommendation type or all."""
+    """Return the variable for one recommendation type or all."""
     return choice("recommendation_type", "Recommendation type", queries.RECOMMENDATION_TYPES)
 
 
 def confidence() -> Variable:
-    """Return the choice of one confidence or all."""
+    """Return the variable for one confidence or all."""
     return choice("confidence", "Confidence", queries.CONFIDENCES)
 
 
 def service() -> Variable:
-    """Return the choice of one sending application or all."""
+    """Return the variable for one sending application or all."""
     return choice("service", "Service", queries.SERVICES)
 
 
 def version(name: str, label: str, sql: str) -> Variable:
-    """Return the choice of an engine version to compare; the first one that the query names is taken."""
+    """Return the variable for an engine version to compare; the default is the first row of the query."""
     return _query(name, label, sql).current(models.VariableOption(text="", value=""))
 
 
@@ -96,7 +96,7 @@ def _dashboard_links(staff_page: str, path: str) -> list[look.Link]:
 class _Marks(builders.AnnotationQuery):
     def build(self) -> models.AnnotationQuery:
         made = super().build()
-        made.placement = None  # type: ignore[assignment] # as look.Link
+        made.placement = None  # type: ignore[assignment] # see look.Link
         return made
 
 
@@ -113,7 +113,7 @@ def _marks(sql: str) -> builders.AnnotationQuery:
 
 
 def _place(panels: Sequence[models.Panel]) -> None:
-    """Put each panel as high up as there is room for it, then as far to the left."""
+    """Put each panel into the highest free position, and there as far left as possible."""
     bottoms = [0] * 24
     for panel in panels:
         place = panel.grid_pos
@@ -134,11 +134,10 @@ def dashboard(
     days: int,
     marks: bool = False,
 ) -> models.Dashboard:
-    """Return a dashboard of panels, each where there is room for it.
+    """Return a dashboard of panels, placed automatically.
 
-    ``staff_page`` is title and path of the page of the site that shows the same; ``days`` the graphs' range at first,
-    today included;
-    ``marks`` adds a mark at the first event of each engine version.
+    ``staff_page`` is the title and path of the staff page with the same data; ``days`` is the graphs' default range,
+    today included; ``marks`` adds a mark at the first event of each engine version.
     """
     site = builders.ConstantVariable("site_url").label("Staff pages").value(SITE_URL)
     frame = (

@@ -1,4 +1,4 @@
-"""Colours, units, thresholds and links: what looks the same on all dashboards."""
+"""Colours, units, thresholds and links that are the same on all dashboards."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana import limits, names
 from otel_intel import presentation
 
-# What columns are called, and the hues of the staff pages on light ground: Grafana has one for both themes.
+# Labels of columns, with the staff pages' colours for a light background: Grafana has one colour for both themes.
 TONES = {column: (look.label, look.light) for column, look in presentation.LOOKS.items()}
 TIME_TONE = presentation.TIME.light
-# Grafana's own names: as text, the staff pages' hues are too dark for its dark theme.
+# Grafana's own colour names: the staff pages' colours are too dark for text in its dark theme.
 GOOD, BAD, WARNING, NEUTRAL, BAR = "green", "red", "orange", "text", "blue"
 
-# The colour below, then limits and the colour from each on. Nothing at all has the colour below: it is not red.
+# Limits, each with the colour of values from it on. No value at all gets the base colour, which is not red.
 ACCEPTANCE_LIMIT = ((0.0, BAD), (limits.ACCEPTANCE_SHARE_LOW, NEUTRAL))
 OVERRIDE_LIMIT = ((limits.OVERRIDE_RATE_HIGH, BAD),)
 FALSE_POSITIVE_LIMIT = ((limits.FALSE_POSITIVE_RATE_HIGH, BAD),)
 
-# Counts are exact: "2.24 K" could not be compared with the 2238 of another panel.
+# Counts are exact: nobody could compare "2.24 K" with the 2238 of another panel.
 RATE, COUNT, BYTES, TEXT = "percentunit", "none", "bytes", "string"
 MILLISECONDS, SECONDS = "ms", "s"
-# Grafana's own minutes and hours turn into hours and days, and their ticks into fractions of these.
+# Grafana converts its own units for minutes and hours into hours and days, with axis labels such as 0.25 h.
 MINUTES, HOURS = "suffix:min", "suffix:h"
 
 Properties = dict[str, object]
 
-# A table's column of counts; without a unit a table's column is text.
+# A table's column of counts; a column without a unit is text.
 COUNTED: Properties = {"unit": COUNT, "decimals": 0}
 
 # A cell without a value in a table that has others.
@@ -71,7 +71,7 @@ BADGE = _badges()
 
 
 def sentences(colours: dict[str, str]) -> list[models.ValueMapping]:
-    """Return the mapping of texts to colours by what they hold."""
+    """Return a value mapping that colours a text by a part of it."""
     return [
         models.RegexMap(models.DashboardRegexMapOptions(f".*{part}.*", models.ValueMappingResult(color=colour)))
         for part, colour in colours.items()
@@ -108,7 +108,7 @@ SHARES = {
 }
 
 
-# What is counted besides the bars of a stack.
+# A line drawn over stacked bars.
 LINE_OVER_BARS: Properties = {
     "custom.drawStyle": "line",
     "custom.lineWidth": 2,
@@ -119,7 +119,7 @@ LINE_OVER_BARS: Properties = {
 
 
 def legend(*calculations: str) -> common_builders.VizLegendOptions:
-    """Return the series in a line under the graph: of a table, Grafana shows no more than a third of the height."""
+    """Return a legend in a line under the graph: Grafana shows only a third of the panel's height of a table legend."""
     return (
         common_builders.VizLegendOptions()
         .show_legend(True)
@@ -130,7 +130,7 @@ def legend(*calculations: str) -> common_builders.VizLegendOptions:
 
 
 def no_legend() -> common_builders.VizLegendOptions:
-    """Return the legend of a graph whose only series is its title."""
+    """Return a hidden legend, for a graph whose title names its only series."""
     return (
         common_builders.VizLegendOptions()
         .show_legend(False)
@@ -151,7 +151,7 @@ def cell_link(title: str, url: str, *, new_tab: bool = False) -> Properties:
 
 
 class Link(builders.DashboardLink):
-    """A link in the row of controls: the only place that the SDK can name is a menu."""
+    """A link in the row of controls: the SDK's only value for the placement would put it into a menu."""
 
     def build(self) -> models.DashboardLink:
         """Return the link."""
@@ -167,23 +167,23 @@ def next_link(title: str, uid: str) -> Link:
 
 
 def filter_link(title: str, uid: str, variable: str) -> Properties:
-    """Return the link from a cell to a dashboard where a variable has its value."""
+    """Return the link from a cell to a dashboard, with a variable set to the cell's value."""
     return cell_link(title, f"/d/{uid}?var-{variable}=${{__value.raw:percentencode}}&${{__url_time_range}}")
 
 
 def version_link() -> Properties:
-    """Return the link from a version's cell to the dashboard that compares it with another one."""
+    """Return the link from a version's cell to the dashboard that compares two versions."""
     return filter_link("Compare this version", names.ENGINE_VERSIONS, "version_b")
 
 
 def staff_link(title: str, page: str) -> Properties:
-    """Return the link from a cell to a staff page; ``page`` ends where the cell's value goes."""
+    """Return the link from a cell to a staff page; the cell's value is appended to ``page``."""
     return cell_link(title, f"${{site_url}}/telemetry/{page}${{__value.raw:percentencode}}", new_tab=True)
 
 
 def trace_link() -> Properties:
     """Return the link from a trace id to the staff page that shows the request."""
-    # Without a trace, a cell is blank: "-" would look like a link.
+    # A cell without a trace is blank: "-" would look like a link.
     return {
         "noValue": " ",
         **cell_link("Open the request", "${site_url}/telemetry/traces/${__value.raw}/", new_tab=True),

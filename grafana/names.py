@@ -1,4 +1,4 @@
-"""Names that dashboards, alerts, provisioning files and the reader's own Grafana agree on."""
+"""Names that dashboards, alerts, provisioning files and the user's own Grafana have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dashboard about what became of the signals."""
+"""The dashboard about how signals ended."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def build() -> Dashboard:
     return frame.dashboard(
         names.OUTCOMES,
         "Outcomes",
-        f"""What became of the signals, how often were they false alarms, and how long did it take? Of each signal the
+        f"""How did the signals end, how often were they false alarms, and how long did it take? Of each signal the
         first outcome counts. {FILTERS}""",
         [
             how_signals_ended(),

@@ -1,4 +1,4 @@
-"""Panels of each kind, with what they have in common: id, description, data source, size, text for no data."""
+"""Panels of each kind, with their common settings: id, description, data source, size, text for no data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AnyPanel = TypeVar("AnyPanel", stat.Panel, timeseries.Panel, bargauge.Panel, tab
 
 
 class Query(variants.Dataquery):
-    """A query of the ClickHouse plugin, which the SDK has no type for."""
+    """A query of the ClickHouse plugin; the SDK has no type for it."""
 
     def __init__(self, sql: str, kind: str, ref_id: str = "A") -> None:
         self.sql = sql
@@ -33,7 +33,7 @@ class Query(variants.Dataquery):
         self.ref_id = ref_id
 
     def to_json(self) -> dict[str, object]:
-        """Return the target's JSON; without the version the editor takes it for an old one and rewrites it."""
+        """Return the target's JSON; without the version, the editor would treat it as an old query and rewrite it."""
         return {
             "refId": self.ref_id,
             "datasource": SOURCE,
@@ -47,7 +47,7 @@ class Query(variants.Dataquery):
 
 
 class QueryBuilder(builder.Builder[variants.Dataquery]):
-    """The builder that the SDK's panels take."""
+    """The query as a builder, as the SDK's panels need it."""
 
     def __init__(self, sql: str, kind: str, ref_id: str = "A") -> None:
         self.query = Query(sql.strip(), kind, ref_id)
@@ -59,7 +59,7 @@ class QueryBuilder(builder.Builder[variants.Dataquery]):
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """What each panel has: an id that is never given to another one, words, a place's size and a unit."""
+    """The settings of every panel: an id that is never reused, texts, size and unit."""
 
     id: int
     title: str
@@ -68,7 +68,7 @@ class About:
     height: int = 8
     unit: str = look.COUNT
     empty: str = "No data"
-    # Whether a graph of shares ends at 100 %; small ones are better seen without.
+    # Whether the axis of a graph of shares ends at 100 %; False shows small shares better.
     whole: bool = True
     # The shortest $__interval.
     interval: str = ""
@@ -107,12 +107,12 @@ def _panel(panel: AnyPanel, about: About, sql: str, kind: str, overrides: Overri
 
 
 def _text(name: int, value: int) -> common_builders.VizTextDisplayOptions:
-    # Grafana's own choice fills the panel: each number has another size, and names are cut.
+    # With Grafana's automatic size, each number has a different size, and names are cut off.
     return common_builders.VizTextDisplayOptions().title_size(name).value_size(value)
 
 
 def _first_row() -> common_builders.ReduceDataOptions:
-    # Not the last one that is not null: what is NULL has to read "no data".
+    # Not lastNotNull: NULL must be shown as "no data".
     return common_builders.ReduceDataOptions().calcs(["last"]).fields("/.*/").values(False)
 
 
@@ -125,7 +125,7 @@ def number(
     size: int = 24,
     mappings: Sequence[models.ValueMapping] = (),
 ) -> Panel:
-    """Return the columns of one row as large figures, with names if there are several."""
+    """Return the columns of one row as large numbers, with names if there are several."""
     names_too = common.BigValueTextMode.VALUE_AND_NAME if overrides else common.BigValueTextMode.VALUE
     return (
         _panel(stat.Panel(), about, sql, "table", overrides)
@@ -146,7 +146,7 @@ def number(
 def compared(
     about: About, sql: str, *, more_is: str, thresholds: dashboard_builders.ThresholdsConfig | None = None
 ) -> Panel:
-    """Return a number, the one before and the change; more of it is ``better``, ``worse`` or ``neutral``."""
+    """Return a number, its previous value and the change; a rise is ``better``, ``worse`` or ``neutral``."""
     up, down = {
         "better": (look.GOOD, look.BAD),
         "worse": (look.BAD, look.GOOD),
@@ -175,7 +175,7 @@ def lines(
 ) -> Panel:
     """Return one line for each numeric column; ``limit`` is a dashed line.
 
-    The legend has no figures: the mean of the days' shares is not the share of the days.
+    The legend has no mean: the mean of the daily shares is not the share of all days.
     """
     panel = (
         _panel(timeseries.Panel(), about, sql, "timeseries", overrides)
@@ -183,7 +183,7 @@ def lines(
         .line_width(2)
         .fill_opacity(0)
         .show_points(common.VisibilityMode.AUTO)
-        # A day without decisions has no share; the line goes on at the next day that has.
+        # A day without decisions has no share; the line continues at the next day with one.
         .span_nulls(True)
         .color_scheme(dashboard_builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
         .legend(look.legend() if len(overrides) > 1 else look.no_legend())
@@ -196,19 +196,19 @@ def lines(
 
 
 def stacked(about: About, sql: str, overrides: Overrides | None = None) -> Panel:
-    """Return bars a day, the columns on top of each other."""
+    """Return one bar for each day, with the columns stacked."""
     return (
         _panel(timeseries.Panel(), about, sql, "timeseries", overrides)
         .draw_style(common.GraphDrawStyle.BARS)
         .line_width(0)
         .fill_opacity(85)
         .bar_width_factor(0.8)
-        # A bar stands on the day, not around the midnight that it begins with.
+        # A bar covers its day; by default it would be centred on the midnight at the day's start.
         .bar_alignment(common.BarAlignment.AFTER)
         .stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
         .color_scheme(dashboard_builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
         .legend(look.legend("sum"))
-        # Days of nothing but zeros would have an axis to 100.
+        # Without this, the axis would end at 100 if all days are zero.
         .axis_soft_max(1)
         .tooltip(look.tooltip())
     )
@@ -229,13 +229,13 @@ def bars(about: About, sql: str, overrides: Overrides | None = None) -> Panel:
 
 
 def rows(about: About, sql: str, overrides: Overrides | None = None) -> Panel:
-    """Return a table of the rows as they come; columns are texts where nothing else is said."""
+    """Return a table of the query's rows; columns are text unless an override says something else."""
     return (
-        # As a number, version 2.0 would be 2.
+        # Text by default: as a number, version 2.0 would be shown as 2.
         _panel(table.Panel(), dataclasses.replace(about, unit=look.TEXT), sql, "table", overrides)
         .show_header(True)
         .cell_height(common.TableCellHeight.SM)
-        # At Grafana's 150 a table of a third of 1280 pixels would have to be scrolled.
+        # With Grafana's default of 150, a table in a third of 1280 pixels would need a scroll bar.
         .min_width(70)
         .filterable(False)
         .align(common.FieldTextAlignment.AUTO)
@@ -243,7 +243,7 @@ def rows(about: About, sql: str, overrides: Overrides | None = None) -> Panel:
 
 
 def density(about: About, sql: str) -> Panel:
-    """Return a heat map: a column for each time, a row for each numeric column, in their order from below."""
+    """Return a heat map: a column for each time, a row for each numeric column, the first at the bottom."""
     return (
         _panel(heatmap.Panel(), about, sql, "timeseries", None)
         .calculate(False)
@@ -270,7 +270,7 @@ def density(about: About, sql: str) -> Panel:
 
 
 def gauge(*limits: tuple[float, str]) -> look.Properties:
-    """Return the options of a table's column of shares, drawn as bars in its cells and coloured by limits."""
+    """Return the options of a table's column of shares: bars in the cells, coloured by limits."""
     cell = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
     colours = look.step_options(look.BAR, *((at, colour if colour == look.BAD else look.BAR) for at, colour in limits))
     return {

@@ -1,4 +1,4 @@
-"""The dashboard for those who run it."""
+"""The dashboard for operators of the pipeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from otel_intel.events import DROP_REASONS
 FILTERS = "Counts only the service chosen above."
 NONE_IS_GOOD = look.step_options(look.GOOD, (1, look.BAD))
 COLOURED: look.Properties = {**look.COUNTED, "custom.cellOptions": {"type": "color-text"}, **NONE_IS_GOOD}
-# Where the reason's own name does not say enough.
+# Clearer names for some reasons.
 REASON_NAMES = {"invalid": "Invalid call", "rejected": "Refused"}
 REASONS: dict[str, look.Properties] = {
     reason: {
@@ -32,8 +32,8 @@ def what_senders_count() -> Panel:
             "What the senders count",
             f"""Each sending process counts its events since its start; these are the sums of the last reports that
             arrived in the time range. Emitted = delivered + queued + lost + without admin (nobody was logged in, so
-            there was nothing to tell). Missing: the receiver said that it has them, and they are not in ClickHouse; for
-            {limits.MISSING_MINUTES} minutes they may be on their way. Lost and missing should be 0. {FILTERS} Source:
+            there was nothing to track). Missing: the receiver acknowledged them, but they are not in ClickHouse; they
+            may need up to {limits.MISSING_MINUTES} minutes. Lost and missing should be 0. {FILTERS} Source:
             metrics.pipeline_health.""",
             width=24,
             height=4,
@@ -78,10 +78,10 @@ def how_late_events_arrive() -> Panel:
         About(
             3,
             "Delay from call to arrival",
-            f"""Time from the call in the application to the arrival in ClickHouse: of half of the events (p50) and of
-            99 in 100 (p99) it was no longer. Events that are a day late or more are left out as imported history, and
-            so are times with fewer than {limits.MINIMUM_ARRIVALS} arrivals. The dashed line is the alert's limit for
-            the p99. {FILTERS} Source: metrics.arrivals.""",
+            f"""Time from the call in the application to the arrival in ClickHouse: the median (p50), and the time
+            within which 99 of 100 events arrived (p99). Events that are a day late or more are left out as imported
+            history, and so are times with fewer than {limits.MINIMUM_ARRIVALS} arrivals. The dashed line is the alert's
+            limit for the p99. {FILTERS} Source: metrics.arrivals.""",
             width=12,
             unit=look.MILLISECONDS,
             empty="Too few arrivals",
@@ -119,9 +119,9 @@ def why_events_were_dropped() -> Panel:
         About(
             5,
             "Dropped by reason",
-            f"""Events that sending processes gave up since their start, by reason; of processes that reported in the
+            f"""Events that sending processes dropped since their start, by reason; of processes that reported in the
             time range. An invalid call is a mistake in the application; no admin means that nobody was logged in, which
-            is no loss; the others come of load, outages or a process that ended. All but no admin should be 0.
+            is no loss; the other causes are load, outages or a process that ended. All but no admin should be 0.
             {FILTERS} Source: metrics.pipeline_health.""",
             width=9,
             height=8,
@@ -138,9 +138,9 @@ def how_often_events_come_twice() -> Panel:
         About(
             6,
             "Repeated deliveries",
-            """Copies of events that were there already, per UTC day of arrival, of all services. Duplicates are
-            harmless: a sender tried again, and no number changes. Conflicting ones have the same id and other content,
-            which is a fault of the sender: the first one stays. Source: metrics.ingest_health.""",
+            """Copies of events that had already arrived, per UTC day of arrival, of all services. Duplicates are
+            harmless: a sender tried again, and no number changes. Conflicting copies have the same id but other
+            content, which is a fault of the sender: the first copy counts. Source: metrics.ingest_health.""",
             width=9,
             height=8,
             empty="No arrivals",
@@ -261,8 +261,8 @@ def build() -> Dashboard:
     return frame.dashboard(
         names.PIPELINE_HEALTH,
         "Pipeline health",
-        """Does every event arrive, once, in time and as it should be; and if not, where is it lost? All times are those
-        of arrival. The choice of a service does not change repeated deliveries, disk and tables.""",
+        """Does every event arrive once, in time and valid? If not, where is it lost? All times are times of arrival.
+        The choice of a service does not change repeated deliveries, disk and tables.""",
         [
             what_senders_count(),
             how_much_arrives(),

@@ -1,4 +1,4 @@
-"""Graphs that stand on more than one dashboard."""
+"""Graphs that are on more than one dashboard."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from grafana.panels import About, Panel, lines
 
 
 def shares(id: int, sql: str, filters: str, next: tuple[str, str] | None = None) -> Panel:
-    """Return acceptance share and override rate of each day; ``filters`` says which choices they follow."""
+    """Return acceptance share and override rate of each day; ``filters`` says which variables filter them."""
     about = About(
         id,
         "Acceptance share and override rate",

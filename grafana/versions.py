@@ -8,7 +8,7 @@ from grafana import frame, look, names
 from grafana.panels import About, Panel, gauge, lines, number, rows, stacked
 from grafana.queries import versions as queries
 
-# Neither is good or bad: the versions have colours of their own.
+# Neutral colours: no version is good or bad by itself.
 BOTH: dict[str, look.Properties] = {
     "a": {"displayName": "A: ${version_a}", **look.fixed("#8a97a6")},
     "b": {"displayName": "B: ${version_b}", **look.fixed("#7a5bb5")},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana.queries.common import DAY_AS_TIME, DAYS, EVENTS, SERVICE, VERSION, VIEW_KINDS, share, sums
 
 FILTERS = f"{VERSION} AND {SERVICE}"
-# metrics.top_admins_between and activity_by_hour_between have no choice of a service and no weekdays.
+# metrics.top_admins_between and activity_by_hour_between have no service and no weekdays, so they are not used here.
 _USE = f"""{share("sum(d.explanation_expanded)", "sum(d.signal_detail_opened)")} AS explanations,
     {share("sum(d.note_created)", "sum(d.signal_detail_opened)")} AS notes"""
 
@@ -56,7 +56,7 @@ ORDER BY total DESC, admin
 LIMIT 20
 """
 
-# Twelve columns: as many as fit beside each other.
+# Twelve columns of two hours: more do not fit beside each other.
 HOURS = {f"{hour:02}": f"{hour}-{hour + 2} h" for hour in range(0, 24, 2)}
 _HOURS = ",\n    ".join(
     f"countIf(intDiv(toHour(timestamp, 'UTC'), 2) = {at}) AS \"{name}\"" for at, name in enumerate(HOURS)

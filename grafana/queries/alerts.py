@@ -1,6 +1,6 @@
-"""What the alerts ask: one row for each service (its labels) and one number, as of the time of the evaluation.
+"""The queries of the alerts: one row for each service (its labels) with one number, at the time of the evaluation.
 
-A table with exactly one numeric column and no time column is what Grafana's thresholds read. No rows: nothing to judge.
+Grafana's thresholds need a table with exactly one numeric column and no time column. No rows: nothing to judge.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from grafana import limits
 from grafana.queries.common import IS_DECISION, LOSSES, of_action, quoted
 from otel_intel.events import RECOMMENDATION_ACCEPTED, RECOMMENDATION_OVERRIDDEN
 
-# By service and to the second, which the views of whole days are not.
+# From the events themselves: these queries need the service and exact times, and the daily views have whole days only.
 _IS_ACCEPTED = of_action(RECOMMENDATION_ACCEPTED.value)
 _IS_OVERRIDDEN = of_action(RECOMMENDATION_OVERRIDDEN.value)
 _IS_RECENT = f"timestamp > $__toTime - INTERVAL {limits.RECENT_DAYS} DAY"
@@ -41,8 +41,8 @@ HAVING count() >= {limits.MINIMUM_DECISIONS}
 ORDER BY service_name
 """
 
-# Seconds of working time since a Monday in 1970: what lies between two times is a difference. Nights and weekends add
-# nothing, so that silence cannot begin in them and one that has begun does not end with the day.
+# Seconds of working time since a Monday in 1970; the working time between two times is a difference of two values.
+# Nights and weekends add nothing: no silence begins in them, and one that has begun does not end with the day.
 _MONDAY, _DAY = 4 * 86400, 86400
 _HOURS = (limits.WORK_ENDS_HOUR - limits.WORK_STARTS_HOUR) * 3600
 _OF_WEEK = f"modulo(s - {_MONDAY}, {7 * _DAY})"
@@ -77,8 +77,8 @@ WHERE $__timeFilter(ingested_at)
 GROUP BY service_name, problem
 """
 
-# The counts are of all since a process started: what is new is what the last report before the hour did not have.
-# By the time of arrival: a sender's clock may be wrong.
+# Counts are totals since the start of a process: the new drops are the difference to the last report before the hour.
+# By the time of arrival, because a sender's clock may be wrong.
 _BEFORE = f"ingested_at <= $__toTime - INTERVAL {limits.DROPPED_HOURS} HOUR"
 
 DROPPED = f"""
@@ -97,7 +97,7 @@ HAVING events > 0
 ORDER BY service_name, reason
 """
 
-# NULL: older than what the landing keeps.
+# missing is NULL for a process that is older than the landing.
 MISSING = """
 SELECT service_name, sum(assumeNotNull(missing)) AS events
 FROM metrics.pipeline_health
@@ -106,7 +106,7 @@ GROUP BY service_name
 ORDER BY service_name
 """
 
-# An event that arrives before it happened tells of a clock that is ahead, by how much.
+# A negative delay means that a sender's clock is ahead; its absolute value shows by how much.
 LANDING_DELAY = f"""
 SELECT service_name, quantileExact(0.99)(abs(delay_ms)) AS delay_p99_ms
 FROM metrics.arrivals

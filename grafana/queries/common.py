@@ -1,8 +1,8 @@
-"""What queries share: the days that the time picker touches, the filters, the lists of the variables.
+"""Common parts of queries: the days of the time picker, the filters, the lists of the variables.
 
-Numbers are selected from ``metrics.*``. Its views of a window (``acceptance_rate_between`` and the like) have one row
-for all days and no choice of a service or a confidence: graphs, and panels with these choices, add up the daily
-counts instead, by the expressions of this module.
+Queries read ``metrics.*``. Its views of a window (such as ``acceptance_rate_between``) return one row for all days and
+cannot filter by service or confidence. Graphs, and panels with these filters, sum the daily counts instead, with the
+expressions of this module.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Iterable
 
 from otel_intel.events import CATALOGUE, DROP_REASONS, OUTCOME_STATUSES, RECOMMENDATION_VIEWED, of_kind
 
-# Graphs are of whole UTC days, as the metrics are.
+# Graphs show whole UTC days, like the metrics.
 FIRST_DAY = "toDate($__fromTime, 'UTC')"
 LAST_DAY = "toDate($__toTime, 'UTC')"
 DAYS = f"day BETWEEN {FIRST_DAY} AND {LAST_DAY}"
 DAY_AS_TIME = "toDateTime(day, 'UTC') AS time"
 DAY_OF_EVENT = "toDateTime(toDate(timestamp, 'UTC'), 'UTC') AS time"
-# The same for events; a comparison of the column itself, so that the index is used.
+# The same for events; it compares the column itself, so that ClickHouse can use the index.
 EVENTS = f"timestamp >= toDateTime64({FIRST_DAY}, 9, 'UTC') AND timestamp < toDateTime64({LAST_DAY} + 1, 9, 'UTC')"
 
 
-# Columns of the daily counts, and the values of the logs: a new event of the catalogue is in them.
+# Columns of the daily counts, and values of the logs; a new event of the catalogue is included automatically.
 ACTIONS = tuple(event.column for event in of_kind("recommendation"))
 DECIDING = tuple(event for event in CATALOGUE.values() if event.is_decision)
 DECISION_COLUMNS = tuple(event.column for event in DECIDING)
@@ -31,7 +31,7 @@ VIEW_KINDS = tuple(event.column for event in of_kind("view"))
 KINDS = tuple(dict.fromkeys(event.kind for event in CATALOGUE.values() if event.kind != "internal"))
 
 
-# Why events are lost. Without an admin nobody was logged in: dropped, but there was nothing to lose.
+# The reasons that are a loss. no_admin is not: nobody was logged in, so there was nothing to track.
 LOSSES = tuple(reason for reason in DROP_REASONS if reason != "no_admin")
 
 
@@ -41,7 +41,7 @@ def quoted(values: Iterable[str]) -> str:
 
 
 def of_action(value: str) -> str:
-    """Return the condition that an event is of an action."""
+    """Return the condition that an event has this action."""
     return f"action = '{value}'"
 
 
@@ -55,7 +55,7 @@ def sums(columns: Iterable[str]) -> str:
 
 
 def selected(variable: str, column: str) -> str:
-    """Return the condition that a variable selects all or the column's value."""
+    """Return the condition that a variable selects the column's value, or all."""
     return f"(${{{variable}:sqlstring}} = '' OR {column} = ${{{variable}:sqlstring}})"
 
 
@@ -64,7 +64,7 @@ TYPE = selected("recommendation_type", "recommendation_type")
 CONFIDENCE = selected("confidence", "confidence")
 SERVICE = selected("service", "service_name")
 
-# The headline numbers: today (UTC) and the days before it, and as many days before these.
+# The windows of the headline numbers: the days that end today (UTC), and as many days before them.
 WINDOW = "first_day = toDate(now(), 'UTC') - (${window} - 1), last_day = toDate(now(), 'UTC')"
 PREVIOUS_WINDOW = "first_day = toDate(now(), 'UTC') - (2 * ${window} - 1), last_day = toDate(now(), 'UTC') - ${window}"
 VERSION_ARGUMENT = "engine_version = ${engine_version:sqlstring}"
@@ -88,7 +88,7 @@ ORDER BY position, value
 
 
 def share(part: str, whole: str) -> str:
-    """Return a fraction that is NULL where there is nothing to divide by."""
+    """Return a fraction that is NULL if its denominator is 0."""
     return f"{part} / nullIf({whole}, 0)"
 
 
@@ -99,10 +99,10 @@ def nearest_rank(level: float, column: str) -> str:
 
 # The decisions of the days of the time picker, each with its time.
 DECISIONS = f"metrics.decisions_between(first_day = {FIRST_DAY}, last_day = {LAST_DAY})"
-# As in metrics.acceptance_rate_between and override_rate_between, of metrics.recommendations_daily AS d.
+# As in metrics.acceptance_rate_between and override_rate_between, but from metrics.recommendations_daily AS d.
 ACCEPTANCE_SHARE = share("sum(d.accepted)", "sum(d.decisions)")
 OVERRIDE_RATE = share("sum(d.overridden)", "sum(d.decisions)")
-# As in metrics.false_positive_rate_between, of metrics.outcomes_daily AS d.
+# As in metrics.false_positive_rate_between, but from metrics.outcomes_daily AS d.
 FALSE_POSITIVE_RATE = share("sum(d.false_positive)", "sum(d.outcomes)")
 
 

@@ -1,4 +1,4 @@
-"""What became of the signals: the first outcome of each, how long it took, and later ones that do not count."""
+"""How signals ended: the first outcome of each, how long it took, and later outcomes that do not count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The headline numbers against the window before, their trends, the volume, the way from view to outcome."""
+"""The headline numbers compared with the window before, their trends, the volume, the steps from view to outcome."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from otel_intel.events import OUTCOME_STATUSES
 
 
 def _compared(view: str, column: str, arguments: str, difference: str) -> str:
-    """Return a query of a number now, before, and its change in words; NULL where one of both windows has none."""
+    """Return a query for a number now, before, and its change as text; NULL if one of the windows has no value."""
     return f"""
 SELECT
     current.{column} AS now,
@@ -46,7 +46,7 @@ def _rate_compared(view: str, column: str, arguments: str) -> str:
 
 
 def _time_compared(view: str, column: str, arguments: str) -> str:
-    # In the unit that Grafana shows the number in.
+    # The change has the same unit in which Grafana shows the number.
     return _compared(
         view,
         column,

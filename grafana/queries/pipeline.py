@@ -1,4 +1,4 @@
-"""What senders report, what arrived and how late, what was not counted and why, what is stored."""
+"""Reports of the senders, arrivals and delays, records that were not counted and why, storage."""
 
 from __future__ import annotations
 

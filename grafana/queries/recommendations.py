@@ -1,4 +1,4 @@
-"""What is accepted and overridden, by type, confidence and version; how long decisions take; the last events."""
+"""Acceptance and overrides by type, confidence and version; decision times; the last events."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ BY_VERSION = _by("engine_version", "max(d.day) DESC, name DESC")
 SHARES = shares_by_day(FILTERS)
 DECISION_TIMES = decision_times_by_day(FILTERS)
 
-# Upper limits in seconds, and what the rows of the heat map are called.
+# Upper limits in seconds, and the names of the heat map's rows.
 BUCKETS = {
     5: "to 5 s",
     15: "to 15 s",
@@ -67,7 +67,7 @@ def _buckets() -> str:
     return ",\n    ".join([*columns, f'countIf(decision_time_ms > {seconds * 1000}) AS "more"'])
 
 
-# Grafana draws a heat map's cell to the left of its time: a day's is where it ends.
+# Grafana draws a heat map's cell to the left of its time, so a day's cell has the time of the day's end.
 DECISION_TIME_BUCKETS = f"""
 SELECT
     toDateTime(toDate(timestamp, 'UTC') + 1, 'UTC') AS time,
@@ -78,7 +78,7 @@ GROUP BY time
 ORDER BY time
 """
 
-# Decisions are paired from the day of the oldest row on, not in the whole range; without rows, that day is 1970.
+# Computes decision times only from the day of the oldest row on, not in the whole range; without rows that day is 1970.
 RECENT = f"""
 WITH recent AS
 (

@@ -1,4 +1,4 @@
-"""Engine version A against B: what can be said, the numbers of both, their trends."""
+"""Engine version A compared with B: the verdict, the numbers of both, their trends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from grafana import limits
 from grafana.queries.common import DAY_AS_TIME, DAY_OF_EVENT, DAYS, DECISIONS, WINDOW, nearest_rank, share
 
 A, B = "${version_a:sqlstring}", "${version_b:sqlstring}"
-# A p below this is called a difference.
+# A difference with a p-value below this is called significant.
 SIGNIFICANCE = 0.05
 
 _SEEN = """
@@ -17,7 +17,7 @@ _SEEN = """
     WHERE timestamp >= now64(9, 'UTC') - INTERVAL 90 DAY AND engine_version != ''
     GROUP BY engine_version
 """
-# Grafana takes the first one: as B the version that was seen first most lately, as A the one before it.
+# Grafana selects the first row: for B the newest version (by its first event), for A the version before it.
 VERSIONS_A = f"SELECT value, value AS text FROM ({_SEEN}) ORDER BY position != 2, position"
 VERSIONS_B = f"SELECT value, value AS text FROM ({_SEEN}) ORDER BY position"
 
@@ -53,7 +53,7 @@ def _signed(column: str, name: str) -> str:
     return f"if(isNull({column}), NULL, printf('%+.1f points', {_points(column)})) AS {name}"
 
 
-# Texts, as in the sentence: Grafana has no number with a sign.
+# As text, like in the verdict: Grafana cannot show a number with a plus sign.
 DIFFERENCE = f"""
 SELECT
     {_signed("difference", "more")},
@@ -78,7 +78,7 @@ def _numbers(role: str, version: str) -> str:
     CROSS JOIN (SELECT outcomes, false_positive_rate FROM metrics.false_positive_rate_between({arguments})) AS closed"""
 
 
-# The times as in metrics.decision_time_between, which, asked for each version, would pair all decisions twice.
+# Decision times as in metrics.decision_time_between; to query that for each version would pair all decisions twice.
 NUMBERS = f"""
 SELECT
     role, name, decisions, acceptance_share, override_rate, average_ms, p50_ms, p90_ms, outcomes, false_positive_rate
@@ -102,7 +102,7 @@ ORDER BY role
 
 
 def _both(expression: str) -> str:
-    """Return an expression for A and for B, where {{v}} is the version."""
+    """Return an expression once for A and once for B; {{v}} in it stands for the version."""
     return ",\n    ".join(expression.format(v=version) + f" AS {name}" for name, version in (("a", A), ("b", B)))
 
 
@@ -122,12 +122,12 @@ def _of_version(column: str) -> str:
     return f"sumIf(d.{column}, engine_version = {{v}})"
 
 
-# common.ACCEPTANCE_SHARE and FALSE_POSITIVE_RATE of one version each, in one pass.
+# common.ACCEPTANCE_SHARE and FALSE_POSITIVE_RATE for each of the two versions, in one pass.
 ACCEPTANCE_SHARES = _daily(share(_of_version("accepted"), _of_version("decisions")), "recommendations_daily")
 DECISION_COUNTS = _daily(_of_version("decisions"), "recommendations_daily")
 FALSE_POSITIVE_RATES = _daily(share(_of_version("false_positive"), _of_version("outcomes")), "outcomes_daily")
 
-# NULLs are not counted; a day without decisions of a version has none but NULLs.
+# Quantiles ignore NULLs; a day on which a version has no decisions has only NULLs.
 _TIMES_OF = "if(engine_version = {v}, decision_time_ms, NULL)"
 DECISION_TIMES = f"""
 SELECT
