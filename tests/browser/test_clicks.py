@@ -54,7 +54,7 @@ def click(selector: str) -> Callable[[Page], None]:
     ],
     ids=["htmx", "details", "summary", "link", "collapsible", "plain"],
 )
-def test_what_unfolds_is_reported_once(
+def test_unfolding_is_reported_once(
     act: Callable[[Page], None], signals: list[str], page: Page, otel_intel_events: CapturedEvents
 ) -> None:
     act(page)
@@ -62,7 +62,7 @@ def test_what_unfolds_is_reported_once(
     assert reported(page, otel_intel_events) == signals
 
 
-def test_htmx_still_loads_and_what_it_loads_reports_too(page: Page, otel_intel_events: CapturedEvents) -> None:
+def test_htmx_still_loads_and_loaded_elements_report_too(page: Page, otel_intel_events: CapturedEvents) -> None:
     page.click("#htmx")
     page.click("#later")
     assert poll_until(lambda: len(otel_intel_events) == 2)

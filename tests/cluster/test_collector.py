@@ -31,7 +31,7 @@ def collector(nodes: list[Node], tmp_path: Path) -> Iterator[Collector]:
         yield collector.start()
 
 
-def test_both_nodes_are_used_and_a_dead_one_costs_time_only(nodes: list[Node], collector: Collector) -> None:
+def test_both_nodes_are_used_and_a_dead_node_loses_nothing(nodes: list[Node], collector: Collector) -> None:
     sent = 0
 
     def send() -> None:

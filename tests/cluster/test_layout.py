@@ -12,7 +12,7 @@ from otel_intel.schema.migrate import MigrationError, migrate, read_steps, requi
 from tests.servers import ClickHouse
 
 
-def test_replicated_statements_are_understood(clickhouse_server: ClickHouse) -> None:
+def test_clickhouse_can_parse_replicated_statements(clickhouse_server: ClickHouse) -> None:
     """The embedded server has no Keeper: it parses the tables, it cannot make them."""
     cluster = Cluster("intel", replicated=True)
     steps = [step for name in ("migrations", "views") for step in read_steps(folder("clickhouse") / name)]
@@ -29,7 +29,7 @@ def test_a_cluster_that_the_server_does_not_know(clickhouse_server: ClickHouse) 
         require_nodes([clickhouse_server.client("admin")], Cluster("blue"))
 
 
-def test_one_servers_tables_are_not_spread_afterwards(clickhouse_server: ClickHouse) -> None:
+def test_migrate_refuses_a_cluster_for_the_tables_of_one_server(clickhouse_server: ClickHouse) -> None:
     with pytest.raises(MigrationError, match="one server's, not a cluster's"):
         migrate(clickhouse_server.client("admin"), print, cluster=Cluster("intel"))
 

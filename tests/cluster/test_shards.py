@@ -112,7 +112,7 @@ def test_a_shard_reads_its_own_rows_only(nodes: list[Node], delivered: Reference
     assert max(stored) < 0.8 * sum(stored)
 
 
-def test_a_dead_shard_is_an_error_and_no_smaller_number(nodes: list[Node], delivered: Reference) -> None:
+def test_a_dead_shard_gives_an_error_not_a_smaller_number(nodes: list[Node], delivered: Reference) -> None:
     nodes[1].kill()
     try:
         with pytest.raises(DatabaseError, match="ALL_CONNECTION_TRIES_FAILED"):
@@ -130,7 +130,7 @@ def test_rebuild_gives_the_same_answers(nodes: list[Node], loaded: tuple[ClickHo
     test_first_outcome_of_a_signal(loaded)
 
 
-def test_migrate_wants_every_node(nodes: list[Node]) -> None:
+def test_migrate_needs_every_node(nodes: list[Node]) -> None:
     environment = {"CLICKHOUSE_URL": nodes[0].clickhouse.url("admin"), "OTEL_INTEL_CLUSTER": "intel"}
     found = CliRunner().invoke(main, ["migrate"], env=environment)
     assert found.exit_code == 1
@@ -156,7 +156,7 @@ def test_migrate_again_changes_only_what_is_asked_for(nodes: list[Node]) -> None
     ]
 
 
-def test_a_span_that_two_nodes_got_is_one(nodes: list[Node]) -> None:
+def test_a_span_on_two_nodes_counts_once(nodes: list[Node]) -> None:
     now = time.time_ns()
     for node in nodes:
         # As the Collector's exporter inserts them: with columns of which nothing is kept.

@@ -83,7 +83,7 @@ def test_no_exporter_ever_gives_up_or_acknowledges_from_memory() -> None:
     assert not any(name.startswith("batch") for name in config["processors"])
 
 
-def test_every_receiver_asks_for_the_token() -> None:
+def test_every_receiver_requires_the_token() -> None:
     protocols = yaml.safe_load(CONFIG.read_text())["receivers"]["otlp"]["protocols"]
     assert {name: protocol["auth"]["authenticator"] for name, protocol in protocols.items()} == {
         "http": "bearertokenauth/ingest",

@@ -82,7 +82,7 @@ def test_every_event_of_two_threads_arrives_once(
     assert telemetry.get_outcome_distribution(days=2)["counts"]["FALSE_POSITIVE"] == SIGNALS
 
 
-def test_full_queue_leaves_the_application_alone_and_is_told(
+def test_full_queue_does_not_block_the_application_and_is_reported(
     application: Callable[..., Telemetry], collector: Collector, clickhouse: ClickHouse
 ) -> None:
     right = collector.settings["CLICKHOUSE_PASSWORD"]

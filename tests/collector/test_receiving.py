@@ -46,7 +46,7 @@ def grpc_export(collector: Collector, *records: Record, token: str | None = TOKE
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", f"{TOKEN}x", f"{TOKEN} "[:-2]])
-def test_without_the_token_nothing_is_taken(token: str | None, collector: Collector, clickhouse: ClickHouse) -> None:
+def test_without_the_token_nothing_is_accepted(token: str | None, collector: Collector, clickhouse: ClickHouse) -> None:
     collector.start()
     body = logs_request([event("dashboard.opened")]).SerializeToString()
     assert collector.post(body, token=token) == 401
@@ -60,7 +60,7 @@ def test_without_the_token_nothing_is_taken(token: str | None, collector: Collec
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"\x0a\x05"])
-def test_what_is_no_otlp_is_refused_for_good(collector: Collector, body: bytes) -> None:
+def test_invalid_otlp_is_refused_for_good(collector: Collector, body: bytes) -> None:
     collector.start()
     assert collector.post(body) == 400
 
@@ -208,7 +208,7 @@ def test_two_tokens_while_one_is_replaced(collector: Collector, clickhouse: Clic
     assert poll_until(lambda: clickhouse.value(LANDED, "admin") == 2)
 
 
-def test_node_that_is_down_is_passed_over(collector: Collector, clickhouse: ClickHouse) -> None:
+def test_node_that_is_down_is_skipped(collector: Collector, clickhouse: ClickHouse) -> None:
     nodes = f"127.0.0.1:{free_port()},127.0.0.1:{clickhouse.server.native_port}"
     collector.settings["CLICKHOUSE_ENDPOINT"] = f"tcp://{nodes}?connection_open_strategy=round_robin"
     collector.start()
@@ -223,7 +223,7 @@ def test_node_that_is_down_is_passed_over(collector: Collector, clickhouse: Clic
 
 
 @pytest.mark.parametrize("token", ["0123", "1e5", "true", "-", "a_b-c"])
-def test_token_is_taken_as_it_is(token: str, collector: Collector, clickhouse: ClickHouse) -> None:
+def test_token_is_used_unchanged(token: str, collector: Collector, clickhouse: ClickHouse) -> None:
     collector.settings["OTLP_INGEST_TOKEN"] = token
     collector.start()
     body = logs_request([event("dashboard.opened")]).SerializeToString()

@@ -98,7 +98,9 @@ def _facts(clickhouse: ClickHouse) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "http"])
-def test_facts_are_the_same_both_ways(scheme: str, collector: Collector, clickhouse: ClickHouse) -> None:
+def test_facts_are_the_same_with_and_without_a_collector(
+    scheme: str, collector: Collector, clickhouse: ClickHouse
+) -> None:
     if scheme == "http":
         collector.settings["CLICKHOUSE_ENDPOINT"] = f"http://127.0.0.1:{clickhouse.server.http_port}"
     bodies = [request.SerializeToString() for request in _odd_requests()]
@@ -116,7 +118,7 @@ def test_facts_are_the_same_both_ways(scheme: str, collector: Collector, clickho
     assert _facts(clickhouse) == straight
 
 
-def test_the_copy_of_the_other_way_is_no_conflict(collector: Collector, clickhouse: ClickHouse) -> None:
+def test_copies_with_and_without_a_collector_do_not_conflict(collector: Collector, clickhouse: ClickHouse) -> None:
     body = logs_request([event("recommendation.accepted", **{"intel.decision.time_ms": 5})]).SerializeToString()
     assert post(clickhouse, body).status_code == 200
     assert collector.start().post(body) == 200
@@ -125,7 +127,7 @@ def test_the_copy_of_the_other_way_is_no_conflict(collector: Collector, clickhou
     assert day == {"rows": 2, "events": 1, "duplicates": 1, "conflicting": 0}
 
 
-def test_spans_are_the_same_both_ways(collector: Collector, clickhouse: ClickHouse) -> None:
+def test_spans_are_the_same_with_and_without_a_collector(collector: Collector, clickhouse: ClickHouse) -> None:
     request = ExportTraceServiceRequest()
     resource = request.resource_spans.add()
     resource.resource.attributes.append(key_value("service.name", "shop"))

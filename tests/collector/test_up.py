@@ -90,7 +90,7 @@ def test_both_end_with_the_command(data: Path, received: signal.Signals) -> None
     assert poll_until(lambda: embedded.running(data) is None)
 
 
-def test_collector_that_dies_is_told(data: Path) -> None:
+def test_collector_that_dies_is_reported(data: Path) -> None:
     with running(otel_intel(data, *WITH_COLLECTOR)) as up:
         assert up.stderr
         assert any("Ctrl-C stops it." in line for line in up.stderr)
@@ -108,7 +108,7 @@ def test_missing_binary_names_the_command_that_builds_it(tmp_path: Path, monkeyp
     assert not (tmp_path / "data").exists()
 
 
-def test_binary_that_is_no_program(tmp_path: Path) -> None:
+def test_binary_that_is_not_a_program(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("not a program")
     options = ["--collector-binary", str(tmp_path / "notes"), "--data", str(tmp_path / "data")]
     result = CliRunner().invoke(main, ["up", *options])
@@ -117,7 +117,7 @@ def test_binary_that_is_no_program(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_collector_that_does_not_start_takes_the_server_with_it(tmp_path: Path) -> None:
+def test_server_stops_if_the_collector_does_not_start(tmp_path: Path) -> None:
     data = tmp_path / "data"
     broken = tmp_path / "collector"
     broken.write_text("#!/bin/sh\necho 'error decoding config' >&2\nexit 1\n")

@@ -92,7 +92,7 @@ def test_service_is_confined(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_conditions_can_come_true(service: str) -> None:
+def test_conditions_of_dependencies_can_be_met(service: str) -> None:
     for name, dependency in SERVICES[service].get("depends_on", {}).items():
         awaited = SERVICES[name]
         match dependency["condition"]:
@@ -171,7 +171,7 @@ def test_grafana_finds_its_dashboards_and_clickhouse() -> None:
     assert str(source["jsonData"]["port"]) in ports
 
 
-def test_image_is_built_from_what_the_context_holds() -> None:
+def test_image_is_built_from_files_in_the_context() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     kept = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
     copied = [source for line in re.findall(r"^COPY (.+)$", dockerfile, re.MULTILINE) for source in line.split()[:-1]]
@@ -181,7 +181,7 @@ def test_image_is_built_from_what_the_context_holds() -> None:
     assert {service["build"]["target"] for service in SERVICES.values() if "build" in service} == targets
 
 
-def test_operations_name_services_and_volumes_that_there_are() -> None:
+def test_operations_guide_names_existing_services_and_volumes() -> None:
     text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     named = re.findall(r"docker compose (?:stop|start|restart) (\w+)", text)
     named += re.findall(r"docker compose run --rm (?:--no-deps -v \S+ --entrypoint \w+ )?(\w+)", text)

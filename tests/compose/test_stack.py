@@ -86,7 +86,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         yield stack
 
 
-def test_the_demos_history_comes_through_the_stack(stack: Stack) -> None:
+def test_the_demos_history_arrives_through_the_stack(stack: Stack) -> None:
     environment = stack.environment("demo")
     log = stack.directory / "demo.log"
     with (

@@ -50,7 +50,7 @@ def test_only_the_receivers_are_open_and_nothing_else_is_lost() -> None:
     assert all(address == "127.0.0.1" for port, address in ports.items() if port not in ("4317", "4318"))
 
 
-def test_keys_stay_out_of_version_control_and_a_missing_folder_is_said() -> None:
+def test_keys_stay_out_of_version_control_and_a_missing_folder_is_reported() -> None:
     [certificates] = [volume for volume in SERVICE["volumes"] if isinstance(volume, dict)]
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert certificates["source"].removeprefix(".") + "/" in ignored

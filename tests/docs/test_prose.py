@@ -34,7 +34,7 @@ def test_commands_and_their_options_exist() -> None:
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_blocks_call_nothing_that_is_not_there(path: str) -> None:
+def test_blocks_call_only_existing_commands(path: str) -> None:
     shell = [block.code for block in blocks(read(path)) if block.language == "sh"]
     commands = re.findall(r"^otel-intel (\w+)", "".join(shell), re.MULTILINE)
     assert set(commands) <= set(main.commands)
@@ -49,12 +49,12 @@ def test_links_lead_somewhere(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_it_installs_the_clickhouse_that_the_package_is_made_for(path: str) -> None:
+def test_named_chdb_version_is_the_one_of_the_package(path: str) -> None:
     [embedded] = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]["embedded"]
     assert set(re.findall(r"chdb-core==[\w.]+", read(path))) <= {embedded}
 
 
-def test_no_index_is_promised() -> None:
+def test_no_installation_from_pypi_is_promised() -> None:
     for path in FILES:
         assert not re.search(r"pip install (-U )?'?otel-intel", read(path)), path
 
@@ -75,7 +75,7 @@ def test_the_secrets_of_the_stack_are_made_as_the_example_says() -> None:
     assert line in example
 
 
-def test_the_example_of_policies_routes_the_alerts_that_there_are() -> None:
+def test_the_notification_policy_example_routes_existing_alerts() -> None:
     notify, _ = (yaml.safe_load(block.code) for block in blocks(read("grafana/README.md")) if block.language == "yaml")
     alerts = yaml.safe_load(read("grafana/provisioning/alerting/otel_intel.yaml"))
     labels = [rule["labels"] for group in alerts["groups"] for rule in group["rules"]]

@@ -47,7 +47,7 @@ def test_sql_blocks_run_as_the_reader(clickhouse: ClickHouse) -> None:
             clickhouse.client("reader").query(statement)
 
 
-def test_the_tested_clickhouse_is_the_one_that_is_stated(clickhouse: ClickHouse) -> None:
+def test_the_stated_clickhouse_version_is_the_tested_one(clickhouse: ClickHouse) -> None:
     version = clickhouse_connect.get_client(dsn=clickhouse.url("reader"), autogenerate_session_id=False).server_version
     assert version
     assert f"ClickHouse {'.'.join(version.split('.')[:2])}" in README

@@ -176,7 +176,7 @@ def test_the_action_counts_and_is_no_decision(tree: Tree) -> None:
     assert compared == {"decisions_a": 1}
 
 
-def test_nothing_of_it_is_missing(tree: Tree) -> None:
+def test_no_sent_event_is_missing(tree: Tree) -> None:
     counts = tree.select(
         "sum(delivered) AS delivered, sum(arrived) AS arrived, sum(missing) AS missing", "pipeline_health"
     )

@@ -78,7 +78,7 @@ def decisions(at: datetime, service: str = "shop", **actions: int) -> Iterator[L
 
 
 @pytest.mark.parametrize("uid", RULES)
-def test_nothing_fires_where_nothing_was_sent(clickhouse: ClickHouse, uid: str) -> None:
+def test_nothing_fires_without_events(clickhouse: ClickHouse, uid: str) -> None:
     assert evaluate(clickhouse, uid) == {}
 
 
@@ -105,7 +105,7 @@ class TestAcceptanceShareDrop:
         assert bool(firing("acceptance-share-drop", numbers)) is fires
 
     @pytest.mark.parametrize(("base", "recent"), [(199, 50), (200, 49)])
-    def test_too_few_decisions_say_nothing(self, clickhouse: ClickHouse, base: int, recent: int) -> None:
+    def test_too_few_decisions_do_not_fire(self, clickhouse: ClickHouse, base: int, recent: int) -> None:
         land(clickhouse, [*decisions(self.BASE, accepted=base), *decisions(self.RECENT, ignored=recent)])
         assert evaluate(clickhouse, "acceptance-share-drop") == {}
 
@@ -147,7 +147,7 @@ class TestOverrideRateHigh:
         assert numbers == {("shop",): rate}
         assert bool(firing("override-rate-high", numbers)) is fires
 
-    def test_too_few_decisions_say_nothing(self, clickhouse: ClickHouse) -> None:
+    def test_too_few_decisions_do_not_fire(self, clickhouse: ClickHouse) -> None:
         land(clickhouse, decisions(NOW - DAY, overridden=limits.MINIMUM_DECISIONS - 1))
         assert evaluate(clickhouse, "override-rate-high") == {}
 
@@ -189,23 +189,23 @@ class TestSilence:
             [hours] = evaluate(clickhouse, "silence", NOW + minutes * MINUTE).values()
             assert hours == pytest.approx(expected, abs=0.0006)
 
-    def test_who_does_not_send_regularly_is_not_missed(self, clickhouse: ClickHouse) -> None:
+    def test_a_service_that_sends_rarely_does_not_fire(self, clickhouse: ClickHouse) -> None:
         self.last_event(clickhouse, NOW - 2 * DAY, days=limits.SILENCE_REGULAR_DAYS - 1)
         assert evaluate(clickhouse, "silence") == {}
 
-    def test_what_counts_is_when_events_arrive(self, clickhouse: ClickHouse) -> None:
+    def test_the_time_of_arrival_counts(self, clickhouse: ClickHouse) -> None:
         late = 20 * DAY
         land(clickhouse, (landed(event("dashboard.opened"), NOW - i * DAY - late, delay=late) for i in range(1, 4)))
         assert evaluate(clickhouse, "silence") == {("shop",): 10}
 
-    def test_import_of_history_is_no_regular_sending(self, clickhouse: ClickHouse) -> None:
+    def test_imported_history_does_not_count_as_regular_sending(self, clickhouse: ClickHouse) -> None:
         land(
             clickhouse,
             (landed(event("dashboard.opened"), NOW - i * DAY, delay=i * DAY - 2 * DAY) for i in range(3, 10)),
         )
         assert evaluate(clickhouse, "silence") == {}
 
-    def test_silence_without_any_row_goes_on(self) -> None:
+    def test_silence_without_any_row_keeps_firing(self) -> None:
         assert (RULES["silence"]["noDataState"], RULES["silence"]["execErrState"]) == ("KeepLast", "Error")
         others = [rule for uid, rule in RULES.items() if uid != "silence"]
         assert {(rule["noDataState"], rule["execErrState"]) for rule in others} == {("OK", "KeepLast")}
@@ -227,7 +227,7 @@ class TestNotOurs:
         }
         assert firing("not-ours", numbers) == numbers.keys()
 
-    def test_valid_events_and_what_is_over_an_hour_old_are_quiet(self, clickhouse: ClickHouse) -> None:
+    def test_valid_events_and_old_records_do_not_fire(self, clickhouse: ClickHouse) -> None:
         old = NOW - HOUR - SECOND
         land(clickhouse, [landed(r, old, delay=timedelta()) for r in (event("surprise"), Record("x", {}, 0))])
         land(clickhouse, decisions(NOW - MINUTE, accepted=3))
@@ -254,7 +254,7 @@ class TestDropped:
             land(clickhouse, [Landed(sent, at)])
         assert evaluate(clickhouse, "dropped") == {("shop", "queue_full"): 4 + 9 + 16}
 
-    def test_an_hour_later_it_is_quiet(self, clickhouse: ClickHouse) -> None:
+    def test_an_hour_later_it_does_not_fire(self, clickhouse: ClickHouse) -> None:
         self.report(clickhouse, NOW - HOUR, dropped__queue_full=1)
         self.report(clickhouse, NOW - MINUTE, dropped__queue_full=1)
         assert evaluate(clickhouse, "dropped") == {}
@@ -264,7 +264,7 @@ class TestDropped:
         land(clickhouse, [Landed(sent, nanoseconds(NOW - MINUTE))])
         assert evaluate(clickhouse, "dropped") == {("shop", "queue_full"): 1}
 
-    def test_only_what_is_new_counts(self, clickhouse: ClickHouse) -> None:
+    def test_only_new_drops_count(self, clickhouse: ClickHouse) -> None:
         self.report(clickhouse, NOW - HOUR, dropped__queue_full=5)
         self.report(clickhouse, NOW - MINUTE, dropped__queue_full=7)
         assert evaluate(clickhouse, "dropped") == {("shop", "queue_full"): 2}
@@ -288,13 +288,13 @@ class TestMissing:
             land(clickhouse, [Landed(report(process, kind, at, delivered=missing**2), at)])
         assert evaluate(clickhouse, "missing") == {("shop",): 4 + 9 + 16}
 
-    def test_what_is_older_than_the_landing_says_nothing(self, clickhouse: ClickHouse) -> None:
+    def test_processes_older_than_the_landing_do_not_fire(self, clickhouse: ClickHouse) -> None:
         at = nanoseconds(NOW - MINUTE)
         started = {"process__started_at": nanoseconds(NOW - 200 * DAY)}
         land(clickhouse, [Landed(report("p1", "view", at, delivered=5, **started), at)])
         assert evaluate(clickhouse, "missing") == {}
 
-    def test_what_may_be_on_its_way_is_waited_for(self) -> None:
+    def test_events_that_may_still_arrive_do_not_fire(self) -> None:
         assert RULES["missing"]["for"] == f"{limits.MISSING_MINUTES}m"
 
 
@@ -315,11 +315,11 @@ class TestLandingDelay:
         assert numbers == {("shop",): slowest}
         assert bool(firing("landing-delay", numbers)) is fires
 
-    def test_a_clock_that_is_ahead_is_told(self, clickhouse: ClickHouse) -> None:
+    def test_a_clock_that_is_ahead_is_reported(self, clickhouse: ClickHouse) -> None:
         self.arrivals(clickhouse, *[-61_000] * limits.MINIMUM_ARRIVALS)
         assert firing("landing-delay", evaluate(clickhouse, "landing-delay"))
 
-    def test_too_few_arrivals_say_nothing(self, clickhouse: ClickHouse) -> None:
+    def test_too_few_arrivals_do_not_fire(self, clickhouse: ClickHouse) -> None:
         self.arrivals(clickhouse, *[100_000] * (limits.MINIMUM_ARRIVALS - 1))
         assert evaluate(clickhouse, "landing-delay") == {}
 
@@ -328,7 +328,7 @@ class TestLandingDelay:
         assert evaluate(clickhouse, "landing-delay") == {("shop",): 100}
 
 
-def test_numbers_are_those_of_a_slow_count(dataset: Dataset, grafana_server: ClickHouse) -> None:
+def test_numbers_equal_a_slow_count(dataset: Dataset, grafana_server: ClickHouse) -> None:
     first = {record.attributes["log.record.uid"]: record for record in reversed(dataset.deliveries)}
     second = dataset.now.replace(microsecond=0)  # what the macros know of it
     recent, base = second - limits.RECENT_DAYS * DAY, second - (limits.RECENT_DAYS + limits.BASE_DAYS) * DAY
@@ -356,7 +356,7 @@ def test_numbers_are_those_of_a_slow_count(dataset: Dataset, grafana_server: Cli
 
 
 @pytest.mark.parametrize("uid", RULES)
-def test_query_knows_no_front_end_and_no_clock_but_the_evaluation_s(uid: str) -> None:
+def test_query_uses_no_front_end_variable_and_only_the_evaluation_time(uid: str) -> None:
     rule = RULES[uid]
     sql = rule["data"][0]["model"]["rawSql"]
     assert "$$" not in sql

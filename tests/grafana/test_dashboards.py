@@ -140,12 +140,12 @@ BREAKS: list[tuple[Callable[..., Any], Callable[[Dashboard], None]]] = [
 @pytest.mark.parametrize(
     ("check", "change"), BREAKS, ids=[f"{check.__name__}-{number}" for number, (check, _) in enumerate(BREAKS)]
 )
-def test_check_finds_what_breaks_it(check: Callable[..., Any], change: Callable[[Dashboard], None]) -> None:
+def test_each_check_finds_a_violation(check: Callable[..., Any], change: Callable[[Dashboard], None]) -> None:
     broken = {"overview": copy.deepcopy(DASHBOARDS["overview"])}
     before = set(check(broken))
     change(broken["overview"])
     assert set(check(broken)) - before
 
 
-def test_every_check_is_tried() -> None:
+def test_every_check_is_tested() -> None:
     assert {check for check, _ in BREAKS} == set(lint.CHECKS)

@@ -92,12 +92,12 @@ def test_alerts_have_no_variables() -> None:
 
 @pytest.mark.parametrize("value", ["v2'0", 'v2"0', "v -- 2", "$__fromTimes"])
 @pytest.mark.parametrize("how", ["singlequote", "sqlstring"])
-def test_clickhouse_reads_a_value_as_it_was(clickhouse_server: ClickHouse, how: str, value: str) -> None:
+def test_clickhouse_reads_the_original_value(clickhouse_server: ClickHouse, how: str, value: str) -> None:
     context = Context(START, END, variables={"v": value})
     assert clickhouse_server.value(expand(f"SELECT ${{v:{how}}} AS v", context)) == value
 
 
-def test_single_quotes_let_the_engine_take_a_value_for_a_comment() -> None:
+def test_in_single_quotes_the_engine_reads_a_value_as_a_comment() -> None:
     context = Context(START, END, variables={"v": "v'--2"})
     assert expand("[${v:singlequote}]", context).rstrip() == r"['v\'"
     assert expand("[${v:sqlstring}]", context) == "['v''--2']"

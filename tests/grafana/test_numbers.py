@@ -105,7 +105,7 @@ def slow_count(reference: Reference, window: Window) -> dict[str, float | None]:
 @pytest.mark.parametrize("days", [7, 30, 90])
 @pytest.mark.parametrize("filters", FILTERS, ids=["all", "version", "version and type"])
 class TestHeadlines:
-    def test_now_is_the_python_api_s(self, asking: Asking, days: int, filters: dict[str, str]) -> None:
+    def test_current_number_equals_the_python_api(self, asking: Asking, days: int, filters: dict[str, str]) -> None:
         expected = python_api(days, filters)
         counted = slow_count(asking.reference, Window(today() - timedelta(days=days - 1), today(), **filters))
         for title, name in HEADLINES.items():
@@ -113,7 +113,7 @@ class TestHeadlines:
             assert now == expected[name]
             assert now == pytest.approx(counted[name]) or now is counted[name] is None
 
-    def test_change_is_against_as_many_days_before(self, asking: Asking, days: int, filters: dict[str, str]) -> None:
+    def test_change_compares_with_as_many_days_before(self, asking: Asking, days: int, filters: dict[str, str]) -> None:
         now = slow_count(asking.reference, Window(today() - timedelta(days=days - 1), today(), **filters))
         last = today() - timedelta(days=days)
         before = slow_count(asking.reference, Window(last - timedelta(days=days - 1), last, **filters))
@@ -132,7 +132,9 @@ class TestHeadlines:
             assert float(number) == pytest.approx(abs(difference) / scale, abs=0.051 if scale != 1 else 0.51)
             assert change_unit == unit
 
-    def test_outcome_distribution_is_the_python_api_s(self, asking: Asking, days: int, filters: dict[str, str]) -> None:
+    def test_outcome_distribution_equals_the_python_api(
+        self, asking: Asking, days: int, filters: dict[str, str]
+    ) -> None:
         version = filters.get("engine_version")
         expected = get_telemetry().get_outcome_distribution(days, engine_version=version)
         shares = asking.row("overview", "Outcome distribution", {"window": str(days), **filters})
@@ -141,7 +143,7 @@ class TestHeadlines:
 
 
 @pytest.mark.parametrize("days", [7, 30])
-def test_headlines_are_the_staff_pages(asking: Asking, days: int) -> None:
+def test_headline_numbers_equal_the_staff_pages(asking: Asking, days: int) -> None:
     summary = Summary(Reader(), today())
     summary.wait()
     numbers = summary.window(days)
@@ -150,7 +152,7 @@ def test_headlines_are_the_staff_pages(asking: Asking, days: int) -> None:
 
 
 @pytest.mark.parametrize("days", [7, 30, 90])
-def test_versions_in_numbers_are_the_python_api_s(asking: Asking, days: int) -> None:
+def test_numbers_of_versions_equal_the_python_api(asking: Asking, days: int) -> None:
     variables = {"window": str(days), "version_a": CURRENT, "version_b": CANARY}
     rows = asking.rows("engine_versions", "Both versions in numbers", variables)
     assert [(row["role"], row["name"]) for row in rows] == [("A", CURRENT), ("B", CANARY)]

@@ -157,9 +157,7 @@ def same(found: Row, expected: Row) -> bool:
 
 @pytest.mark.parametrize("name", RANGES)
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: f"{target.dashboard} {target.place}")
-def test_rows_are_those_of_a_slow_count(
-    dataset: Dataset, grafana_server: ClickHouse, target: Target, name: str
-) -> None:
+def test_rows_equal_a_slow_count(dataset: Dataset, grafana_server: ClickHouse, target: Target, name: str) -> None:
     if (target.dashboard, place(target)) in OF_NOW:
         return
     slow = slow_count(dataset, name)

@@ -250,6 +250,6 @@ def test_clickhouse_allows_the_time_that_the_driver_asks_for() -> None:
     assert int(source["jsonData"]["queryTimeout"]) + 5 <= int(allowed)
 
 
-def test_command_speaks_of_the_same_names() -> None:
+def test_command_uses_the_same_names() -> None:
     assert (command.DATASOURCE_UID, command.FOLDER) == (names.DATASOURCE_UID, names.FOLDER)
     assert command.PLUGIN.split() == [names.DATASOURCE_TYPE, names.PLUGIN_VERSION]

@@ -83,7 +83,7 @@ class TestQuery:
             if dataset.name == "sixty days":
                 self.check_something_is_there(target, found, selection)
 
-    def test_answer_is_a_reader_s_too(self, grafana_server: ClickHouse, target: Target) -> None:
+    def test_reader_gets_the_same_columns(self, grafana_server: ClickHouse, target: Target) -> None:
         empty = Dataset("empty", datetime.now(UTC))
         assert (
             answer(grafana_server, target, empty, "all", "reader").columns
@@ -100,7 +100,7 @@ class TestQuery:
 
 @pytest.mark.parametrize("name", DASHBOARDS)
 class TestDashboard:
-    def test_panels_refer_to_columns_that_come(self, grafana_server: ClickHouse, name: str) -> None:
+    def test_panels_refer_to_existing_columns(self, grafana_server: ClickHouse, name: str) -> None:
         for panel in panels(DASHBOARDS[name]):
             columns = {
                 column

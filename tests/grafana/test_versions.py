@@ -85,5 +85,5 @@ def test_nothing_to_compare_with(clickhouse: ClickHouse, versions: tuple[str, ..
     assert verdict(clickhouse) == f"No comparison: nothing was decided with {missing}."
 
 
-def test_one_version_is_no_comparison(clickhouse: ClickHouse) -> None:
+def test_one_version_gives_no_comparison(clickhouse: ClickHouse) -> None:
     assert verdict(clickhouse, A, A) == "Choose two different versions."

@@ -117,7 +117,7 @@ def test_a_user_who_may_not_read_is_told_so(reading: ClickHouse, settings: Setti
 
 
 @pytest.mark.usefixtures("reading")
-def test_a_view_that_is_not_there_asks_for_the_migration() -> None:
+def test_a_missing_view_asks_for_the_migration() -> None:
     with pytest.raises(TelemetryUnavailable, match="run `otel-intel migrate`"):
         reader.Reader().rows(dict, "SELECT * FROM metrics.not_there")
 

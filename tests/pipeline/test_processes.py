@@ -68,7 +68,7 @@ def reported(sink: Sink) -> dict[str, int]:
     return {name: sum(int(str(report[f"intel.pipeline.{name}"])) for report in last.values()) for name in names}
 
 
-def test_exit_delivers_what_waits(sink: Sink) -> None:
+def test_exit_delivers_waiting_events(sink: Sink) -> None:
     run("emit(300)", sink.url)
     assert len(set(ids(sink))) == 300
     assert reported(sink) == {"emitted": 300, "delivered": 300, "queued": 0}
@@ -102,7 +102,7 @@ assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0, 0]
     assert len(set(ids(sink))) == len(ids(sink))
 
 
-def test_a_fork_while_the_books_are_open_does_not_hang_the_child(sink: Sink) -> None:
+def test_a_fork_while_locks_are_held_does_not_block_the_child(sink: Sink) -> None:
     run(
         """
 import contextlib
@@ -237,7 +237,7 @@ def test_exit_keeps_its_deadline_and_says_what_was_lost(fault: str, sink: Sink) 
     assert "10 event(s) dropped (exit_deadline)" in result.stderr
 
 
-def test_the_page_never_waits_for_a_black_hole(sink: Sink) -> None:
+def test_the_page_never_waits_for_an_endpoint_that_never_answers(sink: Sink) -> None:
     sink.answer = lambda request: int(sink.done.wait(30)) * 200
     result = run(
         """

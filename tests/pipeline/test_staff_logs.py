@@ -185,7 +185,7 @@ def test_a_download_has_all_columns_and_the_names(reading: ClickHouse, staff: Cl
     }
 
 
-def test_ids_from_outside_are_no_formulas(reading: ClickHouse, staff: Client) -> None:
+def test_ids_from_outside_cannot_become_formulas(reading: ClickHouse, staff: Client) -> None:
     send(reading, event("recommendation.viewed", **{"intel.risk_signal.id": '=HYPERLINK("x")'}))
     [row] = page_csv(staff, "recommendation-events", csv="recommendation-events")
     assert row["risk_signal_id"] == '\'=HYPERLINK("x")'

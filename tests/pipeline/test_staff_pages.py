@@ -55,7 +55,7 @@ def busy(reading: ClickHouse, user: User) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.usefixtures("busy")
-def test_pages_show_names_and_no_markup_of_others(staff: Client, user: User, reading: ClickHouse, name: str) -> None:
+def test_pages_show_names_and_escape_markup(staff: Client, user: User, reading: ClickHouse, name: str) -> None:
     hostile = "<script>alert(1)</script>"
     kinds = ("recommendation.viewed", "signal.outcome_recorded", "dashboard.opened")
     send(reading, *(event(kind, **{"intel.engine.version": hostile, "intel.admin.id": hostile}) for kind in kinds))
@@ -88,7 +88,7 @@ def test_the_overview_agrees_with_the_metrics(staff: Client) -> None:
 
 
 @pytest.mark.usefixtures("busy")
-def test_drawings_hold_numbers_of_no_language(staff: Client, settings: Settings) -> None:
+def test_drawings_use_numbers_without_a_local_format(staff: Client, settings: Settings) -> None:
     settings.LANGUAGE_CODE, settings.USE_THOUSAND_SEPARATOR = "de", True
     assert 'width="1000"' in page_text(staff, "telemetry-dashboard")
 
@@ -201,7 +201,7 @@ def test_no_query_breaks_a_page(staff: Client, query: dict[str, str]) -> None:
     assert {name: staff.get(reverse(name), query).status_code for name in PAGES} == dict.fromkeys(PAGES, 200)
 
 
-def test_a_download_that_is_not_there_is_not_found(staff: Client, busy: None) -> None:
+def test_an_unknown_download_is_not_found(staff: Client, busy: None) -> None:
     assert staff.get(reverse("recommendation-events"), {"csv": "secrets"}).status_code == 404
 
 
@@ -288,12 +288,12 @@ def test_a_request_without_spans_says_why(staff: Client) -> None:
 
 @pytest.mark.parametrize("at", ["", "0", "9" * 19, "9" * 400, "1e9", "-5", "１" * 19])  # noqa: RUF001
 @pytest.mark.usefixtures("reading")
-def test_a_time_that_is_none_does_not_break_the_request(staff: Client, at: str) -> None:
+def test_an_invalid_time_does_not_break_the_page_of_a_request(staff: Client, at: str) -> None:
     assert staff.get(reverse("telemetry-trace", args=["f" * 32]), {"at": at}).status_code == 200
 
 
 @pytest.mark.usefixtures("reading")
-def test_a_trace_that_nothing_knows_is_an_empty_page(staff: Client) -> None:
+def test_an_unknown_trace_is_an_empty_page(staff: Client) -> None:
     response = staff.get(reverse("telemetry-trace", args=["f" * 32]), {"at": "1700000000000000000"})
     assert response.status_code == 200
     assert "No event of this request between 2023-11-13 and 2023-11-15" in response.content.decode()

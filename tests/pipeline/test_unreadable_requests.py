@@ -77,7 +77,7 @@ def test_compressed_request_that_cannot_be_read_is_refused(
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"\x0a\x05"])
-def test_clickhouse_has_no_400_for_it(clickhouse: ClickHouse, body: bytes) -> None:
+def test_clickhouse_does_not_answer_400(clickhouse: ClickHouse, body: bytes) -> None:
     """Should that change, the exporter need not look at its codes any more."""
     answer = post(clickhouse, body)
     assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) in ((500, "444"), (500, "32"))

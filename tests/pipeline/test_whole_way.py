@@ -91,7 +91,7 @@ COUNT = (
 
 
 @pytest.mark.usefixtures("reading")
-def test_ten_thousand_events_of_eight_threads_count_once_however_often_they_come(
+def test_ten_thousand_events_of_eight_threads_count_once_however_often_they_are_sent(
     production: Telemetry, sink: Sink, clickhouse: ClickHouse
 ) -> None:
     sink.answer = lambda request: send(clickhouse, request)
@@ -118,7 +118,9 @@ def test_ten_thousand_events_of_eight_threads_count_once_however_often_they_come
     assert metrics(production) == before
 
 
-def test_a_killed_clickhouse_loses_nothing_that_it_has_taken(production: Telemetry, sink: Sink, tmp_path: Path) -> None:
+def test_a_killed_clickhouse_loses_nothing_that_it_acknowledged(
+    production: Telemetry, sink: Sink, tmp_path: Path
+) -> None:
     from tests.servers import run_clickhouse
 
     with run_clickhouse(tmp_path / "data") as clickhouse:
@@ -168,7 +170,7 @@ def run_cli(clickhouse: ClickHouse, *arguments: str, **more: str) -> subprocess.
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_the_doctor_finds_a_healthy_way(clickhouse: ClickHouse) -> None:
+def test_the_doctor_finds_a_healthy_pipeline(clickhouse: ClickHouse) -> None:
     result = run_cli(clickhouse, "doctor", "--json")
     hops = [json.loads(line) for line in result.stdout.splitlines()]
     assert [(hop["name"], hop["state"]) for hop in hops] == [
@@ -202,7 +204,7 @@ def test_the_doctor_names_the_hop_and_the_fix(
     assert result.returncode == 1
 
 
-def test_the_doctor_takes_a_sites_settings(clickhouse: ClickHouse) -> None:
+def test_the_doctor_uses_a_sites_settings(clickhouse: ClickHouse) -> None:
     site = {"DJANGO_SETTINGS_MODULE": "demo.settings"}  # its engine's module imports models
     result = run_cli(clickhouse, "doctor", "--json", **site)
     hops = [json.loads(line) for line in result.stdout.splitlines()]
@@ -245,7 +247,7 @@ def test_the_doctor_times_each_hop_by_itself(clickhouse: ClickHouse) -> None:
 
 
 @pytest.mark.usefixtures("reading")
-def test_status_shows_what_came_and_what_was_lost(production: Telemetry, sink: Sink, clickhouse: ClickHouse) -> None:
+def test_status_shows_arrived_and_lost_events(production: Telemetry, sink: Sink, clickhouse: ClickHouse) -> None:
     sink.answer = lambda request: send(clickhouse, request)
     emit(production, range(3), 1)
     production.track_recommendation_view(1, 1, "EXPIRING_SOON", "BOGUS")
@@ -264,7 +266,7 @@ def test_status_shows_what_came_and_what_was_lost(production: Telemetry, sink: S
 
 
 @pytest.mark.usefixtures("reading")
-def test_status_shows_what_was_acknowledged_and_never_came(
+def test_status_shows_acknowledged_events_that_never_arrived(
     production: Telemetry, sink: Sink, clickhouse: ClickHouse
 ) -> None:
     sink.answer = lambda request: send(clickhouse, request)

@@ -107,7 +107,7 @@ def test_it():
     assert run.left() == {}
 
 
-def test_every_test_here_has_a_limit(request: pytest.FixtureRequest) -> None:
+def test_every_test_here_has_a_timeout(request: pytest.FixtureRequest) -> None:
     assert 0 < float(request.config.getini("timeout")) <= 120
     assert request.config.getini("timeout_method") == "signal"
 
@@ -123,7 +123,7 @@ def test_killed_run_leaves_nothing(run: Run, received: signal.Signals, workers: 
     assert run.left() == {}
 
 
-def test_process_that_a_test_leaves_fails_the_run_and_is_ended(run: Run) -> None:
+def test_leftover_process_fails_the_run_and_is_killed(run: Run) -> None:
     run.write(
         """
 import subprocess

@@ -55,7 +55,7 @@ def test_writer_may_not_read_the_metrics(clickhouse_server: ClickHouse) -> None:
         clickhouse_server.value("SELECT count() FROM metrics.decisions", role="writer")
 
 
-def test_writer_does_not_say_when_an_event_arrived(clickhouse: ClickHouse) -> None:
+def test_writer_cannot_set_the_time_of_arrival(clickhouse: ClickHouse) -> None:
     """Of its copies the first to arrive counts."""
     for column in ("IngestedAt", "EventId", "ContentHash"):
         with pytest.raises(DatabaseError, match=r"ACCESS_DENIED|ILLEGAL_COLUMN"):

@@ -64,11 +64,11 @@ def test_example_finds_something(clickhouse: ClickHouse, example: str) -> None:
     assert clickhouse.rows(example.rstrip(";"))
 
 
-def test_version_that_is_claimed_is_the_one_that_is_tested(clickhouse_server: ClickHouse) -> None:
+def test_the_claimed_version_is_the_tested_one(clickhouse_server: ClickHouse) -> None:
     assert f"({clickhouse_server.value('SELECT version()')})" in README.split("\n", 3)[2]
 
 
-def test_setup_script_is_understood(clickhouse_server: ClickHouse) -> None:
+def test_clickhouse_can_parse_the_setup_script(clickhouse_server: ClickHouse) -> None:
     """The embedded server manages no users by SQL, but it parses the statements."""
     script = Template(folder("clickhouse").joinpath("setup.sql").read_text(encoding="utf-8")).substitute(otlp_proto="x")
     statements = [statement for statement in re.split(r";\n", script) if statement.strip()]

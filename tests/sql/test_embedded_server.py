@@ -54,7 +54,7 @@ def test_detached_server_is_ready_and_can_be_stopped(data: Path, tmp_path: Path)
     assert (again.returncode, again.stderr) == (1, f"Error: No server is running on {data}\n")
 
 
-def test_second_start_is_refused_and_the_first_goes_on(data: Path) -> None:
+def test_second_start_is_refused_and_the_first_server_keeps_running(data: Path) -> None:
     first = run_otel_intel(data, *UP, "--detach")
     before = {path.name: path.stat().st_mtime_ns for path in data.iterdir() if path.is_file()}
     second = run_otel_intel(data, *UP, "--detach")
@@ -144,7 +144,7 @@ def test_crashed_server_is_started_again_and_loses_nothing_acknowledged(tmp_path
         assert line in (tmp_path / "server.log").read_text()
 
 
-def test_crashes_are_told_by_up_and_by_status(data: Path) -> None:
+def test_crashes_are_reported_by_up_and_by_status(data: Path) -> None:
     with running(otel_intel(data, *UP)) as up:
         assert up.stdout
         assert up.stderr
@@ -165,7 +165,7 @@ def test_crashes_are_told_by_up_and_by_status(data: Path) -> None:
 
 
 @pytest.mark.parametrize(("url", "told"), [("", True), ("its", True), ("http://intel_reader:x@127.0.0.1:1", False)])
-def test_status_tells_of_the_server_that_it_reads(
+def test_status_shows_crashes_only_of_the_server_that_it_reads(
     clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, told: bool
 ) -> None:
     directory = tmp_path / ".otel-intel"
@@ -237,7 +237,7 @@ def test_server_that_was_told_to_shut_down_is_not_started_again(tmp_path: Path) 
         kill(server, process)
 
 
-def test_log_in_that_reads_the_servers_pipes_does_not_keep_down_from_stopping_it(tmp_path: Path) -> None:
+def test_down_stops_a_server_while_a_user_reads_its_pipes(tmp_path: Path) -> None:
     """file() opens whatever the process has open, and waits without end for what comes."""
     with run_clickhouse(tmp_path) as clickhouse:
         server = clickhouse.server
@@ -256,7 +256,7 @@ def test_log_in_that_reads_the_servers_pipes_does_not_keep_down_from_stopping_it
     assert embedded.restarts(tmp_path) == []
 
 
-def test_idle_connections_do_not_hold_up_the_stop(tmp_path: Path) -> None:
+def test_idle_connections_do_not_delay_the_stop(tmp_path: Path) -> None:
     with run_clickhouse(tmp_path) as clickhouse:
         for role in embedded.ROLES:
             assert clickhouse.value("SELECT 1", role) == 1
@@ -264,7 +264,7 @@ def test_idle_connections_do_not_hold_up_the_stop(tmp_path: Path) -> None:
         assert poll_until(lambda: embedded.running(tmp_path) is None, 4)  # it waited 5 s for them
 
 
-def test_answer_that_is_under_way_is_given_at_the_stop(tmp_path: Path) -> None:
+def test_running_query_gets_its_answer_at_the_stop(tmp_path: Path) -> None:
     with run_clickhouse(tmp_path) as clickhouse:
         server = clickhouse.server
         headers = {"X-ClickHouse-User": "intel_reader", "X-ClickHouse-Key": server.passwords["reader"]}

@@ -111,7 +111,7 @@ def test_table_functions(clickhouse_server: ClickHouse, role: str, protocol: str
 
 
 @pytest.mark.parametrize(("role", "protocol"), COMBINATIONS)
-def test_python_is_refused_wherever_it_stands(clickhouse_server: ClickHouse, role: str, protocol: str) -> None:
+def test_python_function_is_refused_everywhere(clickhouse_server: ClickHouse, role: str, protocol: str) -> None:
     with PROTOCOLS[protocol](clickhouse_server.server, role) as ask:
         for statement in (
             "SELECT * FROM python('x')",

@@ -41,7 +41,7 @@ def test_delay_is_of_first_copies(clickhouse: ClickHouse) -> None:
     assert 5_000 <= row["delay_p50_ms"] < 60_000
 
 
-def test_copies_that_come_late_are_no_delay(clickhouse: ClickHouse) -> None:
+def test_late_copies_do_not_count_as_delay(clickhouse: ClickHouse) -> None:
     """Of a hundred events at once, one is delivered again an hour after it happened, by its own word."""
     fresh = [event("dashboard.opened") for _ in range(99)]
     old = event("dashboard.opened", time.time_ns() - 60 * SECOND)
@@ -78,7 +78,7 @@ def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
     assert rows[0]["started_at"] == datetime(2023, 11, 14, 22, 13, 20)
 
 
-def test_what_was_delivered_and_did_not_arrive_is_missing(clickhouse: ClickHouse) -> None:
+def test_delivered_events_that_did_not_arrive_are_missing(clickhouse: ClickHouse) -> None:
     came = [event("dashboard.opened", **{"intel.pipeline.process.id": "p1"}) for _ in range(3)]
     send(clickhouse, *came, event("signal.outcome_recorded", **{"intel.pipeline.process.id": "p1"}))
     send(clickhouse, came[0])  # once more: a copy is no arrival
@@ -99,7 +99,7 @@ def test_what_was_delivered_and_did_not_arrive_is_missing(clickhouse: ClickHouse
     ]
 
 
-def test_nothing_is_missing_of_a_process_that_is_older_than_the_landing(clickhouse: ClickHouse) -> None:
+def test_a_process_older_than_the_landing_has_no_missing_events(clickhouse: ClickHouse) -> None:
     started = time.time_ns() - 31 * 86_400 * SECOND
     send(clickhouse, report("p1", "view", delivered=5, process__started_at=started))
     assert clickhouse.rows("SELECT arrived, missing FROM metrics.pipeline_health") == [
@@ -107,7 +107,7 @@ def test_nothing_is_missing_of_a_process_that_is_older_than_the_landing(clickhou
     ]
 
 
-def test_nothing_is_missing_of_what_the_retention_has_cleared(clickhouse: ClickHouse) -> None:
+def test_events_deleted_by_the_retention_are_not_missing(clickhouse: ClickHouse) -> None:
     send(clickhouse, *(event("dashboard.opened", **{"intel.pipeline.process.id": "p1"}) for _ in range(2)))
     send(clickhouse, report("p1", "view", delivered=2))
     assert clickhouse.value("SELECT missing FROM metrics.pipeline_health") == 0
@@ -135,12 +135,12 @@ def test_arrivals_are_facts_with_their_delay(clickhouse: ClickHouse) -> None:
     assert 5_000 <= rows[2]["delay_ms"] < 60_000
 
 
-def test_records_of_others_are_seen_by_name(clickhouse: ClickHouse) -> None:
+def test_records_of_other_producers_are_listed_by_name(clickhouse: ClickHouse) -> None:
     send(clickhouse, replace(event("dashboard.opened"), name="other.event"))
     assert clickhouse.value("SELECT event_name FROM metrics.quarantined_events") == "other.event"
 
 
-def test_storage_tells_what_each_table_takes(clickhouse: ClickHouse) -> None:
+def test_storage_shows_the_size_of_each_table(clickhouse: ClickHouse) -> None:
     send(clickhouse, event("dashboard.opened"))
     [row] = clickhouse.rows("SELECT * FROM metrics.storage WHERE table = 'admin_views'")
     assert (row["parts"], row["rows"]) == (1, 1)

@@ -36,7 +36,9 @@ def outside(tmp_path: Path) -> Path:
 
 @confined
 @pytest.mark.parametrize("role", [*ROLES, "admin"])
-def test_no_log_in_reads_a_file_of_the_user(clickhouse_server: ClickHouse, role: str, outside: Path) -> None:
+def test_no_clickhouse_user_reads_files_of_the_system_user(
+    clickhouse_server: ClickHouse, role: str, outside: Path
+) -> None:
     directory = clickhouse_server.server.directory
     server = int((directory / "server.pid").read_text())
     paths = [
@@ -55,7 +57,9 @@ def test_no_log_in_reads_a_file_of_the_user(clickhouse_server: ClickHouse, role:
 
 @confined
 @pytest.mark.parametrize("role", ROLES)
-def test_no_log_in_reads_a_database_of_the_user(clickhouse_server: ClickHouse, role: str, tmp_path: Path) -> None:
+def test_no_clickhouse_user_reads_databases_of_the_system_user(
+    clickhouse_server: ClickHouse, role: str, tmp_path: Path
+) -> None:
     database = tmp_path / "db.sqlite3"
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("CREATE TABLE auth_user (password TEXT)")
@@ -66,7 +70,7 @@ def test_no_log_in_reads_a_database_of_the_user(clickhouse_server: ClickHouse, r
 
 @confined
 @pytest.mark.parametrize("role", ["writer", "dashboard"])
-def test_no_setting_reads_a_file_of_the_user(clickhouse_server: ClickHouse, role: str, outside: Path) -> None:
+def test_no_setting_reads_files_of_the_system_user(clickhouse_server: ClickHouse, role: str, outside: Path) -> None:
     with pytest.raises(DatabaseError, match="Permission denied"):
         clickhouse_server.client(role).raw_query(
             "SELECT 1 FORMAT Template", settings={"format_template_resultset": str(outside)}
@@ -75,7 +79,7 @@ def test_no_setting_reads_a_file_of_the_user(clickhouse_server: ClickHouse, role
 
 @confined
 @pytest.mark.parametrize("role", ROLES)
-def test_what_the_server_needs_can_be_read(clickhouse_server: ClickHouse, role: str) -> None:
+def test_the_servers_own_files_can_be_read(clickhouse_server: ClickHouse, role: str) -> None:
     """Otherwise the tests above could pass because the function is gone."""
     assert "MemTotal" in str(clickhouse_server.value("SELECT file('/proc/meminfo')", role=role))
 
@@ -123,7 +127,7 @@ def test_engines_are_refused(clickhouse_server: ClickHouse, role: str, statement
 
 
 @confined
-def test_confined_process_reads_and_writes_below_what_it_was_left(tmp_path: Path) -> None:
+def test_confined_process_reads_and_writes_only_allowed_folders(tmp_path: Path) -> None:
     for name in ("read", "write", "neither"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name)

@@ -48,7 +48,7 @@ def _view_that_says(clickhouse: ClickHouse, old: str, new: str) -> Iterator[None
         migrate(admin, print)
 
 
-def test_nothing_changes_where_nothing_is_wrong(clickhouse: ClickHouse) -> None:
+def test_correct_facts_do_not_change(clickhouse: ClickHouse) -> None:
     _fill(clickhouse)
     before = _content(clickhouse)
     for _ in range(2):

@@ -40,7 +40,7 @@ def test_default_is_13_months_and_30_days(clickhouse: ClickHouse) -> None:
     assert "kept for" not in run(clickhouse, OTEL_INTEL_RETENTION_LANDING="13 MONTH").output
 
 
-def test_change_is_applied_and_told(clickhouse: ClickHouse) -> None:
+def test_change_is_applied_and_reported(clickhouse: ClickHouse) -> None:
     found = run(clickhouse, OTEL_INTEL_RETENTION_LANDING="2 years", OTEL_INTEL_RETENTION_QUARANTINE="7 day")
     assert found.output.splitlines() == [
         "intel.otel_logs: kept for 2 years",
@@ -50,13 +50,13 @@ def test_change_is_applied_and_told(clickhouse: ClickHouse) -> None:
     assert periods(clickhouse) == ["Year(2)", "Year(2)", "Day(7)"]
 
 
-def test_unset_or_empty_leaves_it_as_it_is(clickhouse: ClickHouse) -> None:
+def test_unset_or_empty_variables_change_nothing(clickhouse: ClickHouse) -> None:
     run(clickhouse, OTEL_INTEL_RETENTION_LANDING="5 MONTH")
     assert run(clickhouse, OTEL_INTEL_RETENTION_LANDING="").output == ""
     assert periods(clickhouse)[0] == "Month(5)"
 
 
-def test_what_is_older_goes_and_its_fact_stays(clickhouse: ClickHouse) -> None:
+def test_older_rows_are_deleted_and_their_facts_stay(clickhouse: ClickHouse) -> None:
     send(clickhouse, event("recommendation.viewed"))
     clickhouse.client("admin").command(
         "INSERT INTO intel.otel_logs (Timestamp, EventName, LogAttributes, IngestedAt)"
@@ -70,7 +70,7 @@ def test_what_is_older_goes_and_its_fact_stays(clickhouse: ClickHouse) -> None:
 
 
 @pytest.mark.parametrize("period", ["0 DAY", "forever", "-1 MONTH", "30", "30 DAY; DROP TABLE x", "1000000 DAY"])
-def test_what_is_no_period_is_refused_by_name(clickhouse: ClickHouse, period: str) -> None:
+def test_invalid_periods_are_refused_by_name(clickhouse: ClickHouse, period: str) -> None:
     found = run(clickhouse, OTEL_INTEL_RETENTION_QUARANTINE=period)
     assert found.exit_code == 1
     assert "OTEL_INTEL_RETENTION_QUARANTINE must be a number of days" in found.output

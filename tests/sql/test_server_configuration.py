@@ -69,7 +69,7 @@ def test_writer_inserts_as_the_collector_does(production: ClickHouse) -> None:
     assert production.value("SELECT count() FROM metrics.recommendation_events") == 1
 
 
-def test_server_settings_are_taken(production: ClickHouse) -> None:
+def test_server_settings_are_applied(production: ClickHouse) -> None:
     wanted = {
         "max_server_memory_usage_to_ram_ratio": "0.8",
         "max_table_size_to_drop": "50000000000",

@@ -26,7 +26,7 @@ def _places(clickhouse: ClickHouse) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("declared", CATALOGUE.values(), ids=lambda declared: declared.name)
-def test_event_of_the_catalogue_ends_in_its_facts(clickhouse: ClickHouse, declared: Event) -> None:
+def test_event_of_the_catalogue_becomes_a_fact(clickhouse: ClickHouse, declared: Event) -> None:
     place = {
         "recommendation": "recommendation_events",
         "outcome": "signal_outcomes",
@@ -108,12 +108,12 @@ def test_up_to_a_day_in_the_future_is_kept(clickhouse: ClickHouse) -> None:
 
 
 @pytest.mark.parametrize("time_ns", [10**9, 946_684_800 * 10**9])
-def test_any_past_is_welcome(clickhouse: ClickHouse, time_ns: int) -> None:
+def test_any_past_time_is_accepted(clickhouse: ClickHouse, time_ns: int) -> None:
     send(clickhouse, event(ACCEPTED, time_ns))
     assert clickhouse.value("SELECT toUnixTimestamp64Nano(timestamp) FROM metrics.recommendation_events") == time_ns
 
 
-def test_a_later_copy_makes_no_outcome_the_first(clickhouse: ClickHouse) -> None:
+def test_a_later_copy_does_not_change_the_first_outcome(clickhouse: ClickHouse) -> None:
     """Its time says that it was before all others; but what it is a copy of had arrived with another time."""
     second, first = (event("signal.outcome_recorded", 10**18 + after) for after in (10, 5))
     send(clickhouse, second, first)
@@ -131,7 +131,7 @@ def test_good_copy_after_a_rejected_one_counts(clickhouse: ClickHouse) -> None:
     assert _places(clickhouse) == {"recommendation_events": 1, "rejected_events": 1}
 
 
-def test_tenth_event_is_one_more_name(clickhouse: ClickHouse, tmp_path: Path) -> None:
+def test_a_new_view_event_needs_only_its_name_in_the_list(clickhouse: ClickHouse, tmp_path: Path) -> None:
     """The change that a developer would make in the list, applied by migrate to a running server."""
     send(clickhouse, event("report.printed"))
     assert clickhouse.value("SELECT reason FROM metrics.rejected_events") == "unknown event"

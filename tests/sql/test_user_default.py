@@ -213,7 +213,7 @@ def test_over_the_native_protocol_nobody_gets_in(filled: ClickHouse, user: str) 
     assert ask_natively(filled.server, user, "SELECT 1", **LIFTED).startswith("Code: ")
 
 
-def test_over_the_native_protocol_nobody_comes_as_another_server(filled: ClickHouse) -> None:
+def test_over_the_native_protocol_nobody_gets_in_as_a_server_of_a_cluster(filled: ClickHouse) -> None:
     """Servers of a cluster name no user: they show that they know its secret."""
 
     def greet(user: str, *more: str) -> bytes:
@@ -228,7 +228,7 @@ def test_over_the_native_protocol_nobody_comes_as_another_server(filled: ClickHo
         assert greet(" INTERSERVER SECRET ", "", cluster, "salt") in (b"", b"\x02")  # dropped, or an exception
 
 
-def test_nothing_is_computed_for_nobody(filled: ClickHouse) -> None:
+def test_no_query_runs_for_a_user_who_is_refused(filled: ClickHouse) -> None:
     before = cpu_seconds(engine_pid(filled.server))
     burn = next(statement for statement in STATEMENTS if "sipHash64" in statement)
     for way in WAYS.values():
@@ -250,7 +250,7 @@ def test_the_engines_pages_are_not_served(filled: ClickHouse, page: str) -> None
         assert answer.status_code == 404
 
 
-def test_users_with_a_password_come_in_every_way(filled: ClickHouse) -> None:
+def test_users_with_a_password_get_in_over_every_protocol(filled: ClickHouse) -> None:
     """Otherwise the tests above could pass because nobody is let in."""
     server, password = filled.server, filled.server.passwords["reader"]
     ways = [
@@ -276,7 +276,7 @@ def test_nobody_gets_in_while_users_come_and_go(filled: ClickHouse) -> None:
             client.disconnect()
 
 
-def test_nobody_gets_in_in_the_moments_after_the_start(tmp_path: Path) -> None:
+def test_nobody_gets_in_just_after_the_start(tmp_path: Path) -> None:
     with run_clickhouse(tmp_path) as clickhouse:
         server, said = clickhouse.server, []
         for _ in range(3):
@@ -348,7 +348,7 @@ LOCKS = {
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_each_lock_holds_alone(tmp_path: Path, lock: str) -> None:
+def test_each_lock_is_enough_alone(tmp_path: Path, lock: str) -> None:
     with run_changed(tmp_path, *LOCKS[lock]) as clickhouse:
         server, said = clickhouse.server, []
         for statement in STATEMENTS:

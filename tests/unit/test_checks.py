@@ -42,7 +42,7 @@ def test_a_good_configuration_has_nothing_to_say() -> None:
         ({}, ["otel_intel.W002", "otel_intel.I001"]),
     ],
 )
-def test_what_cannot_work_is_said(settings: dict[str, object], expected: list[str]) -> None:
+def test_settings_that_cannot_work_are_reported(settings: dict[str, object], expected: list[str]) -> None:
     with override_settings(OTEL_INTEL=settings):
         assert ids() == expected
 
@@ -75,7 +75,7 @@ INGEST = "http://127.0.0.1:8123/?query=INSERT%20INTO%20intel.otlp_logs%20FORMAT%
         ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": INGEST}, []),
     ],
 )
-def test_conflicting_variables_are_said(
+def test_conflicting_variables_are_reported(
     variables: dict[str, str], expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
@@ -94,7 +94,7 @@ def test_conflicting_variables_are_said(
         ({**GOOD, "ADMIN_ID_HASH_KEY": "secret"}, {}, ["otel_intel.W022"]),
     ],
 )
-def test_what_is_fine_on_a_laptop_only_is_said_for_deployment(
+def test_settings_for_development_are_reported_for_deployment(
     settings: dict[str, object], variables: dict[str, str], expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
@@ -105,7 +105,7 @@ def test_what_is_fine_on_a_laptop_only_is_said_for_deployment(
 
 
 @override_settings(OTEL_INTEL=GOOD)
-def test_uwsgi_without_threads_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uwsgi_without_threads_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     uwsgi = ModuleType("uwsgi")
     uwsgi.opt = {"processes": b"4"}  # type: ignore[attr-defined]
     monkeypatch.setitem(__import__("sys").modules, "uwsgi", uwsgi)
@@ -113,7 +113,7 @@ def test_uwsgi_without_threads_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @override_settings(OTEL_INTEL=GOOD)
-def test_variables_that_were_not_exported_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_were_not_exported_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT")
     monkeypatch.delenv("OTEL_SERVICE_NAME")
     assert ids() == ["otel_intel.I002", "otel_intel.I003"]

@@ -96,7 +96,7 @@ def test_async_views_are_tracked(view: Callable[..., HttpResponseBase], otel_int
     assert otel_intel_events.only("intel.signal.detail_opened").attributes == ADMIN_AND_SIGNAL
 
 
-def test_an_async_view_still_says_that_it_is_one() -> None:
+def test_an_async_view_stays_marked_as_async() -> None:
     from asgiref.sync import iscoroutinefunction as asgi_iscoroutinefunction
 
     assert asgi_iscoroutinefunction(async_detail)
@@ -189,7 +189,7 @@ def test_without_an_admin_there_is_no_event(
     assert production.status()["dropped"]["no_admin"] == 1
 
 
-def test_nobody_is_loaded_for_us(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lazy_user_is_never_loaded(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("otel_intel.decorators.get_telemetry", lambda: production)
     loads: list[User] = []
 
@@ -337,7 +337,7 @@ def test_a_response_counts_when_it_has_been_rendered(otel_intel_events: Captured
     assert len(otel_intel_events) == 1
 
 
-def test_no_request_is_a_misuse() -> None:
+def test_a_call_without_a_request_is_a_misuse() -> None:
     @otel_intel.track_dashboard_open
     def not_a_view(number: int) -> HttpResponse:
         return HttpResponse()

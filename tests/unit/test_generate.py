@@ -16,14 +16,14 @@ from tools import generate
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_everything_is_as_the_catalogue_wants_it() -> None:
+def test_all_generated_files_are_up_to_date() -> None:
     command = [sys.executable, "-m", "tools.generate", "--check"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout + result.stderr) == (0, "All generated files are up to date.\n")
 
 
 @pytest.mark.parametrize("path", [*generate.BLOCKS, *generate.ROWS])
-def test_a_hand_edit_is_found_and_mended(path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_hand_edit_is_found_and_fixed(path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     whole = (ROOT / path).read_text(encoding="utf-8")
     edited = re.sub(
         r"recommendation\.ignored|IGNORED|--tone-ignored|dropped_no_admin|NO_ACTION|d\.note_created|'intel\.probe\.id'|track_recommendation_ignore",
@@ -47,7 +47,7 @@ def test_a_hand_edit_is_found_and_mended(path: str, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / path).read_text(encoding="utf-8") == mended(path, edited)
 
 
-def test_a_lost_block_is_said() -> None:
+def test_a_lost_block_is_reported() -> None:
     with pytest.raises(SystemExit, match=r"50_decisions\.sql holds 0 blocks 'generated: decisions' instead of one"):
         generate.with_blocks("clickhouse/views/50_decisions.sql", "SELECT 1")
     with pytest.raises(SystemExit, match=r"README\.md holds no table rows that end in '<!-- of each action -->'"):

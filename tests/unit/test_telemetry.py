@@ -137,7 +137,9 @@ def test_wrong_arguments_raise_under_pytest() -> None:
         get_telemetry().track_signal_outcome()  # type: ignore[call-arg]
 
 
-def test_in_production_misuse_is_counted_and_said_once(production: Telemetry, caplog: pytest.LogCaptureFixture) -> None:
+def test_in_production_misuse_is_counted_and_logged_once(
+    production: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING, "otel_intel"):
         production.track_recommendation_view(1, 42, "EXPIRING_SOON", "BOGUS")
         production.track_signal_outcome()  # type: ignore[call-arg]
@@ -207,6 +209,6 @@ def test_standard_headers_are_sent(production: Telemetry, sink: Sink, monkeypatc
     assert sink.headers[0]["authorization"] == "Bearer abc"
 
 
-def test_without_flush_events_go_out_by_themselves(production: Telemetry, sink: Sink) -> None:
+def test_without_flush_events_are_sent_automatically(production: Telemetry, sink: Sink) -> None:
     production.track_dashboard_open(1)
     assert poll_until(lambda: sink.events)

@@ -6,7 +6,7 @@ from django.template import Context, RequestContext, Template
 from django.test import RequestFactory, override_settings
 
 
-def test_the_token_survives_an_include_that_shuts_the_context_out() -> None:
+def test_the_token_is_there_in_an_include_with_only() -> None:
     inner = Template("{% load otel_intel %}<b {% track_explanation_expand signal %}>")
     outer = Template("{% include inner with signal=1 only %}")
     html = outer.render(RequestContext(RequestFactory().get("/"), {"inner": inner}))

@@ -6,7 +6,7 @@ from otel_intel import get_telemetry
 from otel_intel.testing import capture_events
 
 
-def test_captured_events_are_as_they_would_go_out() -> None:
+def test_captured_events_equal_sent_events() -> None:
     with capture_events() as events:
         get_telemetry().track_recommendation_accept(1, 42, "EXPIRING_SOON", "HIGH", decision_time_ms=450)
     assert events.only("intel.recommendation.accepted").attributes == {
@@ -26,7 +26,7 @@ def test_after_the_block_nothing_is_captured() -> None:
     assert not events
 
 
-def test_only_says_what_there_is() -> None:
+def test_only_lists_the_captured_events() -> None:
     with capture_events() as events:
         get_telemetry().track_dashboard_open(1)
         with pytest.raises(AssertionError, match=r"0 events named 'x'; captured: intel\.dashboard\.opened"):

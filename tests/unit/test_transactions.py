@@ -41,7 +41,7 @@ def test_a_rolled_back_savepoint_sends_nothing(otel_intel_events: CapturedEvents
     assert [event.name for event in otel_intel_events] == ["intel.signal.outcome_recorded"]
 
 
-def test_views_go_at_once(otel_intel_events: CapturedEvents) -> None:
+def test_views_are_sent_at_once(otel_intel_events: CapturedEvents) -> None:
     with transaction.atomic():
         get_telemetry().track_recommendation_view(1, 42, "EXPIRING_SOON", "HIGH")
         assert otel_intel_events

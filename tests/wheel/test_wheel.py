@@ -127,7 +127,7 @@ def site(served: Installed) -> Installed:
     return served
 
 
-def test_the_package_is_the_wheels(installed: Installed) -> None:
+def test_the_package_is_imported_from_the_wheel(installed: Installed) -> None:
     found = Path(installed.run("python", "-c", "import otel_intel; print(otel_intel.__file__)").strip())
     assert found.is_relative_to(installed.bin.parent)
     assert not found.is_relative_to(ROOT)
@@ -163,7 +163,7 @@ def test_static_files_are_found(site: Installed) -> None:
         assert str(site.bin.parent) in site.run("python", "manage.py", "findstatic", name)
 
 
-def test_doctor_finds_a_healthy_way(site: Installed) -> None:
+def test_doctor_finds_a_healthy_pipeline(site: Installed) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(site.environment, "DJANGO_SETTINGS_MODULE", "site_settings")
         patch.setitem(site.environment, "OTEL_SERVICE_NAME", "shop")
@@ -178,7 +178,7 @@ def test_commands_about_the_server_work(served: Installed, command: tuple[str, .
     assert served.run("otel-intel", *command)
 
 
-def test_schema_is_there_to_be_applied(served: Installed) -> None:
+def test_schema_can_be_applied(served: Installed) -> None:
     url = served.run("otel-intel", "env", "--role", "admin").strip()
     assert served.run("otel-intel", "migrate", "--plan", "--url", url) == "-- then the views, as always\n"
     served.run("otel-intel", "migrate", "--url", url)

@@ -41,7 +41,7 @@ def test_without_options_the_files_are_those_of_the_stack(tmp_path: Path) -> Non
     }
 
 
-def test_options_are_everywhere(tmp_path: Path) -> None:
+def test_options_reach_every_file(tmp_path: Path) -> None:
     result = run(
         tmp_path,
         *("--datasource-uid", "my-clickhouse", "--clickhouse-url", "https://reports@db.example:9999"),
@@ -78,7 +78,7 @@ def test_options_are_everywhere(tmp_path: Path) -> None:
         json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_data_source_that_is_there_is_not_written(tmp_path: Path) -> None:
+def test_existing_data_source_is_not_written(tmp_path: Path) -> None:
     result = run(tmp_path, "--datasource-uid", "theirs")
     assert result.exit_code == 0
     assert not (tmp_path / "provisioning/datasources").exists()
@@ -95,7 +95,7 @@ def test_data_source_of_an_earlier_run_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "directory"])
-def test_what_is_in_the_way_stays_and_nothing_is_written(tmp_path: Path, kind: str) -> None:
+def test_file_in_the_way_stays_and_nothing_is_written(tmp_path: Path, kind: str) -> None:
     out, mine = tmp_path / "out", tmp_path / "mine.md"
     out.mkdir()
     mine.write_text("mine")
@@ -110,7 +110,7 @@ def test_what_is_in_the_way_stays_and_nothing_is_written(tmp_path: Path, kind: s
     assert mine.read_text() == "mine"
 
 
-def test_output_names_the_files_and_what_is_left_to_do(tmp_path: Path) -> None:
+def test_output_names_the_files_and_the_next_steps(tmp_path: Path) -> None:
     output = run(tmp_path).output
     assert str(tmp_path / "dashboards/overview.json") in output
     assert "grafana-clickhouse-datasource 4.20.0" in output
@@ -123,7 +123,7 @@ def test_dashboards_are_looked_for_where_they_were_written(tmp_path: Path) -> No
     assert provider["options"]["path"] == str(tmp_path / "dashboards")
 
 
-def test_the_runbook_links_to_nothing_that_is_not_there(tmp_path: Path) -> None:
+def test_the_runbook_has_no_broken_links(tmp_path: Path) -> None:
     run(tmp_path)
     text = tmp_path.joinpath("RUNBOOK.md").read_text(encoding="utf-8")
     assert "](.." not in text
@@ -131,7 +131,7 @@ def test_the_runbook_links_to_nothing_that_is_not_there(tmp_path: Path) -> None:
     assert all(f"](#{name})" in text for name in ("silence", "missing"))
 
 
-def test_again_replaces_the_files_and_says_so(tmp_path: Path) -> None:
+def test_second_run_replaces_the_files_and_says_so(tmp_path: Path) -> None:
     assert "replaced" not in run(tmp_path, "--folder", "One").output
     assert "written " not in run(tmp_path, "--folder", "Two").stdout
     assert document(tmp_path, "dashboards")["providers"][0]["folder"] == "Two"

@@ -18,7 +18,7 @@ from otel_intel.exceptions import ConfigurationError
         ({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"}, "http/protobuf", "grpc"),
     ],
 )  # fmt: skip
-def test_the_signals_own_protocol_goes_first(
+def test_the_signals_own_protocol_has_priority(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], logs: str, traces: str
 ) -> None:
     for name, value in variables.items():

@@ -34,14 +34,14 @@ def record(exporter: Exporter, **attributes: str) -> ReadableLogRecord:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_what_is_taken_is_delivered(exporter: Exporter, sink: Sink, status: int) -> None:
+def test_an_accepted_request_is_delivered(exporter: Exporter, sink: Sink, status: int) -> None:
     sink.answer = lambda request: status
     assert exporter.export([record(exporter)]) is Delivery.DELIVERED
     assert exporter.last_error == ""
 
 
 @pytest.mark.parametrize("status", [400, 413])
-def test_what_will_never_be_taken_is_refused(exporter: Exporter, sink: Sink, status: int) -> None:
+def test_a_permanent_error_means_refused(exporter: Exporter, sink: Sink, status: int) -> None:
     sink.answer = lambda request: status
     assert exporter.export([record(exporter)]) is Delivery.REFUSED
 
@@ -72,7 +72,7 @@ def test_a_request_after_a_failed_one_is_judged_by_itself(exporter: Exporter, si
         (60, "Unknown table (in ProtobufRowInputFormat)", Delivery.FAILED),
     ],
 )
-def test_clickhouse_cannot_read_or_cannot_do(
+def test_only_unreadable_requests_are_permanent_errors_of_clickhouse(
     exporter: Exporter, sink: Sink, code: int, text: str, delivery: Delivery
 ) -> None:
     sink.answer, sink.exception = lambda request: 500, (code, text.encode())
@@ -91,7 +91,7 @@ def test_clickhouse_cannot_read_or_cannot_do(
         ("text/plain", b"", "403 Forbidden"),
     ],
 )  # fmt: skip
-def test_the_answers_own_words_are_told(
+def test_the_answers_text_is_reported(
     exporter: Exporter, sink: Sink, content_type: str, body: bytes, said: str
 ) -> None:
     sink.answer, sink.body = lambda request: 403, (content_type, body)
@@ -102,7 +102,7 @@ def test_the_answers_own_words_are_told(
         assert exporter.last_error == said
 
 
-def test_a_broken_connection_is_told_by_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_connection_is_reported_with_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1.5")  # long enough for a second try, of which it tells the cause
     exporter = Exporter()

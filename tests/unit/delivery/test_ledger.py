@@ -74,7 +74,7 @@ def test_counts_are_by_kind_and_reason(queue: deque[QueuedEvent], ledger: Ledger
     }
 
 
-def test_close_drops_what_waits_and_counts_nothing_more(queue: deque[QueuedEvent], ledger: Ledger) -> None:
+def test_close_drops_waiting_events_and_counts_no_more(queue: deque[QueuedEvent], ledger: Ledger) -> None:
     queue.extend([queued(), queued()])
     assert ledger.close() == 2
     assert ledger.is_closed
@@ -99,7 +99,7 @@ def test_wait_ends_at_the_deadline(queue: deque[QueuedEvent], ledger: Ledger) ->
     assert not ledger.wait(ledger.goal(), time.monotonic() + 0.01)
 
 
-def test_wait_tells_of_a_loss_once(queue: deque[QueuedEvent], ledger: Ledger) -> None:
+def test_wait_reports_a_loss_once(queue: deque[QueuedEvent], ledger: Ledger) -> None:
     ledger.drop("view", "queue_full")
     assert not ledger.wait(ledger.goal(), time.monotonic())
     assert ledger.wait(ledger.goal(), time.monotonic())

@@ -89,7 +89,7 @@ def test_a_full_queue_keeps_room_for_decisions(production: Telemetry, sink: Sink
     assert (status["queued"], status["dropped"]["queue_full"], status["emitted"]) == (10, 30, 40)
 
 
-def test_a_failed_slice_is_sent_again_as_it_was(production: Telemetry, sink: Sink) -> None:
+def test_a_failed_batch_is_sent_again_unchanged(production: Telemetry, sink: Sink) -> None:
     refused: list[ExportLogsServiceRequest] = []
 
     def answer(request: ExportLogsServiceRequest) -> int:
@@ -199,7 +199,7 @@ def test_an_endless_answer_is_cut_off(production: Telemetry) -> None:
     assert production.status()["queued"] == 1
 
 
-def test_flush_tells_of_a_loss_once(production: Telemetry, sink: Sink) -> None:
+def test_flush_reports_a_loss_once(production: Telemetry, sink: Sink) -> None:
     sink.answer = lambda request: 400
     production.track_dashboard_open(1)
     assert production.flush() is False
@@ -313,7 +313,7 @@ def test_a_grpc_request_that_is_too_large_is_halved(production: Telemetry, monke
         assert len(taken) > 1
 
 
-def test_an_unknown_protocol_is_said_and_keeps_the_events(
+def test_an_unknown_protocol_is_reported_and_keeps_the_events(
     production: Telemetry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")

@@ -14,7 +14,7 @@ from otel_intel.pages.logs import EVENTS
 from otel_intel.reading.days import today
 
 
-def test_nothing_asked_for_is_the_last_thirty_days_newest_first() -> None:
+def test_the_default_is_the_last_thirty_days_newest_first() -> None:
     filters = read_filters({}, EVENTS)
     assert (filters.first_day, filters.last_day) == (today() - timedelta(days=29), today())
     assert (filters.sort, filters.descending, filters.equal, filters.notes) == ("time", True, {}, ())
@@ -39,7 +39,7 @@ def test_values_are_taken_and_trimmed() -> None:
         ({"after": "!"}, "The link to that page is damaged"),
     ],
 )
-def test_what_makes_no_sense_is_left_out_with_a_note(query: dict[str, str], note: str) -> None:
+def test_invalid_filters_are_left_out_with_a_note(query: dict[str, str], note: str) -> None:
     filters = read_filters(query, EVENTS)
     assert len(filters.notes) == 1
     assert note in filters.notes[0]

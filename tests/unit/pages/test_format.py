@@ -31,7 +31,7 @@ def test_hours_are_durations() -> None:
     assert [pages_format.hours(value) for value in (0.5, 36, None)] == ["30.0 min", "1.5 d", NONE]
 
 
-def test_thousands_are_set_apart() -> None:
+def test_thousands_are_separated() -> None:
     assert pages_format.number(1234567) == "1\u202f234\u202f567"
 
 

@@ -24,7 +24,7 @@ def test_many_ids_cost_one_query(django_assert_num_queries: DjangoAssertNumQueri
 @pytest.mark.parametrize(
     "unknown", ["999", "", "deadbeef" * 8, "9" * 40, "-1", "1.5", "x\x00y", None], ids=lambda value: repr(value)[:12]
 )
-def test_what_is_no_user_has_no_name(unknown: str | None) -> None:
+def test_ids_that_are_not_users_have_no_name(unknown: str | None) -> None:
     User.objects.create_user("somebody")
     assert display_names([unknown]) == {}
 

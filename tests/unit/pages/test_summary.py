@@ -9,7 +9,7 @@ from otel_intel.pages.summary import Change, Numbers, Summary, change
 from otel_intel.reading.reader import Parameter, Reader, Row
 
 
-def test_of_nothing_counts_are_zero_and_rates_none() -> None:
+def test_without_events_counts_are_zero_and_rates_none() -> None:
     nothing = Numbers()
     assert nothing.count("viewed") == 0
     assert nothing.value("acceptance_rate") is None

@@ -35,7 +35,7 @@ def test_no_text_is_a_formula(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["-5", "-5.25", "7", "plain", "a=b", -6, 0.5, "", 'quote " and, comma\nand line'])
-def test_everything_else_is_as_it_is(value: object) -> None:
+def test_all_other_values_stay_unchanged(value: object) -> None:
     assert _download([[[value, "end"]]]) == [[str(value), "end"]]
 
 

@@ -89,7 +89,7 @@ def test_without_clickhouse_a_page_says_what_is_wrong(staff: Client, nobody_list
         ("view-telemetry", "top-admins"),
     ],
 )
-def test_without_clickhouse_a_download_is_that_page_too(
+def test_without_clickhouse_a_download_is_the_error_page(
     staff: Client, nobody_listens: int, name: str, table: str
 ) -> None:
     response = staff.get(_url(name), {"csv": table})
@@ -105,7 +105,7 @@ def test_without_a_url_the_page_names_the_setting(staff: Client, settings: Setti
 
 
 @pytest.mark.parametrize("trace_id", ["xyz", "0" * 32, TRACE.upper(), TRACE + "0"])
-def test_what_is_no_trace_id_is_not_found(staff: Client, trace_id: str) -> None:
+def test_an_invalid_trace_id_is_not_found(staff: Client, trace_id: str) -> None:
     assert staff.get(reverse("telemetry-trace", args=[trace_id])).status_code == 404
 
 

@@ -17,7 +17,7 @@ ALL = [
 
 @pytest.mark.parametrize("metric", ALL)
 @pytest.mark.parametrize("days", [0, -1, 3651, 7.0, "7", True, None])
-def test_days_that_are_no_window_are_refused(metric, days) -> None:  # type: ignore[no-untyped-def]
+def test_invalid_numbers_of_days_are_refused(metric, days) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match="days must be a whole number from 1 to 3650"):
         metric(days=days)
 

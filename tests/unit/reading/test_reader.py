@@ -109,7 +109,7 @@ def test_a_url_that_cannot_work_is_named_without_its_password(settings: Settings
     assert "secret" not in str(caught.value)
 
 
-def test_nobody_listening_is_said_at_once(url: Callable[[int], None]) -> None:
+def test_a_closed_port_is_reported_at_once(url: Callable[[int], None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     url(port)
@@ -119,7 +119,7 @@ def test_nobody_listening_is_said_at_once(url: Callable[[int], None]) -> None:
 
 
 @pytest.mark.parametrize("serve", [black_hole, drip])
-def test_a_server_that_does_not_finish_is_left_at_the_deadline(
+def test_a_server_that_does_not_finish_is_given_up_at_the_deadline(
     url: Callable[[int], None], serve: Callable[[socket.socket, Event], None]
 ) -> None:
     with listening(serve) as port:
@@ -140,7 +140,7 @@ def test_the_deadline_is_for_all_queries_of_a_reader(url: Callable[[int], None])
         assert time.monotonic() - started < TIMEOUT + 0.6
 
 
-def test_what_is_not_http_is_an_answer_that_cannot_be_used(url: Callable[[int], None]) -> None:
+def test_an_answer_that_is_not_http_is_reported(url: Callable[[int], None]) -> None:
     with listening(babble) as port:
         url(port)
         message, _ = _fail()

@@ -48,7 +48,7 @@ def test_tables_that_store_nothing_stay() -> None:
     assert CLUSTER.statements(statement) == [statement]
 
 
-def test_readers_read_the_landing_of_all_nodes_and_the_judge_its_own() -> None:
+def test_views_read_the_landing_of_all_nodes_and_materialized_views_their_own() -> None:
     views = [statement for step in read_steps(SQL / "views") for statement in CLUSTER.statements(step.statement)]
     [health] = [view for view in views if "VIEW metrics.ingest_health" in view]
     [typed] = [view for view in views if "intel.typed_events_mv" in view]

@@ -26,11 +26,11 @@ def test_steps_are_the_statements_in_order(tmp_path: Path) -> None:
     ]
 
 
-def test_title_is_the_first_line_that_says_something() -> None:
+def test_title_is_the_first_line_that_is_not_a_comment() -> None:
     assert Step("a.sql", 1, "-- Why\n\nSELECT 1,\n2").title == "SELECT 1,"
 
 
-def test_checksum_follows_the_statement() -> None:
+def test_checksum_changes_with_the_statement() -> None:
     assert Step("a.sql", 1, "SELECT 1").sha256 == Step("b.sql", 2, "SELECT 1").sha256
     assert Step("a.sql", 1, "SELECT 1").sha256 != Step("a.sql", 1, "SELECT 2").sha256
 
@@ -63,7 +63,7 @@ def test_every_view_runs_as_the_owner_without_a_log_in() -> None:
         assert "\nDEFINER = intel_owner SQL SECURITY DEFINER\nAS\n" in step.statement, step.title
 
 
-def test_both_ways_of_running_grant_the_same() -> None:
+def test_xml_and_sql_files_grant_the_same() -> None:
     """The file for servers that are configured by files and the script for the others."""
     xml = SQL.joinpath("access.xml").read_text(encoding="utf-8")
     sections = re.findall(r"<(intel_\w+)>((?:(?!</\1>).)*<query>.*?)</\1>", xml, re.DOTALL)
@@ -77,7 +77,7 @@ def test_both_ways_of_running_grant_the_same() -> None:
     assert len(own) > 8
 
 
-def test_both_ways_of_running_set_the_same_limits() -> None:
+def test_xml_and_sql_files_set_the_same_limits() -> None:
     # Our own file.
     profiles = ET.parse(SQL / "access.xml").find("profiles")  # noqa: S314
     assert profiles is not None
@@ -103,6 +103,6 @@ def test_setup_script_carries_the_format_of_requests() -> None:
 @pytest.mark.parametrize(
     "url", ["", "::::", "localhost:8123", "admin:secret@host:9", "http://host:port", "http://[::1"]
 )
-def test_what_is_no_url_is_refused_without_repeating_it(url: str) -> None:
+def test_an_invalid_url_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ClickHouseUnreachable, match=r"^That is no ClickHouse URL"), connect(url):
         pass

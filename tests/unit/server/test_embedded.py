@@ -81,7 +81,7 @@ def test_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--http-port", "--native-port"])
-def test_busy_port_is_named_and_nothing_is_made(tmp_path: Path, option: str) -> None:
+def test_busy_port_is_named_and_nothing_is_created(tmp_path: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         ports = (port, 0) if option == "--http-port" else (0, port)
