@@ -23,7 +23,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def fresh_settings() -> Iterator[None]:
-    """Let no test see the settings that another one has worked with."""
+    """Forget the settings of other tests."""
     get_telemetry().forget_settings()
     yield
     get_telemetry().forget_settings()
@@ -38,7 +38,7 @@ def sink() -> Iterator[Sink]:
 
 @pytest.fixture
 def production(monkeypatch: pytest.MonkeyPatch, sink: Sink) -> Iterator[Telemetry]:
-    """A Telemetry of its own that behaves as in production and sends to the sink."""
+    """A separate Telemetry that behaves as in production and sends to the sink."""
     monkeypatch.delenv("PYTEST_VERSION")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
     monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "20")

@@ -1,4 +1,4 @@
-"""A real Chromium. Missing on a developer's machine, these tests are skipped; in CI they are required."""
+"""A real Chromium. Without it, these tests are skipped on a developer's machine and fail in CI."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, sync_playw
 
 NewPage = Callable[..., Page]
 
-# A browser that calls home finds no network here, and complains about it in the console.
+# Without these options, Chromium contacts its vendor's servers and logs errors when there is no network.
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 @pytest.fixture
 def new_page() -> Iterator[NewPage]:
-    """Open pages, each in a context of its own; any error in the console fails the test."""
+    """Open pages, each in its own context; any error in the console fails the test."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         message = "Chromium is missing; install it with: sudo apt-get install -y chromium"

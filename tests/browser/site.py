@@ -29,7 +29,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def panel(request: HttpRequest) -> HttpResponse:
-    """Serve what htmx puts into the page: an element that reports, too."""
+    """Serve the element that htmx puts into the page; it also reports its clicks."""
     html = '{% load otel_intel %}<button id="later" {% track_explanation_expand "later" %}>More</button>'
     return HttpResponse(engines["django"].from_string(html).render({}, request))
 

@@ -1,4 +1,4 @@
-"""The script that reports clicks, beside whatever the element does itself."""
+"""The script reports clicks and does not disturb what the element does itself."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def page(session: str, live_server: LiveServer, new_page: NewPage) -> Page:
 
 
 def reported(page: Page, events: CapturedEvents) -> list[object]:
-    """Return the reported signals once the page has nothing under way any more."""
+    """Return the reported signals when the page has no open request any more."""
     page.wait_for_load_state("networkidle")
     return [event.attributes["intel.risk_signal.id"] for event in events]
 

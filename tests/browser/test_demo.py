@@ -1,4 +1,4 @@
-"""The main job in a real browser: the demo as a newcomer starts it, and the numbers that a click changes."""
+"""The demo in a real browser, started as a new user starts it: a click changes the numbers."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The demo with two weeks of history, started by its one command and ended by Ctrl-C."""
+    """The demo with two weeks of history, started by its one command and stopped with Ctrl-C."""
     state = tmp_path_factory.mktemp("demo") / "state"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTEST_", "DJANGO_"))}
-    kept["OTEL_INTEL_QUERY_TIMEOUT"] = "20"  # of a machine that is busy with other tests
+    kept["OTEL_INTEL_QUERY_TIMEOUT"] = "20"  # the machine may be busy with other tests
     command = [sys.executable, "-m", "demo", "--state", str(state), "--days", "14", "--port", str(free_port())]
     output: list[str] = []
     with running(with_ignored_signals(command), env=kept, cwd=ROOT, stderr=subprocess.STDOUT) as process:

@@ -31,7 +31,7 @@ PAGES = {
     "outcome-snapshots": 2,
     "view-telemetry": 1,
 }
-"""The pages and how many charts are on them."""
+"""The pages, with the number of charts on each."""
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def open_page(site: tuple[str, str], new_page: NewPage) -> NewPage:
 
 
 def _drawn(page: Page) -> list[bool]:
-    """Tell of each canvas whether something is drawn on it."""
+    """Tell for each canvas whether something is drawn on it."""
     page.wait_for_load_state("networkidle")
     drawn: list[bool] = page.evaluate(
         """() => [...document.querySelectorAll("canvas")].map((canvas) =>

@@ -1,4 +1,4 @@
-"""Two real servers that are two shards of one cluster."""
+"""Two real servers as the two shards of one cluster."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SERVER = folder("clickhouse") / "server"
 
 
 class Node:
-    """One shard: the same data and ports however often it is started."""
+    """One shard: it keeps its data and ports over restarts."""
 
     def __init__(self, directory: Path) -> None:
         server, self.process = embedded.start(directory, http_port=0, native_port=0)
@@ -31,19 +31,19 @@ class Node:
         self.clickhouse = ClickHouse(server)
 
     def kill(self) -> None:
-        """End it at once, in the middle of whatever it does; again does no harm."""
+        """Kill it at once, whatever it is doing; a second call does no harm."""
         self.clickhouse.close()
         kill(self.server, self.process)
 
     def start(self) -> None:
-        """Start it again, with its passwords as they are now."""
+        """Start it again, with its current passwords."""
         server, self.process = embedded.start(self.server.directory)
         self.server = server
         self.clickhouse.server, self.clickhouse.url, self.clickhouse.variables = server, server.url, server.variables
 
 
 def join(node: Node, ports: list[int], passwords: Mapping[str, str]) -> None:
-    """Give a node the example's files, with these ports for its hosts, and the passwords that all nodes have."""
+    """Give a node the example's files, with these ports instead of its hosts, and the passwords of all nodes."""
     directory = node.server.directory
     state = directory / "otel-intel.json"
     state.write_text(json.dumps({**json.loads(state.read_text()), "passwords": dict(passwords)}))

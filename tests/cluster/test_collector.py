@@ -1,4 +1,4 @@
-"""A real Collector in front of two shards: it takes either, and nothing is lost or counted twice while one is gone."""
+"""A real Collector in front of two shards: it uses both; while one is down, nothing is lost or counted twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What migrate refuses on a cluster, and what can only be parsed here: replicated tables."""
+"""What migrate refuses on a cluster. Replicated tables are only parsed here, not created."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.servers import ClickHouse
 
 
 def test_clickhouse_can_parse_replicated_statements(clickhouse_server: ClickHouse) -> None:
-    """The embedded server has no Keeper: it parses the tables, it cannot make them."""
+    """The embedded server has no Keeper: it can parse these tables but not create them."""
     cluster = Cluster("intel", replicated=True)
     steps = [step for name in ("migrations", "views") for step in read_steps(folder("clickhouse") / name)]
     found = 0

@@ -1,4 +1,4 @@
-"""Two shards, a stream to both at random, one shard killed in the middle: every metric is one node's answer."""
+"""Two shards get a stream at random, and one is killed in the middle: every metric is the same as on one server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.waiting import poll_until
 
 
 def offer(node: Node, batch: list[Record]) -> bool:
-    """Tell whether a node took a request."""
+    """Send a request to a node; return True if it was accepted."""
     try:
         return post(node.clickhouse, logs_request(batch).SerializeToString()).status_code == 200
     except requests.ConnectionError:
@@ -43,12 +43,12 @@ def offer(node: Node, batch: list[Record]) -> bool:
 
 
 def offer_any(nodes: list[Node], batch: list[Record], rng: random.Random) -> bool:
-    """Tell whether a node, taken at random, took a request."""
+    """Send a request to a random node; return True if it was accepted."""
     return offer(rng.choice(nodes), batch)
 
 
 def deliver(nodes: list[Node], batches: list[list[Record]], rng: random.Random) -> None:
-    """Send each batch to a node at random until it is taken, and half of them to the other one as well."""
+    """Send each batch to random nodes until one accepts it, and half of the batches to the other node as well."""
     for batch in batches:
         for _ in range(1 + (rng.random() < 0.5)):
             assert poll_until(partial(offer_any, nodes, batch, rng), 30)
@@ -63,14 +63,14 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
 
 @pytest.fixture(scope="module")
 def delivered(nodes: list[Node]) -> Reference:
-    """What the metrics have to be: a stream was sent to both nodes, and one of them died half-way."""
+    """The expected metrics of a stream that was sent to both nodes, of which one was killed half-way."""
     stream = make_stream(5)
     rng = random.Random(5)
     half = len(stream.batches) // 2
     deliver(nodes, stream.batches[:half], rng)
     nodes[1].kill()
     refused = half
-    # Some small requests hold events of the living shard only.
+    # Some small requests contain only events of the shard that is alive.
     while offer(nodes[0], stream.batches[refused]):
         refused += 1
     nodes[1].start()
@@ -80,7 +80,7 @@ def delivered(nodes: list[Node]) -> Reference:
 
 @pytest.fixture(scope="module", params=[0, 1], ids=["asked-one", "asked-two"])
 def loaded(request: pytest.FixtureRequest, nodes: list[Node], delivered: Reference) -> tuple[ClickHouse, Reference]:
-    """What the tests of the metrics take: a server, and what its answers have to be."""
+    """A server and its expected answers, as the tests of the metrics need them."""
     return nodes[request.param].clickhouse, delivered
 
 
@@ -103,7 +103,7 @@ def test_repeated_deliveries_are_seen_across_nodes(nodes: list[Node], delivered:
 
 
 def test_a_shard_reads_its_own_rows_only(nodes: list[Node], delivered: Reference) -> None:
-    """The cost of a query is split: what the shards read adds up to what there is."""
+    """Each shard reads only its part: the rows read by all shards are the rows of the table."""
     stored = [
         int(node.clickhouse.value("SELECT count() FROM intel.recommendation_events_local", "admin")) for node in nodes
     ]
@@ -159,7 +159,7 @@ def test_migrate_again_changes_only_what_is_asked_for(nodes: list[Node]) -> None
 def test_a_span_on_two_nodes_counts_once(nodes: list[Node]) -> None:
     now = time.time_ns()
     for node in nodes:
-        # As the Collector's exporter inserts them: with columns of which nothing is kept.
+        # As the Collector's exporter inserts them: with columns that the table does not store.
         node.clickhouse.client("writer").insert(
             "intel.otel_traces",
             [[now, f"{number:032x}", f"{number:016x}", [1], ["exception"]] for number in range(20)],

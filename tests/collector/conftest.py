@@ -13,6 +13,6 @@ from tests.servers import ClickHouse
 
 @pytest.fixture
 def collector(clickhouse: ClickHouse, tmp_path: Path) -> Iterator[Collector]:
-    """A collector in front of the empty server; not started yet."""
+    """A collector in front of the empty server; the test starts it."""
     with Collector(tmp_path / "collector", clickhouse.server) as collector:
         yield collector

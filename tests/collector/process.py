@@ -1,4 +1,4 @@
-"""A real collector process as a test's own: free ports, its own queue, short intervals."""
+"""A real collector process for one test: free ports, its own queue, short intervals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOKEN = "test-token"
 
 
 def binary() -> Path:
-    """Return the collector, built if the cache does not hold it."""
+    """Return the collector's binary; build it if it is not in the cache."""
     path: Path = runpy.run_path(str(FOLDER / "build.py"))["build"]()
     return path
 
@@ -40,7 +40,7 @@ def free_port() -> int:
 
 
 class Collector:
-    """One collector: the same ports and queue however often it is started; ``settings`` may change in between."""
+    """One collector: it keeps its ports and queue over restarts; ``settings`` may change in between."""
 
     def __init__(self, directory: Path, server: Server) -> None:
         directory.mkdir(exist_ok=True)
@@ -64,11 +64,11 @@ class Collector:
 
     @property
     def url(self) -> str:
-        """Where it takes OTLP/HTTP."""
+        """The URL of its OTLP/HTTP endpoint."""
         return f"http://127.0.0.1:{self.http_port}"
 
     def start(self) -> Collector:
-        """Start it and return when it takes requests."""
+        """Start it and return when it accepts requests."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [binary(), *(f"--config={path}" for path in self.configs)],
@@ -89,7 +89,7 @@ class Collector:
             return False
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End it and wait for that."""
+        """Stop it and wait until it has ended."""
         if self.process is not None:
             self.process.send_signal(how)
             try:
@@ -102,7 +102,7 @@ class Collector:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End it at once, whatever it does."""
+        """Kill it at once."""
         self.stop(signal.SIGKILL)
 
     def variables(self, protocol: str = "http/protobuf") -> dict[str, str]:
@@ -122,18 +122,18 @@ class Collector:
         return requests.post(f"{self.url}{path}", data=body, headers=headers, timeout=30).status_code
 
     def send(self, records: Sequence[Record]) -> None:
-        """Send records in one request and see it acknowledged."""
+        """Send records in one request and check that it is acknowledged."""
         assert self.post(logs_request(records).SerializeToString()) == 200
 
     def offer(self, request: ExportLogsServiceRequest) -> int:
-        """Post a request and return the status; 503 where nobody listens."""
+        """Post a request and return the status; 503 if nothing listens on the port."""
         try:
             return self.post(request.SerializeToString())
         except requests.ConnectionError:
             return 503
 
     def metric(self, name: str, **labels: str) -> float:
-        """Return the sum of one of its own metrics over the series with these labels."""
+        """Return the sum of one of the collector's own metrics over the series with these labels."""
         text = requests.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5).text
         total = 0.0
         for found in re.finditer(rf"^{name}{{(.*)}} (\S+)$", text, re.MULTILINE):

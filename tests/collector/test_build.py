@@ -1,4 +1,4 @@
-"""Building the collector: once for each manifest, and how it is said where that cannot work."""
+"""Building the collector: once for each manifest, with a clear message if it fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _run(cache: Path, path: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own."""
+    """An own cache for the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache"
 

@@ -1,4 +1,4 @@
-"""The configuration: valid, generated from the catalogue, one version, nothing given up or kept in memory."""
+"""The configuration: valid, generated from the catalogue, one version; it never drops data or keeps it in memory."""
 
 from __future__ import annotations
 

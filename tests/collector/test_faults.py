@@ -1,4 +1,4 @@
-"""Faults with real processes: whatever was acknowledged is counted once in every metric, and the rest is told."""
+"""Faults with real processes: each acknowledged event counts once in every metric; all others are reported as lost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Database:
         self.clickhouse = ClickHouse(self.server)
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill it at once, like a power failure."""
         self.clickhouse.close()
         kill(self.server, self._process)
 
@@ -46,7 +46,7 @@ class Database:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    """A server of the test's own."""
+    """An own server for the test."""
     database = Database(tmp_path / "clickhouse")
     try:
         migrate.migrate(database.clickhouse.client("admin"), lambda line: None)
@@ -63,14 +63,14 @@ def collector(database: Database, tmp_path: Path) -> Iterator[Collector]:
 
 
 def deliver(collector: Collector, records: list[Record]) -> None:
-    """Have all of it acknowledged."""
+    """Send records until all are acknowledged."""
     sender = Sender(collector, records)
     sender.start()
     sender.finish()
 
 
 def longer(attempts: Sequence[object], than: int) -> bool:
-    """Tell whether there are more by now."""
+    """Tell whether there are more attempts than before."""
     return len(attempts) > than
 
 
@@ -82,13 +82,13 @@ def test_clickhouse_is_down_when_the_collector_starts(database: Database, collec
     assert "schema detection failed" in collector.logged()
     database.start()
     assert_counted_once(database.clickhouse, records)
-    # The exporter has not learnt of the column EventName; the attribute stands in for it.
+    # The exporter did not detect the column EventName; its default takes the name from the attribute.
     assert database.clickhouse.value("SELECT count() FROM intel.otel_logs WHERE EventName = ''", "admin") == 0
 
 
 @contextlib.contextmanager
 def hanging_up(port: int) -> Iterator[list[None]]:
-    """Take the place of ClickHouse, hang up on everybody, and give the attempts so far."""
+    """Replace ClickHouse by a server that closes every connection; give the list of attempts."""
     attempts: list[None] = []
     with socket.create_server(("127.0.0.1", port)) as listener:
 
@@ -108,7 +108,7 @@ def hanging_up(port: int) -> Iterator[list[None]]:
         thread.join()
 
 
-# By default the exporter deletes a batch after five minutes of retries, about the fifteenth; here are many more.
+# By default the exporter deletes a batch after five minutes, at about the fifteenth retry. Here are many more retries.
 MANY_ATTEMPTS = 60
 
 
@@ -116,7 +116,7 @@ def test_long_outage_of_clickhouse(database: Database, collector: Collector) -> 
     collector.start()
     database.kill()
     records = make_events(250)
-    until = time.monotonic() + float(os.environ.get("COLLECTOR_TEST_OUTAGE", "0"))  # seconds, the long way round
+    until = time.monotonic() + float(os.environ.get("COLLECTOR_TEST_OUTAGE", "0"))  # seconds, for a longer test
     with hanging_up(database.server.native_port) as attempts:
         deliver(collector, records)
         while len(attempts) < MANY_ATTEMPTS or time.monotonic() < until:
@@ -130,7 +130,7 @@ def test_long_outage_of_clickhouse(database: Database, collector: Collector) -> 
 def test_the_same_outage_with_a_limit_of_retries_loses_events(
     database: Database, collector: Collector, tmp_path: Path
 ) -> None:
-    """Shows that the test before would notice; the limit is the exporter's default in small."""
+    """Prove that the previous test would notice a loss: a limit like the exporter's default, but shorter."""
     limited = tmp_path / "limited.yaml"
     limited.write_text("exporters:\n  clickhouse/intel:\n    retry_on_failure:\n      max_elapsed_time: 1s\n")
     collector.configs.append(limited)
@@ -233,10 +233,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_disk_of_the_queue_is_full(database: Database, collector: Collector, small_disk: Path) -> None:
-    """Senders are refused, nothing counts twice, and what is lost is counted.
+    """Senders are refused, nothing counts twice, and lost events are counted.
 
-    Now and then the Collector skips batches that it has acknowledged: when it cannot write that it takes them in hand.
-    The runbook says so, and to keep the disk larger than the queue.
+    Sometimes the Collector skips batches that it has acknowledged: when it cannot write to disk that it is sending
+    them. The runbook says so, and says to keep the disk larger than the queue.
     """
     collector.settings["QUEUE_DIR"] = str(small_disk / "queue")
     collector.start()
@@ -248,10 +248,10 @@ def test_disk_of_the_queue_is_full(database: Database, collector: Collector, sma
     assert "no space left on device" in collector.logged()
     assert collector.metric("otelcol_exporter_enqueue_failed_log_records") > 0
     database.start()
-    # Mostly it drains as it is; what it failed to delete may keep the disk full, and then it refuses for want of room.
+    # Usually the queue drains by itself. But items that could not be deleted may keep the disk full, so make it larger.
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     sender.finish(60)
-    # It works again: what comes from now on arrives.
+    # It works again: new events arrive.
     more = make_events(25, seed=2)
     deliver(collector, more)
     records += more
@@ -266,7 +266,7 @@ def test_disk_of_the_queue_is_full(database: Database, collector: Collector, sma
 def test_a_queue_smaller_than_its_disk_loses_nothing(
     database: Database, collector: Collector, small_disk: Path
 ) -> None:
-    """The way to keep the disk from filling: the queue refuses first."""
+    """A queue smaller than its disk refuses events before the disk is full."""
     collector.settings |= {"QUEUE_DIR": str(small_disk / "queue"), "QUEUE_SIZE": "2000"}
     collector.start()
     database.kill()

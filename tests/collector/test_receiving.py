@@ -1,4 +1,4 @@
-"""What the collector takes and from whom: token, TLS, allow-list, quarantine."""
+"""What the collector accepts and from whom: token, TLS, allow-list, quarantine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MARKER = "someone@example.org"
 
 
 def grpc_export(collector: Collector, *records: Record, token: str | None = TOKEN, ca: bytes | None = None) -> None:
-    """Export over gRPC; raise grpc.RpcError when it is refused."""
+    """Export over gRPC; raise grpc.RpcError if it is refused."""
     target = f"localhost:{collector.grpc_port}"
     credentials = grpc.ssl_channel_credentials(ca) if ca else None
     with grpc.secure_channel(target, credentials) if credentials else grpc.insecure_channel(target) as channel:
@@ -54,7 +54,7 @@ def test_without_the_token_nothing_is_accepted(token: str | None, collector: Col
     with pytest.raises(grpc.RpcError) as refused:
         grpc_export(collector, event("dashboard.opened"), token=token)
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
-    collector.send([known := event("dashboard.opened")])  # all that may arrive
+    collector.send([known := event("dashboard.opened")])  # the only event that may arrive
     assert poll_until(lambda: clickhouse.value(LANDED, "admin") == 1)
     assert clickhouse.value("SELECT EventId FROM intel.otel_logs", "admin") == known.attributes["log.record.uid"]
 
@@ -67,7 +67,7 @@ def test_invalid_otlp_is_refused_for_good(collector: Collector, body: bytes) -> 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two CAs, and a server's certificate that the first has signed."""
+    """Two CAs, and a server certificate signed by the first."""
     folder = tmp_path_factory.mktemp("tls")
 
     def openssl(*arguments: str) -> None:
@@ -95,7 +95,7 @@ def test_tls(certificates: Path, collector: Collector, clickhouse: ClickHouse) -
     headers = {"Content-Type": "application/x-protobuf", "Authorization": f"Bearer {TOKEN}"}
     address = f"localhost:{collector.http_port}/v1/logs"
 
-    # It hangs up on what it does not read, and that may overtake its answer.
+    # The server closes the connection without reading the body; the client may see that before the answer.
     with contextlib.suppress(requests.exceptions.ConnectionError):
         plain = requests.post(f"http://{address}", data=body, headers=headers, timeout=5)
         assert (plain.status_code, plain.text) == (400, "Client sent an HTTP request to an HTTPS server.\n")
@@ -169,7 +169,7 @@ def test_only_listed_keys_of_a_record_are_stored(collector: Collector, clickhous
     assert collector.start().post(request.SerializeToString()) == 200
     assert poll_until(lambda: clickhouse.value(LANDED, "admin") == 4)
     assert clickhouse.tables_with(MARKER) == []
-    assert clickhouse.tables_with("shop")  # the search does find what is there
+    assert clickhouse.tables_with("shop")  # the search works: it finds stored text
 
 
 def test_only_listed_keys_of_a_span_are_stored(collector: Collector, clickhouse: ClickHouse) -> None:

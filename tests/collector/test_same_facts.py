@@ -1,4 +1,4 @@
-"""The same request through the collector and straight into ClickHouse gives the same facts, odd records included."""
+"""A request gives the same facts through the collector and straight into ClickHouse, odd records included."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ODD = [3, 2.5, 1e-7, 24.0, -0.0, True, "", " x ", "naïve ☃", [1, "a"], [], b"
 
 
 def _odd_requests() -> list[ExportLogsServiceRequest]:
-    """Return requests that no helper would send, one to each kind of oddness."""
+    """Return requests that no helper would send, one for each kind of odd record."""
     records = [event("dashboard.opened", NOW), event("signal.detail_opened", NOW), event("note.created", NOW)]
     records += [event(f"recommendation.{verb}", NOW) for verb in ("viewed", "accepted", "ignored", "overridden")]
     records.append(event("signal.outcome_recorded", NOW, **{"intel.outcome.resolution_time_hours": 24.5}))
@@ -36,7 +36,7 @@ def _odd_requests() -> list[ExportLogsServiceRequest]:
         for key in ("intel.outcome.resolution_time_hours", "intel.outcome.status", "intel.note.id", "intel.admin.id")
         for value in ODD
     ]
-    # Nested in a map, the key is not the key.
+    # A key that is nested in a map must not count as the attribute.
     records.append(event("recommendation.viewed", NOW, **{"intel.admin.id": None, "intel.admin": {"id": "nested"}}))
     for nanoseconds in (0, 1, NOW + 10**14, NOW - 10**18, 2**63 - 1, 2**63, 2**64 - 1):
         records.append(event("dashboard.opened", nanoseconds))
@@ -86,7 +86,7 @@ def _uid() -> str:
 def _rows(clickhouse: ClickHouse, table: str) -> list[dict[str, Any]]:
     order = "event_id, event_name" if table in ("rejected_events", "pipeline_reports") else "event_id"
     columns = "* EXCEPT ingested_at REPLACE toString(timestamp) AS timestamp"
-    # FINAL: copies of an event are merged in the background, earlier or later.
+    # FINAL, because ClickHouse merges copies of an event in the background at any time.
     sql = f"SELECT {columns} FROM intel.{table} FINAL ORDER BY {order}, timestamp, toString(tuple(*))"
     return clickhouse.rows(sql, role="admin")
 

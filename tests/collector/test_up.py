@@ -1,4 +1,4 @@
-"""otel-intel up --collector: both processes as one, and what it refuses."""
+"""otel-intel up --collector: both processes start and stop together; and what it refuses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _views(data: Path) -> int:
 
 @pytest.fixture(scope="module", autouse=True)
 def built() -> None:
-    """Have the collector built."""
+    """Build the collector before the tests."""
     binary()
 
 

@@ -1,4 +1,4 @@
-"""Traffic with a known outcome: events, a sender that repeats itself, and the comparison with ClickHouse."""
+"""Traffic with a known result: events, a sender that repeats requests, and the comparison with ClickHouse."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROCESS = "sender"
 
 
 def make_events(signals: int, seed: int = 1) -> list[Record]:
-    """Return four events for each signal, shuffled; some decisions have to be paired with their view."""
+    """Return four events for each signal, shuffled; some decisions get their time from their view."""
     rng = random.Random(seed)
     now = time.time_ns()
     records = []
@@ -52,7 +52,7 @@ def make_events(signals: int, seed: int = 1) -> list[Record]:
 
 
 class Sender(threading.Thread):
-    """Send records as a patient application would: again and again until 200, and some requests once more after it."""
+    """Send each request again until the answer is 200, and some requests once more after that."""
 
     def __init__(self, collector: Collector, records: Sequence[Record], size: int = 250) -> None:
         super().__init__(daemon=True)
@@ -63,7 +63,7 @@ class Sender(threading.Thread):
         self.gone = threading.Event()
 
     def run(self) -> None:
-        """Send all of it."""
+        """Send all records."""
         for number, records in enumerate(self.requests):
             for _ in range(2 if number % 5 == 0 else 1):
                 while self.collector.offer(logs_request(records)) != 200:
@@ -73,18 +73,18 @@ class Sender(threading.Thread):
             self.acknowledged += records
 
     def finish(self, timeout: float = 60) -> None:
-        """Wait until all is acknowledged."""
+        """Wait until all records are acknowledged."""
         self.join(timeout)
         assert not self.is_alive(), f"{len(self.acknowledged)} acknowledged, {self.refusals} refusals"
 
 
 def arrived(clickhouse: ClickHouse, count: int) -> Callable[[], bool]:
-    """Return a condition: that many events are readable."""
+    """Return a condition that is true when that many events are readable."""
     return lambda: clickhouse.value(f"SELECT count() FROM ({IDS})") >= count
 
 
 def told_missing(collector: Collector, clickhouse: ClickHouse, delivered: Sequence[Record]) -> int:
-    """Report what was delivered, as a process does, and return how much of it ClickHouse says is missing."""
+    """Report delivered records as a process does, and return how many of them are missing according to ClickHouse."""
     kinds = Counter(CATALOGUE[record.name].kind for record in delivered)
     collector.send([report(PROCESS, kind, delivered=count) for kind, count in kinds.items()])
     missing = "SELECT sum(missing) FROM metrics.pipeline_health HAVING count() = {}"
@@ -93,7 +93,7 @@ def told_missing(collector: Collector, clickhouse: ClickHouse, delivered: Sequen
 
 
 def assert_counted_once(clickhouse: ClickHouse, records: Sequence[Record], timeout: float = 90) -> None:
-    """See every event arrive, none twice, and every metric as it has to be."""
+    """Check that every event arrives, none counts twice, and every metric has its expected value."""
     poll_until(arrived(clickhouse, len(records)), timeout, 0.1)
     stored = [str(event_id) for (event_id,) in clickhouse.client("reader").query(IDS).result_rows]
     assert len(stored) == len(set(stored))

@@ -1,4 +1,4 @@
-"""docker-compose.yml, as far as it can be proven without a Docker engine."""
+"""docker-compose.yml, as far as it can be tested without a Docker engine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 
 
 def environment(service: str) -> dict[str, str]:
-    """Return a service's environment; every secret is its name."""
+    """Return a service's environment; each secret's value is made from its name."""
     found = SERVICES[service].get("environment", {})
     return {name: VARIABLE.sub(lambda match: f"the-{match[1]}", value) for name, value in found.items()}
 
@@ -117,7 +117,7 @@ def test_collector_takes_its_configuration_with_this_environment(tmp_path: Path)
     assert needed <= settings.keys()
     for config in configs:
         assert f"./collector/{config.name}:/etc/otelcol/{config.name}:ro" in SERVICES["collector"]["volumes"]
-    settings["QUEUE_DIR"] = str(tmp_path)  # the container's would be made here
+    settings["QUEUE_DIR"] = str(tmp_path)  # otherwise the container's directory would be created on this machine
     command = [str(binary()), "validate", *(f"--config={config}" for config in configs)]
     checked = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr

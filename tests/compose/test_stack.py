@@ -1,4 +1,4 @@
-"""The stack without its containers: each service's command with its environment, as docker-compose.yml has them."""
+"""The stack without containers: each service's command with its environment, as in docker-compose.yml."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOKEN = "the-token"
 
 
 class Stack:
-    """Services as processes of this machine: other ports and directories, everything else as declared."""
+    """The services as processes of this machine: other ports and directories, everything else as declared."""
 
     def __init__(self, directory: Path, clickhouse: ClickHouse) -> None:
         self.directory = directory
@@ -51,13 +51,13 @@ class Stack:
         }
 
     def here(self, text: str) -> str:
-        """Return a declared value as it is on this machine."""
+        """Return a declared value with this machine's ports and directories."""
         text = VARIABLE.sub(lambda match: self._secrets.get(match[1], ""), text)
         place = re.compile("|".join(map(re.escape, sorted(self._places, key=len, reverse=True))))
         return place.sub(lambda match: self._places[match[0]], text)
 
     def environment(self, service: str) -> dict[str, str]:
-        """Return a service's environment and nothing of this process's but the path."""
+        """Return a service's environment, with only PATH from this process."""
         declared = SERVICES[service]["environment"]
         return {"PATH": os.environ["PATH"], **{name: self.here(value) for name, value in declared.items()}}
 

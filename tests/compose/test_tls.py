@@ -17,15 +17,15 @@ FILE = ROOT / "docker-compose.tls.yml"
 
 
 class Replaced(list[Any]):
-    """A list that takes the place of the one below it."""
+    """A list that replaces the one in the file below, instead of extending it."""
 
 
 class Loader(yaml.SafeLoader):
-    """YAML with Compose's tag."""
+    """YAML with Compose's tag !override."""
 
 
 def replaced(loader: Loader, node: yaml.SequenceNode) -> Replaced:
-    """Read what the tag is on."""
+    """Read the list that has the tag."""
     return Replaced(loader.construct_sequence(node))
 
 

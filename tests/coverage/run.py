@@ -1,4 +1,4 @@
-"""Run tests with every process measured, print the table, and fail where too little is reached.
+"""Run the tests with coverage in every process, print the table, and fail if the coverage is too low.
 
 Started by ``make coverage``; takes pytest's arguments.
 """
@@ -20,7 +20,7 @@ FILE = 85.0
 
 
 def missing(report: Path) -> list[str]:
-    """Return what is below its limit."""
+    """Return the files, and the total, that are below their limit."""
     found = json.loads(report.read_text(encoding="utf-8"))
     shares = {name: measured["summary"]["percent_covered"] for name, measured in found["files"].items()}
     below = [f"{name}: {share:.1f} % is below {FILE:g} %" for name, share in shares.items() if share < FILE]
@@ -30,7 +30,7 @@ def missing(report: Path) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code: of the tests, or 1 if the share is too small."""
+    """Return the exit code: that of the tests, or 1 if the coverage is too low."""
     shutil.rmtree(DATA, ignore_errors=True)
     DATA.mkdir()
     with tempfile.TemporaryDirectory() as temporary:

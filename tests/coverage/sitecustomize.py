@@ -1,7 +1,7 @@
-"""Measure every Python process of a run of ``make coverage``, which has this folder on its PYTHONPATH.
+"""Measure coverage in every Python process of ``make coverage``, which puts this folder on the PYTHONPATH.
 
-Python imports it at its start: before pytest imports the plugin of the package, and in children whose environment holds
-nothing of coverage's own.
+Python imports this module at its start: before pytest imports the package's plugin, and also in child processes that
+get none of coverage's own variables.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ DATA = ROOT / ".coverage-data"
 
 
 def data_file() -> Path:
-    """Return where this process writes what it has measured, but for the suffix."""
+    """Return the path of this process's data file, without the suffix."""
     for position, argument in enumerate(sys.orig_argv):
         if argument.endswith("/engine.py"):
-            # It is confined to folders of its own; run.py collects what it leaves there.
+            # The server may write only into its own folders; run.py collects the files from there.
             return Path(sys.orig_argv[position + 1]) / "logs" / "measured"
     return DATA / "measured"
 

@@ -1,4 +1,4 @@
-"""The guides' examples run, and the formulas give the numbers."""
+"""The guides' examples run, and the documented formulas give the same numbers as the views."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Markdown files say is so: commands, options, targets, versions, links."""
+"""Check statements of the Markdown files: commands, options, targets, versions, links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's code runs, and what it says is so."""
+"""The README's code runs, and its statements are true."""
 
 from __future__ import annotations
 

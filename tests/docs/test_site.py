@@ -1,4 +1,4 @@
-"""The site builds without a warning, and its derived pages hold what they are derived from."""
+"""The site builds without a warning, and its derived pages contain everything from their sources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from otel_intel.commands.main import main
 from otel_intel.conf import Settings
 from tests.docs.markdown import ROOT
 
-NOT_FOR_APPLICATIONS = {"divert", "forget_settings"}  # what otel_intel.testing is made of
+NOT_FOR_APPLICATIONS = {"divert", "forget_settings"}  # used by otel_intel.testing only
 
 
 @pytest.fixture(scope="module")

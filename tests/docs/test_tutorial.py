@@ -1,4 +1,4 @@
-"""The tutorial, as a newcomer does it: its commands in one shell, its files where it says, its clicks in a browser."""
+"""Do the tutorial as a new user does: run its commands in one shell, write its files, do its clicks over HTTP."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SERVER = "python manage.py runserver"
 
 
 class Terminal:
-    """A shell that remembers directory and variables from one block to the next."""
+    """A shell that keeps its directory and variables from one block to the next."""
 
     def __init__(self, directory: Path, variables: dict[str, str]) -> None:
         self.directory = directory
         self.variables = variables
 
     def run(self, block: Block) -> str:
-        """Run a block as it is and return what it prints."""
+        """Run a block unchanged and return its output."""
         after = self.directory.parent / "variables"
         script = f"set -e\n{block.code}\nenv -0 > {after}"
         ran = subprocess.run(
@@ -48,7 +48,7 @@ class Terminal:
 
     @contextmanager
     def running(self, block: Block) -> Iterator[None]:
-        """Run a block while the reader does something else, then press Ctrl-C."""
+        """Run a block in the background, then stop it with Ctrl-C."""
         with (self.directory / "output").open("w") as output:
             process = subprocess.Popen(
                 ["bash", "-c", block.code],
@@ -66,7 +66,7 @@ class Terminal:
 
 
 def look_and_decide(site: str) -> None:
-    """Do what the text says to do in a browser."""
+    """Do the steps that the text describes for a browser."""
     browser = requests.Session()
     assert poll_until(lambda: _answers(site), timeout=30)
     log_in = browser.get(f"{site}/signals/1/")
@@ -98,10 +98,10 @@ def _free_port() -> int:
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    """An empty directory; a server that is left there is stopped at the end."""
+    """A shell in an empty directory; a server that still runs there is stopped at the end."""
     directory = tmp_path / "site"
     directory.mkdir()
-    # What is installed here is found by pip, so that it asks no index; the package itself is built and installed.
+    # pip finds this environment's packages, so it needs no index; only the package itself is built and installed.
     terminal = Terminal(
         directory,
         {

@@ -1,4 +1,4 @@
-"""A new event is one declaration, one helper and `make generate`: done in a copy of the tree and sent the whole way."""
+"""A new event needs one declaration, one helper and `make generate`: done in a copy of the repository, then sent."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ HELPERS = '''    @_never_raises
         self._emit(events.REPORT_PRINTED, (admin_user_id, risk_signal_id), engine_version, timestamp)
 
 '''
-# Viewed, shared, then accepted: a share that counted as a decision would end the pairing with the view.
+# Viewed, shared, then accepted: if "shared" counted as a decision, the acceptance would not be paired with the view.
 SEND = """
 from datetime import UTC, datetime, timedelta
 from otel_intel import get_telemetry
@@ -75,7 +75,7 @@ def insert(path: Path, before: str, text: str) -> None:
 
 
 class Tree:
-    """A copy of the tree with two more events, and a server with a Collector that was started from it."""
+    """A copy of the repository with two more events; a server with a Collector runs from it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
