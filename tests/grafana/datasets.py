@@ -1,4 +1,4 @@
-"""What dashboards and alerts are tried on: nothing, one day, and sixty days with all that can go wrong."""
+"""Test data for dashboards and alerts: nothing, one day, and sixty days with everything that can go wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DAY = 86_400 * SECOND
 KINDS = ("recommendation", "outcome", "view")
 TYPES = ("EXPIRING_SOON", "LONG_PENDING", "BUYER'S CHOICE")
 SERVICES = ("shop", "buyer's desk")
-# More than the list of the most active ones has room for.
+# More admins than the list of the most active ones shows.
 ADMINS = ("north", "south", "east", "west", "night", "o'clock", *(f"admin {number}" for number in range(18)))
 OLD, CURRENT, CANARY = "1.4", "2.0", "2.1-o'clock"
 DECISIONS = ("accepted", "accepted", "accepted", "ignored", "overridden")
@@ -38,7 +38,7 @@ class Landed:
 
 @dataclass
 class Dataset:
-    """Landed records up to a moment."""
+    """Landed records up to a point in time."""
 
     name: str
     now: datetime
@@ -46,7 +46,7 @@ class Dataset:
 
     @cached_property
     def decisions(self) -> list[tuple[Fact, int | None]]:
-        """The reference's decisions; of one signal at a time, as its pairing compares all events with all."""
+        """The reference's decisions, computed signal by signal, because its pairing compares all events with all."""
         by_signal = defaultdict(list)
         for record in self.deliveries:
             by_signal[record.attributes.get("intel.risk_signal.id")].append(record)
@@ -60,19 +60,19 @@ class Dataset:
 
     @cached_property
     def reference(self) -> Reference:
-        """The slow count of it, made once; its pairing of all events with all would take a minute."""
+        """The slow count of the dataset, computed once; with all signals together, its pairing would take a minute."""
         made = Reference(self.deliveries)
         made.decisions = self.decisions
         return made
 
 
 def valid(record: Record) -> bool:
-    """Say whether a record of this module becomes a fact."""
+    """Tell whether a record of this module becomes a fact."""
     return "intel.risk_signal.id" in record.attributes or record.name == "intel.dashboard.opened"
 
 
 def land(clickhouse: ClickHouse, landed: Iterable[Landed]) -> None:
-    """Put records into the landing with the time at which they arrived; the facts follow."""
+    """Insert records into the landing with their time of arrival; views fill the facts from it."""
     admin = clickhouse.client("admin")
     rows: dict[str, list[tuple[object, ...]]] = {"otel_logs": [], "quarantine_logs": []}
     for one in landed:
@@ -115,7 +115,7 @@ def _ids(landed: list[Landed], service: str, kind: str) -> set[str]:
 
 
 def empty(now: datetime) -> Dataset:
-    """Return a server that nothing was ever sent to."""
+    """Return a dataset without events."""
     return Dataset("empty", now)
 
 
@@ -147,7 +147,7 @@ def _history(name: str, now: datetime, days: int) -> Dataset:
     dataset.landed += _not_counted(nanoseconds(now) - SECOND)
     if days > 30:
         dataset.landed += _not_counted(nanoseconds(now - timedelta(days=9)))
-        # Of processes that have ended: one long ago, of which the landing has not kept everything.
+        # Processes that have ended; one so long ago that the landing no longer has all of its events.
         ended = nanoseconds(now - timedelta(days=9))
         for number, service in enumerate(SERVICES, 1):
             for kind, name in enumerate(KINDS):
@@ -160,9 +160,9 @@ def _history(name: str, now: datetime, days: int) -> Dataset:
 
 
 def _reports(landed: list[Landed], end: int, days: int) -> Iterator[Landed]:
-    """Yield two reports of each service's process and kind of event, of which the later one has counted more.
+    """Yield two reports of each service's process and kind of event; the later one has higher counts.
 
-    The second process says that it delivered one event of each kind more than arrived.
+    The second process reports one more delivered event of each kind than arrived.
     """
     for number, service in enumerate(SERVICES):
         for kind, name in enumerate(KINDS):
@@ -181,7 +181,7 @@ def _reports(landed: list[Landed], end: int, days: int) -> Iterator[Landed]:
 
 
 def _not_counted(end: int) -> Iterator[Landed]:
-    """Yield what is rejected for several reasons, and what is quarantined, each another number of times."""
+    """Yield records that are rejected for several reasons or quarantined, a different number of each."""
     no_signal: dict[str, Any] = {"intel.risk_signal.id": None}
     for service, names in enumerate(
         (
@@ -196,7 +196,7 @@ def _not_counted(end: int) -> Iterator[Landed]:
 
 
 def _signal(rng: random.Random, begin: datetime, now: datetime, ago: int) -> Iterator[Record]:
-    """Yield what happens to one signal; what would lie in the future does not happen."""
+    """Yield the events of one signal; events that would be in the future are left out."""
     version = CANARY if ago < 10 and rng.random() < 0.3 else CURRENT if ago < 24 else OLD
     admin, service = rng.choice(ADMINS), rng.choice(SERVICES)
     at, end = nanoseconds(begin), nanoseconds(now)
@@ -221,7 +221,7 @@ def _signal(rng: random.Random, begin: datetime, now: datetime, ago: int) -> Ite
 
     yield from happens("dashboard.opened", 0)
     yield from happens("signal.detail_opened", rng.random())
-    if rng.random() < 0.9:  # a decision without a view before it has no time, if none is given
+    if rng.random() < 0.9:  # the others have no view, so their decision has a time only if one is given
         yield from happens("recommendation.viewed", 0, **recommended)
     if rng.random() < 0.5:
         yield from happens("explanation.expanded", rng.random() * 3)
@@ -246,7 +246,7 @@ def _arrivals(rng: random.Random, records: Iterable[Record]) -> Iterator[Landed]
 
 
 def _copies(landed: Landed) -> Iterator[Landed]:
-    """Yield what a sender that lost the answer does, and a copy that says something else."""
+    """Yield a repeated delivery, as after a lost answer, and a conflicting copy."""
     changed = replace(landed.record, attributes={**landed.record.attributes, "intel.admin.id": "somebody else"})
     yield Landed(landed.record, landed.ingested_ns + SECOND)
     yield Landed(changed, landed.ingested_ns + 2 * SECOND)

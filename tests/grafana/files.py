@@ -1,4 +1,4 @@
-"""The committed files, and where queries are in them."""
+"""The committed files, and the queries in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Dashboard = dict[str, Any]
 
 
 class Target(NamedTuple):
-    """A query and where it is: of a panel, a variable or an annotation; ``shape`` is what the result has to be."""
+    """A query of a panel, a variable or an annotation; ``shape`` is the required shape of its result."""
 
     dashboard: str
     place: str
@@ -23,7 +23,7 @@ class Target(NamedTuple):
 
     @property
     def sql(self) -> str:
-        """The query as it is written."""
+        """The query before variables and macros are expanded."""
         return str(self.model["rawSql"])
 
 
@@ -38,7 +38,7 @@ def provisioning(kind: str) -> Any:
 
 
 def panels(dashboard: Dashboard) -> list[dict[str, Any]]:
-    """Return the panels, those inside of closed rows included."""
+    """Return the panels, including those in closed rows."""
     return [inner for panel in dashboard["panels"] for inner in (panel, *panel.get("panels", ()))]
 
 

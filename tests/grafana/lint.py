@@ -1,4 +1,4 @@
-"""What every dashboard has to keep to; each check yields what does not."""
+"""Rules for every dashboard; each check yields the violations."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ CORE_PANELS = {"stat", "timeseries", "barchart", "piechart", "bargauge", "table"
 UNITS = {"percentunit", "ms", "s", "bytes", "none", "string", "suffix:min", "suffix:h"}
 FORMATS = {"timeseries": 0, "table": 1}
 MACROS = {"fromTime", "toTime", "timeFilter", "timeInterval", "fromTime_ms", "toTime_ms", "timeFilter_ms", "interval_s"}
-# What Grafana itself puts into links and titles.
+# Variables that Grafana itself provides in links and titles.
 BUILTIN = {"__value", "__data", "__field", "__series", "__url_time_range", "__all_variables", "__from", "__to"}
 USED = re.compile(r"\$(?:\{(\w+)([^}]*)\}|(\w+))")
 
 
 def strict_types(dashboards: Dashboards) -> Iterator[str]:
-    """Nothing that Grafana would ignore in silence."""
+    """The JSON contains nothing that Grafana would ignore silently."""
     for name, dashboard in dashboards.items():
         for finding in strict.findings(dashboard):
             yield f"{name}: {finding}"
 
 
 def settings(dashboards: Dashboards) -> Iterator[str]:
-    """Classic JSON that several versions load, in UTC, changed in files only."""
+    """Dashboards are classic JSON that several versions load, in UTC, and not editable in Grafana."""
     for name, dashboard in dashboards.items():
         wanted = {
             "schemaVersion": 42, "timezone": "utc", "editable": False, "graphTooltip": 1,
@@ -55,7 +55,7 @@ def settings(dashboards: Dashboards) -> Iterator[str]:
 
 
 def unique(dashboards: Dashboards) -> Iterator[str]:
-    """Uids, titles and panel ids name one thing each."""
+    """Uids, titles and panel ids are unique."""
     for key in ("uid", "title"):
         for value, count in Counter(dashboard[key] for dashboard in dashboards.values()).items():
             if count > 1:
@@ -74,7 +74,7 @@ def unique(dashboards: Dashboards) -> Iterator[str]:
 
 
 def layout(dashboards: Dashboards) -> Iterator[str]:
-    """At most twelve panels, side by side, wide enough to be read."""
+    """A dashboard has at most twelve panels, which do not overlap and are wide enough to read."""
     for name, dashboard in dashboards.items():
         boxes = [(panel["title"], panel["gridPos"]) for panel in panels(dashboard)]
         if len(boxes) > 12:
@@ -90,7 +90,7 @@ def layout(dashboards: Dashboards) -> Iterator[str]:
 
 
 def words(dashboards: Dashboards) -> Iterator[str]:
-    """A panel says what it shows, in which unit, and so when there is nothing to show."""
+    """A panel has a title, a description, a unit, and a text for no data."""
     for name, dashboard in dashboards.items():
         for panel in panels(dashboard):
             if panel["type"] not in CORE_PANELS:
@@ -113,7 +113,7 @@ def words(dashboards: Dashboards) -> Iterator[str]:
 
 
 def sources(dashboards: Dashboards) -> Iterator[str]:
-    """Everything asks the provisioned data source."""
+    """All queries use the provisioned data source."""
     [source] = provisioning("datasources")["datasources"]
     wanted = {"type": source["type"], "uid": source["uid"]}
     grafana_own = {"type": "grafana", "uid": "-- Grafana --"}
@@ -142,7 +142,7 @@ def sources(dashboards: Dashboards) -> Iterator[str]:
 
 
 def query_models(dashboards: Dashboards) -> Iterator[str]:
-    """The plugin's editor takes the query as it is."""
+    """The plugin's editor accepts the query without a change."""
     for name, dashboard in dashboards.items():
         for panel in panels(dashboard):
             ids = [model["refId"] for model in panel.get("targets", ())]
@@ -161,7 +161,7 @@ def query_models(dashboards: Dashboards) -> Iterator[str]:
 
 
 def used_variables(dashboards: Dashboards) -> Iterator[str]:
-    """Every $name is declared, and every variable is used; texts go into SQL quoted."""
+    """Every $name is declared, every variable is used, and texts in SQL are quoted."""
     for name, dashboard in dashboards.items():
         declared = {variable["name"] for variable in variables(dashboard)}
         for target in targets(name, dashboard):
@@ -201,7 +201,7 @@ def tables(dashboards: Dashboards) -> Iterator[str]:
 
 
 def bounds(dashboards: Dashboards) -> Iterator[str]:
-    """Queries are of some days, and a series comes in the order of time."""
+    """Queries are limited to some days, and a series is in the order of time."""
     always_small = {"metrics.storage", "metrics.pipeline_health"}
     for name, dashboard in dashboards.items():
         for target in targets(name, dashboard):
@@ -217,7 +217,7 @@ def bounds(dashboards: Dashboards) -> Iterator[str]:
 
 
 def aliases(dashboards: Dashboards) -> Iterator[str]:
-    """No alias takes the name of a column that WHERE filters by: ClickHouse would filter by the alias."""
+    """No alias has the name of a column in WHERE: ClickHouse would filter by the alias."""
     readme = folder("clickhouse").joinpath("README.md").read_text("utf-8")
     columns = set(re.findall(r"^\| `(\w+)` \|", readme, re.MULTILINE))
     for name, dashboard in dashboards.items():
@@ -235,7 +235,7 @@ def _outermost(sql: str) -> str:
 
 
 def links(dashboards: Dashboards) -> Iterator[str]:
-    """Links lead somewhere: to another dashboard with its variables, or to a staff page."""
+    """Links lead to an existing dashboard, with variables that it has, or to a staff page."""
     by_uid = {dashboard["uid"]: dashboard for dashboard in dashboards.values()}
     for name, dashboard in dashboards.items():
         dropdowns = [link for link in dashboard["links"] if link["type"] == "dashboards"]

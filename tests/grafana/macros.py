@@ -1,7 +1,7 @@
-"""What Grafana does to a query: the front end puts variables in, then plugin 4.20.0 expands macros.
+"""Expand a query as Grafana does: the front end fills in variables, then plugin 4.20.0 expands macros.
 
-Written from the behaviour of the plugin and its macro engine, quirks included: the engine takes no
-notice of backslashes in strings, and expands macros inside strings, too.
+Written from the behaviour of the plugin and its macro engine, quirks included: the engine ignores
+backslashes in strings, and also expands macros inside strings.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class MacroError(ValueError):
 
 @dataclass(frozen=True)
 class Context:
-    """A request's time range, its interval (what panels call $__interval) and the values of the variables."""
+    """A request's time range, its interval ($__interval in panels) and the values of the variables."""
 
     start: datetime
     end: datetime
@@ -29,7 +29,7 @@ class Context:
 
 
 def interpolate(text: str, variables: Mapping[str, str]) -> str:
-    """Put values in as the front end does: unknown names stay, $name is the bare value."""
+    """Fill in values as the front end does: unknown names stay, $name becomes the value without quotes."""
 
     def value(match: re.Match[str]) -> str:
         name, how = match[1] or match[2], match[3]
@@ -51,13 +51,13 @@ def interpolate(text: str, variables: Mapping[str, str]) -> str:
 def expand(sql: str, context: Context) -> str:
     """Return the query of a panel as ClickHouse gets it."""
     interval_ms = round(context.interval.total_seconds() * 1000)
-    # The front end's own: the plugin never sees these two in a dashboard.
+    # The front end replaces these two itself; in a dashboard, the plugin never sees them.
     scoped = {"__interval": _duration(interval_ms), "__interval_ms": str(interval_ms)}
     return expand_macros(interpolate(sql, {**context.variables, **scoped}), context)
 
 
 def expand_macros(sql: str, context: Context) -> str:
-    """Expand macros only, as for an alert: there is no front end, and no variable."""
+    """Expand only macros, as for an alert, which has no front end and no variables."""
     sql = strip_comments(sql)
     macros = _macros(context)
     for name in sorted(macros, key=lambda name: (-len(name), name)):
@@ -66,7 +66,7 @@ def expand_macros(sql: str, context: Context) -> str:
 
 
 def strip_comments(sql: str) -> str:
-    """Blank -- and /* */ comments outside of strings."""
+    """Replace comments (-- and /* */) outside of strings by blanks."""
     result, at = "", 0
     while at < len(sql):
         if sql[at] in "'\"":
@@ -115,7 +115,7 @@ def _string_end(text: str, start: int) -> int:
 
 
 def _split(text: str) -> list[tuple[int, str, int]]:
-    """Return (position, character, depth before it) of what stands outside of strings."""
+    """Return (position, character, depth before it) for each character outside of strings."""
     found, at, depth = [], 0, 0
     while at < len(text):
         if text[at] in "'\"":

@@ -1,8 +1,8 @@
-"""Make plausible mistakes in the queries, one at a time, and see whether a test notices: `make mutants-grafana`.
+"""Make plausible mistakes in the queries, one at a time, and check that a test fails: `make mutants-grafana`.
 
-The mistakes are in mutations.yaml, and are made in a copy of the tree. A mistake in a dashboard's query is shown to
-test_panels.py first; what it does not see, and mistakes in alerts, which have data of their own, to the tests of the
-other modules. All on one server: to start one for each mistake would take an hour.
+The mistakes are in mutations.yaml, and are made in a copy of the repository. A mistake in a dashboard's query runs
+through test_panels.py first. If that does not fail, and for mistakes in alerts, the tests of the other modules run.
+All use one server: to start one for each mistake would take an hour.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def python(directory: Path, *arguments: str, stdin: str = "") -> subprocess.Comp
     )
 
 
-# Run in the copy: writes each mistake in turn, imports all of grafana anew and prints what it generates.
+# Run in the copy: makes each mistake in turn, imports grafana again and prints the generated files.
 GENERATE = """
 import importlib, json, pathlib, sys
 results = []
@@ -91,7 +91,7 @@ print(json.dumps(results))
 
 
 def mutated(directory: Path, mutations: list[Mutation]) -> dict[Mutation, Files]:
-    """Return the generated files with each of the mistakes, without those that the build itself fails of."""
+    """Return the generated files for each mistake, except mistakes that make the build fail."""
     done = python(directory, "-W", "ignore", "-c", GENERATE, stdin=json.dumps(mutations))
     if done.returncode:
         sys.exit(done.stderr)
@@ -116,7 +116,7 @@ def alerts(files: Files) -> dict[str, Any]:
 
 
 def panels_notice(clickhouse: ClickHouse, dataset: datasets.Dataset, changed: list[Target]) -> bool:
-    """Say whether a test of test_panels.py fails."""
+    """Tell whether a test of test_panels.py fails."""
     for target in changed:
         key = (target.dashboard, test_panels.place(target))
         try:
@@ -133,12 +133,12 @@ def panels_notice(clickhouse: ClickHouse, dataset: datasets.Dataset, changed: li
 
 
 def tests_of(rules: Iterable[str]) -> str:
-    """Return what pytest selects the tests of alerts by: the classes have the names of the rules."""
+    """Return the expression that selects the tests of these rules: the test classes are named after the rules."""
     return " or ".join("Test" + uid.title().replace("-", "") for uid in rules)
 
 
 def others_notice(files: Files, rules: dict[str, Any]) -> bool:
-    """Say whether a test of the other modules fails with these files; their module-wide names are replaced."""
+    """Tell whether a test of the other modules fails with these files, which replace the modules' global names."""
     found = {Path(path).stem: json.loads(text) for path, text in files.items() if path != build.ALERTS}
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
         patch.setattr(test_alerts, "RULES", {**test_alerts.RULES, **rules})
@@ -176,7 +176,7 @@ def unnoticed(clickhouse: ClickHouse, made: dict[Mutation, Files]) -> Iterator[M
 
 @contextlib.contextmanager
 def one_server(clickhouse: ClickHouse) -> Iterator[None]:
-    """Let the tests of this process use a server that runs already."""
+    """Let the tests of this process use a server that is already running."""
 
     @contextlib.contextmanager
     def run(directory: Path) -> Iterator[ClickHouse]:
@@ -189,7 +189,7 @@ def one_server(clickhouse: ClickHouse) -> Iterator[None]:
 
 
 def main() -> None:
-    """Print what was not noticed, and the score of each module; a module's name as argument: only its mistakes."""
+    """Print the mistakes that no test noticed, and each module's score; an argument selects one module."""
     modules = set(sys.argv[1:])
     mutations = [mutation for mutation in mistakes() if not modules or mutation.module in modules]
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""Run a query as Grafana's user does, and say what came."""
+"""Run a query as Grafana's user, and describe its answer."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any, NamedTuple
 
 from tests.servers import ClickHouse
 
-# What the plugin turns into numbers, texts and times; of all else (UUID, Array, Map, Bool) a panel shows nothing.
+# Types that the plugin turns into numbers, texts and times. A panel shows nothing for others (UUID, Array, Map, Bool).
 NUMBER = re.compile(r"(U?Int(8|16|32|64)|Float(32|64))$")
 TEXT = re.compile(r"(String|Enum\d+\(.*\)|FixedString\(\d+\))$")
 TIME = re.compile(r"(Date|DateTime(\('[\w/]+'\))?|DateTime64\(\d(, '[\w/]+')?\))$")
 
 
 class Answer(NamedTuple):
-    """A result: columns with their ClickHouse types, rows in their order."""
+    """A result: columns with their ClickHouse types, and rows in their order."""
 
     columns: dict[str, str]
     rows: list[tuple[Any, ...]]
 
     def kind(self, column: str) -> str:
-        """Return number, text, time or the type itself where Grafana makes nothing of it."""
+        """Return "number", "text" or "time", or the ClickHouse type if Grafana cannot show it."""
         bare = self.columns[column]
         while match := re.fullmatch(r"(?:LowCardinality|Nullable)\((.*)\)", bare):
             bare = match[1]
@@ -34,11 +34,11 @@ class Answer(NamedTuple):
 
 def run(clickhouse: ClickHouse, sql: str, role: str = "dashboard") -> Answer:
     """Return the answer to an expanded query."""
-    # The plugin's driver sends a limit of its own with every query.
+    # The plugin's driver sends its own time limit with every query.
     settings = {"max_execution_time": 35} if role == "dashboard" else None
     result = clickhouse.client(role).query(sql, settings=settings)
     columns = [(name, kind.name) for name, kind in zip(result.column_names, result.column_types, strict=True)]
-    if not columns:  # the client does not say what the rows would have
+    if not columns:  # without rows, the client returns no columns
         described = clickhouse.client(role).query(f"DESCRIBE ({sql})", settings=settings)
         columns = [(row[0], row[1]) for row in described.result_rows]
     answer = Answer(dict(columns), [tuple(row) for row in result.result_rows])

@@ -1,4 +1,4 @@
-"""What slow counts have in common: a range of days, the values of the variables, the facts between them."""
+"""Common parts of the slow counts: the range of days, the values of the variables, the facts that they select."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.sql.reference import Fact, nearest_rank, rate
 
 Row = tuple[Any, ...]
 Rows = list[Row]
-# What a variable chooses, by the name that the counts have for it.
+# For each attribute of a fact, the variable that filters by it.
 VARIABLES = {
     "version": "engine_version",
     "type": "recommendation_type",
@@ -37,17 +37,17 @@ def moment(nanoseconds: int) -> datetime:
 
 
 def average(values: Sequence[float]) -> float | None:
-    """Return the mean; None of nothing."""
+    """Return the mean, or None for an empty list."""
     return sum(values) / len(values) if values else None
 
 
 def rank(values: Iterable[Any], percent: int) -> Any:
-    """Return a quantile by nearest rank; None of nothing."""
+    """Return a quantile by nearest rank, or None for an empty list."""
     return nearest_rank(sorted(values), Fraction(percent, 100))
 
 
 def share(part: Sequence[object], whole: Sequence[object]) -> float | None:
-    """Return the fraction that one list's length is of another one's."""
+    """Return the length of one list divided by that of another."""
     return rate(len(part), len(whole))
 
 
@@ -76,7 +76,7 @@ def grouped(facts: Iterable[Fact], key: Callable[[Fact], Any]) -> dict[Any, list
 
 @dataclass(frozen=True)
 class Arrival:
-    """A fact's kind, the times of the event and of its first copy's arrival, and its sender."""
+    """A fact's kind and sender, its time, and the time of arrival of its first copy."""
 
     kind: str
     time_ns: int
@@ -86,7 +86,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Slow:
-    """A dataset, counted over the time picker's range and with the variables' values."""
+    """A dataset, with the time picker's range and the variables' values to count it by."""
 
     dataset: Dataset
     start: datetime
@@ -94,17 +94,17 @@ class Slow:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def chosen(self, facts: Iterable[Fact], *names: str) -> list[Fact]:
-        """Return the facts that have the values of these variables, of all days."""
+        """Return the facts of all days that have the values of these variables."""
         wanted = {name: self.variables.get(VARIABLES[name], "") for name in names}
         return [fact for fact in facts if all(value in ("", getattr(fact, name)) for name, value in wanted.items())]
 
     def within(self, facts: Iterable[Fact], *names: str) -> list[Fact]:
-        """Return those of them that are of the range's UTC days."""
+        """Return the facts within the range's UTC days that have these values."""
         first, last = self.start.date(), self.end.date()
         return [fact for fact in self.chosen(facts, *names) if first <= fact.day <= last]
 
     def window(self, facts: Iterable[Fact], *names: str, before: bool = False) -> list[Fact]:
-        """Return those of them that are of the headline window, or of the one before it."""
+        """Return the facts within the headline window, or the window before it, that have these values."""
         days = int(self.variables["window"])
         last = datetime.now(UTC).date() - timedelta(days=days if before else 0)
         return [fact for fact in self.chosen(facts, *names) if last - timedelta(days=days) < fact.day <= last]
@@ -123,19 +123,19 @@ class Slow:
 
     @cached_property
     def traces(self) -> dict[str, str]:
-        """The trace of each event, as its first copy has it."""
+        """The trace of each event's first copy."""
         return {
             record.attributes["log.record.uid"]: record.trace_id.hex() for record in reversed(self.dataset.deliveries)
         }
 
     def arrived(self, landed_ns: int, service: str) -> bool:
-        """Say whether a time is in the range to the second, and the service the chosen one."""
+        """Tell whether a time is in the range, to the second, and the service is selected."""
         in_range = int(self.start.timestamp()) * 10**9 <= landed_ns <= int(self.end.timestamp()) * 10**9
         return in_range and self.variables.get("service", "") in ("", service)
 
     @cached_property
     def arrivals(self) -> list[Arrival]:
-        """Every fact's first arrival, of all time and all services."""
+        """Every fact's first arrival, for all time and all services."""
         first: dict[str, Landed] = {}
         for landed in sorted(self.dataset.landed, key=lambda landed: landed.ingested_ns):
             if valid(landed.record):

@@ -1,4 +1,4 @@
-"""What the dashboards about decisions have to show, counted slowly, by dashboard and place."""
+"""The expected rows of the dashboards about decisions, counted in slow Python."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def time_buckets(slow: Slow) -> Rows:
     rows: Rows = []
     for day, facts in days.items():
         if times := slow.times(facts):
-            # No time is negative; one of 0 ms is in the first bucket.
+            # Times are never negative; 0 ms is in the first bucket.
             edges = [-1, *(1000 * seconds for seconds in BUCKETS[1:]), math.inf]
             pairs = pairwise(edges)
             counts = (sum(low < ms <= high for ms in times) for low, high in pairs)
@@ -212,7 +212,7 @@ def both_in_numbers(slow: Slow) -> Rows:
     rows: Rows = []
     for role, variable in (("A", "version_a"), ("B", "version_b")):
         version = slow.variables[variable]
-        # '' is all versions, as in the numbers' own views.
+        # '' means all versions, as in the views.
         facts = [f for f in slow.window(slow.dataset.reference.recommendations) if version in ("", f.version)]
         outcomes = [f for f in slow.window(slow.dataset.reference.first_outcomes) if version in ("", f.version)]
         times = slow.times(facts) if version else []
@@ -226,7 +226,7 @@ def both_in_numbers(slow: Slow) -> Rows:
 
 
 def of_both(slow: Slow, kind: str) -> Rows:
-    """Count a number of each day for A and for B; a day has a row if either has an event."""
+    """Compute a number for A and B on each day; a day has a row if A or B has an event."""
     reference = slow.dataset.reference
     facts = reference.first_outcomes if kind == "false positives" else reference.recommendations
     if kind == "times":
@@ -256,7 +256,7 @@ def versions(slow: Slow, first: int) -> Rows:
 
 
 def choices(slow: Slow, dimension: str) -> Rows:
-    """List what a variable can choose: everything that recommendation events of the range have."""
+    """List the values of a variable: all that recommendation events in the range have."""
     found = {getattr(fact, dimension) for fact in slow.within(slow.dataset.reference.recommendations)}
     return [("", "All"), *((value, value) for value in sorted(found))]
 

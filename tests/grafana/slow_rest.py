@@ -1,4 +1,4 @@
-"""What the dashboards about outcomes, activity and the pipeline have to show, counted slowly."""
+"""The expected rows of the dashboards about outcomes, activity and the pipeline, counted in slow Python."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def top_admins(slow: Slow) -> Rows:
 
 
 def _latest(slow: Slow) -> dict[str, list[tuple[Record, int | None]]]:
-    """Return the last report of each process and kind that arrived in the range, and what of it is missing."""
+    """Return the last report of each process and kind in the range, with its number of missing events."""
     landed = sorted(slow.dataset.landed, key=lambda one: one.ingested_ns)
     begin = landed[0].ingested_ns if landed else 0
     arrived: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -207,7 +207,7 @@ def _time(bucket: int) -> datetime:
 
 
 def _uncounted(slow: Slow) -> list[tuple[str, str, str, str, int]]:
-    """Return where each record that is no fact is kept, its name, why, its service and when it arrived."""
+    """Return each record that is not a fact: where it is kept, its name, the reason, its service, its arrival."""
     found = []
     for one in slow.dataset.landed:
         name, service = one.record.name, one.record.resource["service.name"]
@@ -236,7 +236,7 @@ def why_not_counted(slow: Slow) -> Rows:
 
 
 def copies(slow: Slow) -> Rows:
-    """Count repeated deliveries of a day, and those of them that say something else than the first."""
+    """Count the repeated deliveries of each day, and the conflicting ones among them."""
     days: dict[date, list[int]] = defaultdict(lambda: [0, 0])
     first: dict[str, Record] = {}
     for one in sorted(slow.dataset.landed, key=lambda one: one.ingested_ns):

@@ -1,7 +1,7 @@
-"""Checks a dashboard's JSON against the SDK's types: what Grafana would ignore in silence is a finding.
+"""Check a dashboard's JSON against the SDK's types: report everything that Grafana would ignore silently.
 
-The SDK reads unknown keys, wrong enums and wrong types without a word. So: what does not come back from a round trip is
-unknown, and what came in is compared with the type hints of the SDK's classes.
+The SDK reads unknown keys, wrong enums and wrong types without an error. So a key that is lost in a round trip is
+unknown, and the values are compared with the type hints of the SDK's classes.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ register_default_plugins()
 
 
 def findings(dashboard: dict[str, Any]) -> list[str]:
-    """Return what is wrong, with its place."""
+    """Return the errors, each with its place."""
     try:
         read = Dashboard.from_json(copy.deepcopy(dashboard))
-    except Exception as error:  # noqa: BLE001 - whatever the SDK stumbles over
+    except Exception as error:  # noqa: BLE001 - any error of the SDK is a finding
         return [f"cannot be read: {error!r}"]
     found = list(_mismatches(read, Dashboard, "dashboard"))
     for panel in read.panels or []:
@@ -90,7 +90,7 @@ def _mismatches(value: Any, hint: Any, place: str) -> Iterator[str]:
             yield f"{place}: {value!r} is no {hint.__name__}"
     elif isinstance(hint, type):
         if isinstance(value, dict) and hasattr(hint, "from_json"):
-            # The SDK leaves the links of a panel as they are.
+            # The SDK does not parse the links of a panel.
             read = hint.from_json(copy.deepcopy(value))
             yield from _lost(value, json.loads(json.dumps(read, cls=JSONEncoder)), place)
             value = read

@@ -1,4 +1,4 @@
-"""Each alert's query on data that makes it fire and on data that just does not; its number, counted slowly."""
+"""Run each alert's query on data that just fires and data that just does not; compare with a slow count."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECOND = timedelta(seconds=1)
 
 
 def wednesday_noon() -> datetime:
-    """Return a time in working hours, of the last days, so that nothing is too old to be kept."""
+    """Return a time in working hours of the last days: recent enough that the TTL deletes nothing."""
     noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
     return noon - timedelta(days=(noon.weekday() - 2) % 7 or 7)
 
@@ -39,7 +39,7 @@ Labels = tuple[str, ...]
 
 
 def evaluate(clickhouse: ClickHouse, uid: str, now: datetime = NOW) -> dict[Labels, float]:
-    """Return the rule's number by labels, checked to be of the form that Grafana takes."""
+    """Return the rule's number by labels; check that the answer has the form that Grafana needs."""
     query = RULES[uid]["data"][0]
     span = query["relativeTimeRange"]
     context = Context(now - timedelta(seconds=span["from"]), now - timedelta(seconds=span["to"]))
@@ -71,7 +71,7 @@ def landed(record: Record, at: datetime, service: str = "shop", delay: timedelta
 
 
 def decisions(at: datetime, service: str = "shop", **actions: int) -> Iterator[Landed]:
-    """Yield decisions of one moment."""
+    """Yield decisions that all have the same time."""
     for action, count in actions.items():
         for _ in range(count):
             yield landed(event(f"recommendation.{action}"), at, service)
@@ -83,7 +83,7 @@ def test_nothing_fires_without_events(clickhouse: ClickHouse, uid: str) -> None:
 
 
 class TestAcceptanceShareDrop:
-    BASE = NOW - timedelta(days=limits.RECENT_DAYS)  # the last moment of the base
+    BASE = NOW - timedelta(days=limits.RECENT_DAYS)  # the end of the base
     RECENT = BASE + SECOND
 
     @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ class TestOverrideRateHigh:
 
 class TestSilence:
     def last_event(self, clickhouse: ClickHouse, at: datetime, days: int = limits.SILENCE_REGULAR_DAYS) -> None:
-        """Send on some days, the last time at a moment."""
+        """Send events on some days, the last one at a given time."""
         land(clickhouse, (landed(event("dashboard.opened"), at - i * DAY, delay=timedelta()) for i in range(days)))
 
     @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ class TestLandingDelay:
 
 def test_numbers_equal_a_slow_count(dataset: Dataset, grafana_server: ClickHouse) -> None:
     first = {record.attributes["log.record.uid"]: record for record in reversed(dataset.deliveries)}
-    second = dataset.now.replace(microsecond=0)  # what the macros know of it
+    second = dataset.now.replace(microsecond=0)  # macros have whole seconds
     recent, base = second - limits.RECENT_DAYS * DAY, second - (limits.RECENT_DAYS + limits.BASE_DAYS) * DAY
 
     def share(service: str, action: str, after: datetime, until: datetime) -> tuple[float, int]:

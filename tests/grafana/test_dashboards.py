@@ -1,4 +1,4 @@
-"""The committed dashboards keep to the rules, and each rule finds what breaks it."""
+"""The committed dashboards follow the rules, and each rule finds a violation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def first(dashboard: Dashboard, kind: str) -> Any:
 
 
 def sql(new: str, old: str = "", kind: str = "timeseries") -> Callable[[Dashboard], None]:
-    """Return a change of the first query of a panel type: a text replaced, or the whole."""
+    """Return a change of the first query of a panel type: replace a text in it, or all of it."""
 
     def change(dashboard: Dashboard) -> None:
         target = first(dashboard, kind)["targets"][0]
@@ -41,7 +41,7 @@ def sql(new: str, old: str = "", kind: str = "timeseries") -> Callable[[Dashboar
 
 
 def put(value: Any, *path: Any, kind: str = "") -> Callable[[Dashboard], None]:
-    """Return a change of what is at a path of the dashboard, or of its first panel of a type."""
+    """Return a change that sets the value at a path of the dashboard, or of its first panel of a type."""
 
     def change(dashboard: Dashboard) -> None:
         place = first(dashboard, kind) if kind else dashboard
@@ -53,7 +53,7 @@ def put(value: Any, *path: Any, kind: str = "") -> Callable[[Dashboard], None]:
 
 
 def take(*path: Any, kind: str = "") -> Callable[[Dashboard], None]:
-    """Return a change that takes out what is at a path."""
+    """Return a change that removes the value at a path."""
 
     def change(dashboard: Dashboard) -> None:
         place = first(dashboard, kind) if kind else dashboard
@@ -65,7 +65,7 @@ def take(*path: Any, kind: str = "") -> Callable[[Dashboard], None]:
 
 
 def as_last(key: str) -> Callable[[Dashboard], None]:
-    """Return a change that gives the first stat what the last panel has."""
+    """Return a change that copies a value of the last panel to the first stat panel."""
     return lambda dashboard: first(dashboard, "stat").update({key: panels(dashboard)[-1][key]})
 
 

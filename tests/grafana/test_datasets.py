@@ -1,4 +1,4 @@
-"""The datasets are what they say, so that a query without rows is the query's fault."""
+"""The datasets contain what they promise, so a query without rows is an error of the query."""
 
 from __future__ import annotations
 

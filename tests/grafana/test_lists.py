@@ -1,4 +1,4 @@
-"""Lists that end: which rows are left out when there are more than fit."""
+"""Lists with a limit: which rows are left out if there are too many."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 def of_each(name: str, **attributes: str) -> Iterable[Record]:
-    """Yield an event of each of 101 values; a value's number is put in for {}."""
+    """Yield an event for each of 101 values; {} in a value is replaced by its number."""
     for number in NUMBERS:
         values: dict[str, Any] = {key: value.format(f"{number:03}") for key, value in attributes.items()}
         yield event(name, nanoseconds(NOW) - number * SECOND, **values)
@@ -35,7 +35,7 @@ def reports() -> Iterable[Record]:
 
 def unknown() -> Iterable[Record]:
     for number in NUMBERS:
-        for copy in range(2 if number else 1):  # the first one is the rarest
+        for copy in range(2 if number else 1):  # the first value is the rarest
             yield event(f"unknown{number:03}", nanoseconds(NOW) - copy)
 
 

@@ -1,4 +1,4 @@
-"""The expander does what the plugin's own tests and sources say."""
+"""The expansion of macros agrees with the plugin's own tests and source code."""
 
 from __future__ import annotations
 

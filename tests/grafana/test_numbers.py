@@ -1,4 +1,4 @@
-"""The dashboards' headline numbers are those of the Python API and of the staff pages, and of a slow count."""
+"""The dashboards' headline numbers equal those of the Python API, the staff pages and a slow count."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HEADLINES = {
 
 
 class Asking:
-    """The panels of the dashboards, asked over a range and with values of the variables."""
+    """The panels of the dashboards, queried with a time range and values of the variables."""
 
     def __init__(self, clickhouse: ClickHouse, dataset: Dataset) -> None:
         self.clickhouse = clickhouse
@@ -69,7 +69,7 @@ def asking(dataset: Dataset, grafana_server: ClickHouse, settings: Settings) -> 
 
 
 def python_api(days: int, filters: Mapping[str, str]) -> dict[str, float | None]:
-    """Return the headline numbers as the Python API has them; a rate of nothing is 0 there, and no number here."""
+    """Return the headline numbers of the Python API; its rate of 0 without events is None here."""
     telemetry = get_telemetry()
     version = {"engine_version": filters.get("engine_version")}
     both = {**version, "recommendation_type": filters.get("recommendation_type")}
@@ -86,13 +86,13 @@ def python_api(days: int, filters: Mapping[str, str]) -> dict[str, float | None]
 
 
 def time_unit(time_ms: float) -> tuple[int, str]:
-    """Return milliseconds and name of the unit that Grafana shows a time in."""
+    """Return the unit in which Grafana shows a time: its length in milliseconds and its name."""
     units = ((3_600_000, "hours"), (MINUTE_MS, "mins"), (1000, "s"), (1, "ms"))
     return next((size, name) for size, name in units if time_ms >= size or size == 1)
 
 
 def slow_count(reference: Reference, window: Window) -> dict[str, float | None]:
-    """Return the headline numbers by the definitions."""
+    """Return the headline numbers, computed from their definitions."""
     every_type = Window(window.first_day, window.last_day, window.engine_version)
     return {
         **reference.acceptance_rate(window),

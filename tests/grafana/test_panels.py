@@ -1,4 +1,4 @@
-"""Every row of every query of the dashboards, against a slow count: that something is there is not enough."""
+"""Compare every row of every query of the dashboards with a slow count."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Count = Callable[[Slow], Rows]
 
 
 def choices(**dimensions: str) -> dict[str, Count]:
-    """Return the counts of the variables that list what events of the range have."""
+    """Return the slow counts of the variables whose values come from events in the range."""
     return {
         f"variable {name}": partial(decisions.choices, dimension=dimension) for name, dimension in dimensions.items()
     }
@@ -35,7 +35,7 @@ TYPE = choices(recommendation_type="type")
 CONFIDENCE = choices(confidence="confidence")
 SERVICE: dict[str, Count] = {"variable service": rest.services}
 MARKS: dict[str, Count] = {"annotation": decisions.new_versions}
-# By dashboard and a panel's id, which outlives its title.
+# By dashboard and panel id: an id never changes, a title may.
 COUNTS: dict[str, dict[str, Count]] = {
     "overview": {
         "1": decisions.acceptance_share_now,
@@ -112,11 +112,11 @@ COUNTS: dict[str, dict[str, Count]] = {
         **SERVICE,
     },
 }
-# These are of the server's clock and disk: below.
+# These depend on the server's clock and disk; the last tests of this module cover them.
 OF_NOW = {("overview", "11"), ("pipeline_health", "9"), ("pipeline_health", "10")}
 
 ALL = dict.fromkeys(("engine_version", "recommendation_type", "confidence", "service"), "")
-# Days back to the range's ends, and what is chosen: all until now, then each variable within a part of the past.
+# The range's ends in days before now, and the variables' values: first all events, then every filter in a past range.
 RANGES: dict[str, tuple[float, float, Mapping[str, str]]] = {
     "all": (45.3, 0, {**ALL, "version_a": OLD, "version_b": CURRENT, "window": "30"}),
     "chosen": (
@@ -131,7 +131,7 @@ RANGES: dict[str, tuple[float, float, Mapping[str, str]]] = {
 
 
 def place(target: Target) -> str:
-    """Return what COUNTS calls a target: a panel by its id."""
+    """Return a target's key in COUNTS: for a panel, its id."""
     return target.place if target.shape == "variable" else target.place.split()[0]
 
 
@@ -148,7 +148,7 @@ def slow_count(dataset: Dataset, name: str) -> Slow:
 
 
 def same(found: Row, expected: Row) -> bool:
-    """Compare two rows; averages may differ in the last digits, for they are added up in another order."""
+    """Compare two rows; averages may differ in the last digits, because they are summed in another order."""
     return len(found) == len(expected) and all(
         math.isclose(a, b, rel_tol=1e-9) if isinstance(a, float) and isinstance(b, float | int) else a == b
         for a, b in zip(found, expected, strict=True)
@@ -169,7 +169,7 @@ def test_rows_equal_a_slow_count(dataset: Dataset, grafana_server: ClickHouse, t
 
 
 def of_now(dashboard: str, *ids: str) -> list[Target]:
-    """Return the targets of panels about now."""
+    """Return the targets of panels that show the present state."""
     return [target for target in TARGETS if target.dashboard == dashboard and place(target) in ids]
 
 
@@ -187,7 +187,7 @@ def test_age_of_the_last_event(dataset: Dataset, grafana_server: ClickHouse, tar
 
 @pytest.mark.parametrize("target", of_now("pipeline_health", "9", "10"), ids=lambda target: target.place)
 def test_storage(dataset: Dataset, grafana_server: ClickHouse, target: Target) -> None:
-    """Ask the server's own lists; a merge between the questions would change them, so they are asked twice."""
+    """Compare with the server's own lists; a merge between two queries would change them, so try twice."""
     slow = slow_count(dataset, "all")
     for _ in range(20):
         before = stored(grafana_server)

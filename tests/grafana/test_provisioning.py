@@ -1,4 +1,4 @@
-"""Provisioning files by a schema of our own: Grafana ignores a misspelt key without a word."""
+"""Check the provisioning files with our own schema: Grafana silently ignores a misspelt key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEXT = {"type": "string", "minLength": 1}
 
 
 def closed(optional: dict[str, Any] | None = None, **required: Any) -> dict[str, Any]:
-    """Return the schema of an object with these keys and no other."""
+    """Return the schema of an object with exactly these keys."""
     return {
         "type": "object",
         "properties": {**required, **(optional or {})},
@@ -31,7 +31,7 @@ def closed(optional: dict[str, Any] | None = None, **required: Any) -> dict[str,
 
 
 def one(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a list of one."""
+    """Return the schema of a list with one item."""
     return {"type": "array", "items": schema, "minItems": 1, "maxItems": 1}
 
 
@@ -110,7 +110,7 @@ SCHEMAS = {
                                         queryType={"const": "table"},
                                         format={"const": 1},
                                         pluginVersion={"const": names.PLUGIN_VERSION},
-                                        # Taken as it is: two dollar signs would reach ClickHouse as two.
+                                        # Grafana uses this text unchanged: $$ would reach ClickHouse as $$.
                                         rawSql={
                                             "type": "string",
                                             "pattern": r"^(SELECT|WITH)",
@@ -142,7 +142,7 @@ SCHEMAS = {
                         **{"for": {"type": "string", "pattern": r"^\d+[smh]$"}},
                         dashboardUid=TEXT,
                         panelId={"type": "integer", "minimum": 1},
-                        # ${…} would be taken for a variable of the environment.
+                        # Grafana would replace ${…} by a variable of the environment.
                         annotations=closed(
                             summary={"type": "string", "minLength": 20, "not": {"pattern": r"\$\{"}},
                             description={"type": "string", "minLength": 40, "not": {"pattern": r"\$"}},
@@ -160,7 +160,7 @@ RULES = [rule for group in ALERTING["groups"] for rule in group["rules"]]
 
 
 def findings(kind: str, document: Any) -> list[str]:
-    """Return what the schema finds."""
+    """Return the errors that the schema finds."""
     validator = jsonschema.Draft202012Validator(SCHEMAS[kind])
     return [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(document)]
 

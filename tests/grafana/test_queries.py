@@ -1,4 +1,4 @@
-"""Every query of the dashboards, as Grafana's user and as a reader: columns a panel can show, and rows."""
+"""Run every query of the dashboards as Grafana's user and as a reader: it returns rows that a panel can show."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def check_columns(target: Target, found: Answer) -> None:
 
 
 def check_rows(target: Target, found: Answer) -> None:
-    """Check that the rows are in order, and hold nothing that no panel can draw."""
+    """Check that the rows are in order, and contain only values that a panel can show."""
     for row in found.rows:
         assert all(math.isfinite(value) for value in row if isinstance(value, float))
     places = [number for number, kind in enumerate(found.kinds()) if kind != "number"]
@@ -117,7 +117,7 @@ class TestDashboard:
             assert named <= columns, panel["title"]
 
     def test_texts_are_not_read_as_numbers(self, grafana_server: ClickHouse, name: str) -> None:
-        """With another unit than string, Grafana shows version 2.0 as 2; with it, a number has no limits."""
+        """A text needs the unit string: otherwise Grafana shows version 2.0 as 2. A number must not have that unit."""
         for panel in panels(DASHBOARDS[name]):
             config = panel["fieldConfig"]
             units = {

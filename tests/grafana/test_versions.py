@@ -1,4 +1,4 @@
-"""The plain sentence about two engine versions, against the statistics done by hand."""
+"""The sentence that compares two engine versions, checked with statistics computed by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ A, B = "v1", "v2-o'clock"
 
 
 def decided(version: str, decisions: int, accepted: int) -> Iterator[Landed]:
-    """Yield decisions of a moment ago."""
+    """Yield decisions made a moment ago."""
     at = nanoseconds(datetime.now(UTC))
     for number in range(decisions):
         action = "accepted" if number < accepted else "ignored"
