@@ -28,12 +28,12 @@ def interpreter(version: str) -> str | None:
 
 
 def environment(version: str, name: str) -> Path:
-    """Return where a combination's virtual environment is."""
+    """Return the path of a combination's virtual environment."""
     return ROOT / f".venv-{version}-django-{name}"
 
 
 def install(python: str, version: str, name: str) -> None:
-    """Make a combination's virtual environment, or bring it up to date with pyproject.toml."""
+    """Create a combination's virtual environment, or update it to pyproject.toml."""
     directory = environment(version, name)
     stamp, project = directory / "test.stamp", ROOT / "pyproject.toml"
     if stamp.exists() and stamp.stat().st_mtime >= project.stat().st_mtime:
@@ -50,7 +50,7 @@ def install(python: str, version: str, name: str) -> None:
 
 
 def main() -> None:
-    """Run all combinations, one after the other; they are installed two at a time, as pip waits much of it."""
+    """Run all combinations one after the other; install two at a time, because pip waits most of the time."""
     found = {version: interpreter(version) for version in VERSIONS}
     combinations = [(python, version, name) for version, python in found.items() if python for name in DJANGOS]
     with ThreadPoolExecutor(2) as pool:

@@ -1,4 +1,4 @@
-"""Speak OTLP to ClickHouse's ingest endpoint as a client would, record by record."""
+"""Send OTLP to ClickHouse's ingest endpoint as a client would, record by record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.servers import ClickHouse
 
 @dataclass(frozen=True)
 class Record:
-    """One log record: nanoseconds since 1970, and attributes as OTLP has them."""
+    """One log record: nanoseconds since 1970, and attributes with OTLP's types."""
 
     name: str
     attributes: Mapping[str, Any]
@@ -30,7 +30,7 @@ class Record:
 
 
 def event(name: str, time_ns: int | None = None, uid: str | None = None, /, **attributes: Any) -> Record:
-    """Return a valid event of the catalogue, with further or other attributes (None takes one out)."""
+    """Return a valid event of the catalogue, with additional or changed attributes (None removes one)."""
     values: dict[str, Any] = {
         "log.record.uid": uid or str(uuid.uuid4()),
         "intel.schema.version": "1",
@@ -49,7 +49,7 @@ def event(name: str, time_ns: int | None = None, uid: str | None = None, /, **at
 
 
 def report(process: str, kind: str, time_ns: int | None = None, service: str = "shop", /, **counts: int) -> Record:
-    """Return the report of a process that started an hour before; a double underscore in a count's name is a dot."""
+    """Return the report of a process that started an hour before; __ in a count's name stands for a dot."""
     at = time.time_ns() if time_ns is None else time_ns
     values = {
         **dict.fromkeys(REPORT_KEYS, 0),
@@ -125,6 +125,6 @@ def post(clickhouse: ClickHouse, body: bytes, signal: str = "LOGS") -> requests.
 
 
 def send(clickhouse: ClickHouse, *records: Record) -> None:
-    """Send records in one request and see it acknowledged."""
+    """Send records in one request and check that it is acknowledged."""
     response = post(clickhouse, logs_request(records).SerializeToString())
     assert (response.status_code, response.content) == (200, b"")

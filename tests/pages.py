@@ -1,4 +1,4 @@
-"""What a browser sees of the staff pages."""
+"""Get staff pages and downloads as a browser does."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def log_cells(html: str) -> list[list[str]]:
 
 
 def strict_csp(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware of a site that allows nothing inline and nothing from elsewhere."""
+    """Middleware of a site that allows no inline code and no content from other sites."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

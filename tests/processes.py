@@ -1,4 +1,4 @@
-"""Processes that tests start: none of them outlives its test, nor the run, however that ends."""
+"""Start processes in tests: none of them survives its test, or the run, however that ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def running(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a command in a process group of its own; at the end, have it stop its parts, and kill what is left."""
+    """Run a command in its own process group; at the end, send TERM, then kill what is left of the group."""
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -58,5 +58,5 @@ def running(
 
 
 def with_ignored_signals(command: Command) -> list[str | os.PathLike[str]]:
-    """Return the command as a script's background job starts it, and one that ignores TERM, too."""
+    """Return the command started with INT and TERM ignored, as in a script's background job."""
     return ["sh", "-c", 'trap "" INT TERM; exec "$@"', "sh", *command]

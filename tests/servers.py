@@ -58,7 +58,7 @@ class ClickHouse:
         return [table["name"] for table in tables if self.value(found.format(table["name"], marker), role="admin")]
 
     def empty(self) -> None:
-        """Take every row out of every table, except the ledger's."""
+        """Delete all rows of all tables except the ledger of migrations."""
         admin = self.client("admin")
         filled = admin.query(
             "SELECT DISTINCT table FROM system.parts"
@@ -68,16 +68,16 @@ class ClickHouse:
             admin.command(f"TRUNCATE TABLE intel.{table}")
 
     def close(self) -> None:
-        """Close the clients that were used; there are new ones when it is asked again."""
+        """Close the clients; a later query makes new ones."""
         while self._clients:
             _, client = self._clients.popitem()
-            client.close_connections()  # idle ones would hold up the stop of the server
+            client.close_connections()  # idle connections would delay the stop of the server
             client.close()
 
 
 def kill(server: embedded.Server, process: subprocess.Popen[bytes]) -> None:
-    """End a server, its engine included, as a power cut would; again does no harm."""
-    # Its number may be another's by now if it ended long ago.
+    """Kill a server and its engine at once, like a power failure; a second call does no harm."""
+    # If the process ended long ago, another process may have its id now.
     if process.poll() is None or embedded.running(server.directory) is not None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -86,7 +86,7 @@ def kill(server: embedded.Server, process: subprocess.Popen[bytes]) -> None:
 
 
 def engine_pid(server: embedded.Server) -> int | None:
-    """Return the process of a running server's engine, None while there is none."""
+    """Return the id of the process of a running server's engine, or None while there is none."""
     supervisor = (server.directory / "server.pid").read_text()
     children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
     return int(children[0]) if children else None
@@ -95,7 +95,7 @@ def engine_pid(server: embedded.Server) -> int | None:
 def signal_engine(server: embedded.Server, number: signal.Signals) -> None:
     """Send a signal to a running server's engine, once there is one."""
     pid = poll_until(lambda: engine_pid(server), 30)
-    assert pid  # 0 would be this process's whole group
+    assert pid  # os.kill(0, …) would signal this process's whole group
     os.kill(pid, number)
 
 
@@ -109,15 +109,15 @@ def run_clickhouse(directory: Path) -> Iterator[ClickHouse]:
         yield clickhouse
         clickhouse.close()
     finally:
-        # Not asked to stop: it would wait seconds for idle connections, and the data is thrown away.
+        # Kill it: a normal stop waits for seconds for idle connections, and nobody needs the data.
         kill(server, process)
 
 
 @contextlib.contextmanager
 def run_as_in_production(directory: Path) -> Iterator[ClickHouse]:
-    """Run a server that has the files of clickhouse/server in its config.d and users.d, without a schema."""
+    """Run a server with the files of clickhouse/server in its config.d and users.d, and without a schema."""
     write_configuration = embedded.write_configuration
-    # The patch ends with the start: other fixtures start servers of theirs meanwhile.
+    # Undo the patch right after the start: other fixtures start their own servers later.
     with pytest.MonkeyPatch.context() as patch:
 
         def as_in_production(server: embedded.Server) -> None:
@@ -139,7 +139,7 @@ def run_as_in_production(directory: Path) -> Iterator[ClickHouse]:
 
 
 def _mount(directory: Path) -> None:
-    """Lay the files where the official image has them, as far as this server can take them."""
+    """Put the files where the official image has them, as far as this server supports them."""
     files = folder("clickhouse") / "server"
     (directory / "config.d").mkdir()
     # This server is on loopback, and needs the user default to start itself.
@@ -153,7 +153,7 @@ def _mount(directory: Path) -> None:
 
 @pytest.fixture(scope="session")
 def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
-    """The run's server; tests take ``clickhouse``, which is empty."""
+    """The run's server; tests use the fixture ``clickhouse``, which empties it."""
     with run_clickhouse(tmp_path_factory.mktemp("clickhouse")) as clickhouse:
         yield clickhouse
 

@@ -1,4 +1,4 @@
-"""How a run is spread over worker processes, of which each has servers of its own: see ``make test``."""
+"""Distribute the tests over worker processes, each with its own servers: see ``make test``."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# What takes long goes first, and what takes no time fills the gaps at the end.
+# The slowest tests run first, and the fastest ones fill the gaps at the end.
 LAST = ("grafana", "sql", "pipeline", "docs", "unit")
-# Tests that share something which takes seconds to make: they stay on one worker.
+# Tests that share something that takes seconds to make stay on one worker.
 TOGETHER = {
     "sixty days of events": r"tests/grafana/.*\[sixty_days",
     "the dashboards' server": r"tests/grafana/",
     "the demo": r"tests/browser/test_demo\.py",
     "the cluster": r"tests/cluster/test_shards\.py",
-    # Each would take the Collector's usual ports if they are free, and two at once can find them so.
+    # Each takes the Collector's default ports if they are free; two at once could both find them free.
     "the Collector's ports": r"tests/(collector/test_up\.py|generate/|wheel/)",
     "streams": r"tests/sql/test_(metrics|overviews)\.py",
 }
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return one worker more than there are processors: tests wait for servers much of the time."""
+    """Return one worker more than there are processors, because tests often wait for servers."""
     return min(8, (os.cpu_count() or 1) + 1)
 
 
@@ -39,20 +39,20 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[execnet.XSpec
 
 
 class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types for it
-    """Hand out tests one by one, but those that stay together as one."""
+    """Hand out tests one by one, and each group of TOGETHER as one."""
 
     def _split_scope(self, nodeid: str) -> str:
         return next((name for name, pattern in TOGETHER.items() if re.match(pattern, nodeid)), nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
-    """Spread the tests; by their ids, as ``--dist loadgroup`` fails with pytest 9.2, which made ids unchangeable."""
+    """Group tests by their ids: ``--dist loadgroup`` changes the ids, which pytest 9.2 no longer allows."""
     return Scheduler(config, log)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests in the order in which they are handed out; within a folder it stays random."""
+    """Sort the tests in the order in which they are handed out; within a folder the order stays random."""
     items.sort(key=lambda item: LAST.index(folder(item)) if folder(item) in LAST else -1)
 
 

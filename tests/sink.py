@@ -1,4 +1,4 @@
-"""An OTLP endpoint on loopback that does what a test tells it to, faults included."""
+"""An OTLP endpoint on loopback that a test controls, faults included."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 
 def value_of(value: AnyValue) -> object:
-    """Return what an OTLP value holds."""
+    """Return the content of an OTLP value."""
     return getattr(value, str(value.WhichOneof("value")))
 
 
@@ -30,20 +30,20 @@ def attributes_of(record: LogRecord) -> dict[str, object]:
 
 
 class Sink:
-    """Take OTLP requests; ``answer`` decides on the status, or blocks, for each."""
+    """Receive OTLP requests; for each, ``answer`` returns the status or blocks."""
 
     def __init__(self) -> None:
-        self.requests: list[ExportLogsServiceRequest] = []  # those that were answered with 200
+        self.requests: list[ExportLogsServiceRequest] = []  # only those answered with 200
         self.headers: list[dict[str, str]] = []
         self.answer: Callable[[ExportLogsServiceRequest], int] = lambda request: 200
         self.exception: tuple[int, bytes] | None = None  # ClickHouse's code and text, sent with every status but 200
         self.body: tuple[str, bytes] | None = None  # type and content of every answer but 200
         self.port = 0
-        self.done = threading.Event()  # set at the end: black holes let go
+        self.done = threading.Event()  # set at the end, so that blocked answers return
 
     @property
     def records(self) -> list[LogRecord]:
-        """All records that were taken, in order."""
+        """All records that were accepted, in order."""
         return [
             record
             for request in self.requests
@@ -54,12 +54,12 @@ class Sink:
 
     @property
     def events(self) -> list[LogRecord]:
-        """All records but the pipeline's own reports."""
+        """All records except the pipeline's own reports."""
         return [record for record in self.records if record.event_name != "intel.pipeline.reported"]
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL that it listens on."""
         return f"http://127.0.0.1:{self.port}"
 
 
@@ -115,7 +115,7 @@ def run_sink(port: int = 0) -> Iterator[Sink]:
 def run_grpc_receiver(
     answer: Callable[[ExportLogsServiceRequest], tuple[grpc.StatusCode, str] | None], max_bytes: int = 4_194_304
 ) -> Iterator[str]:
-    """Run an OTLP receiver for gRPC on a free port and give its URL; None is an answer that takes the request."""
+    """Run an OTLP receiver for gRPC on a free port and give its URL; the answer None accepts a request."""
 
     class Service(LogsServiceServicer):
         def Export(self, request: ExportLogsServiceRequest, context: grpc.ServicerContext) -> ExportLogsServiceResponse:
@@ -130,4 +130,4 @@ def run_grpc_receiver(
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.stop(None).wait()  # a port that is taken again must not hear of this one
+        server.stop(None).wait()  # wait, because a later test may use the same port

@@ -1,4 +1,4 @@
-"""Find and end the processes of a run of the tests. As a script: when standard input ends, as the run itself has."""
+"""Find and kill the processes of a test run. As a script, do so when standard input ends, because the run has ended."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import time
 from pathlib import Path
 
 MARK = "TESTS_OF_DIRECTORY"
-"""The variable with a run's directory, for processes that are not told of a path below it."""
+"""The variable with a run's directory: it marks processes that have no path below the directory in their command."""
 
 
 def processes_of(directory: str) -> dict[int, str]:
-    """Return the commands of the processes that know a directory, by arguments or environment, but for this process."""
+    """Return the other processes with a directory in their arguments or environment, with their commands."""
     below, mark = f"{directory}/".encode(), f"{MARK}={directory}".encode()
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = _command(process)
             environment = (process / "environ").read_bytes()
-        except OSError:  # it has ended, or is another user's
+        except OSError:  # it has ended, or it belongs to another user
             continue
         if command and (below in command or below in environment or mark in environment.split(b"\0")):
             found[int(process.name)] = command.replace(b"\0", b" ").decode(errors="replace").strip()
@@ -28,16 +28,16 @@ def processes_of(directory: str) -> dict[int, str]:
 
 
 def _command(process: Path) -> bytes:
-    """Return the arguments, empty for a process that has ended; one that is just starting has none for a moment."""
+    """Return a process's arguments; wait for them if it is just starting. A process that has ended has none."""
     deadline = time.monotonic() + 5
     while not (command := (process / "cmdline").read_bytes()) and time.monotonic() < deadline:
-        (process / "exe").readlink()  # fails for one that has ended, and for the kernel's
+        (process / "exe").readlink()  # fails for a process that has ended, and for a kernel thread
         time.sleep(0.01)
     return command
 
 
 def end(directory: str) -> None:
-    """Kill the processes that know a directory until there are none."""
+    """Kill the processes that have a directory in their arguments or environment, until there are none."""
     while found := processes_of(directory):
         for pid in found:
             try:

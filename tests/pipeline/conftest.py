@@ -12,7 +12,7 @@ from tests.servers import ClickHouse
 
 @pytest.fixture
 def reading(clickhouse: ClickHouse, settings: Settings) -> ClickHouse:
-    """A ClickHouse that the metrics are read from; patient, as the machine may be busy."""
+    """Read the metrics from this ClickHouse, with a long timeout, because the machine may be busy."""
     settings.OTEL_INTEL = {"CLICKHOUSE_URL": clickhouse.url("reader"), "QUERY_TIMEOUT": 20.0}
     return clickhouse
 
@@ -25,6 +25,6 @@ def user(db: None) -> User:
 
 @pytest.fixture
 def staff(client: Client, user: User, reading: ClickHouse) -> Client:
-    """That member's browser, in front of pages that read from ``reading``."""
+    """The browser of that member of staff; the pages read from ``reading``."""
     client.force_login(user)
     return client

@@ -1,4 +1,4 @@
-"""The five metrics read from a real ClickHouse, and the connection they are read through."""
+"""The five metrics, read from a real ClickHouse, and the connection for reading."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_threads_share_one_client() -> None:
 
 @pytest.fixture
 def proxy(reading: ClickHouse, settings: Settings) -> Iterator[Callable[[], None]]:
-    """Put a TCP proxy before ClickHouse; calling it drops the connections that are open, as an idle timeout does."""
+    """Put a TCP proxy in front of ClickHouse; a call drops its open connections, like an idle timeout."""
     address = urlsplit(reading.url("reader"))
     target = (address.hostname or "", address.port or 0)
     pairs: list[tuple[socket.socket, socket.socket]] = []

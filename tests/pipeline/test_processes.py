@@ -1,4 +1,4 @@
-"""What becomes of events in forked, exiting and killed processes, with real processes and a real endpoint."""
+"""Events in forked, exiting and killed processes, with real processes and a real endpoint."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def environment(endpoint: str, **more: str) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_INTEL_ENGINE_VERSION": "1",
         "OTEL_BLRP_SCHEDULE_DELAY": "50",
-        "OTEL_INTEL_EXIT_TIMEOUT": "15",  # of a machine that is busy with other tests
+        "OTEL_INTEL_EXIT_TIMEOUT": "15",  # the machine may be busy with other tests
         **more,
     }
 
@@ -58,7 +58,7 @@ def admins(sink: Sink) -> dict[object, int]:
 
 
 def reported(sink: Sink) -> dict[str, int]:
-    """Add up the last report of each process."""
+    """Return the sums of the last reports of all processes."""
     last: dict[object, dict[str, object]] = {}
     for record in sink.records:
         if record.event_name == "intel.pipeline.reported":
@@ -83,7 +83,7 @@ def test_forked_children_deliver_their_own_and_the_parent_its_own(sink: Sink) ->
     run(
         """
 emit(50, admin="parent")
-telemetry.flush()                   # the connection is open when the children come
+telemetry.flush()                   # the connection is open when the children start
 emit(25, admin="parent")
 children = []
 for number in range(4):
@@ -180,7 +180,7 @@ class Thing:
         emit(1)
 emit(1)
 thing = Thing()
-thing.itself = thing  # collected when the interpreter is taken down
+thing.itself = thing  # collected when the interpreter shuts down
 """,
         sink.url,
     )

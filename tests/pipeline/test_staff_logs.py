@@ -1,4 +1,4 @@
-"""The logs of the staff pages: by keyset from page to page, and as downloads; on a real ClickHouse."""
+"""The logs of the staff pages on a real ClickHouse: keyset pagination and downloads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DAY = 86_400 * 10**9
 
 
 def _insert(reading: ClickHouse, rows: int, seconds_ago: str) -> None:
-    """Write many facts at once, numbered in their order of time."""
+    """Write many facts at once, numbered in the order of time."""
     reading.client("admin").command(
         "INSERT INTO intel.recommendation_events"
         " (event_id, timestamp, ingested_at, risk_signal_id, admin_id, action, recommendation_type, confidence,"
@@ -45,7 +45,7 @@ def _insert(reading: ClickHouse, rows: int, seconds_ago: str) -> None:
 
 
 def _stream(kind: str, count: int) -> list[Record]:
-    """Return events with many ties: in time, in the sorted columns, in both."""
+    """Return events with many equal values: in time, in the sorted columns, in both."""
     start = time.time_ns() - 25 * DAY
     return [
         event(
@@ -83,7 +83,7 @@ def test_pages_follow_each_other_in_every_order(reading: ClickHouse, log: Log, k
             filters = replace(read_filters({}), sort=sort, descending=descending)
             wanted = _sorted(rows, sort, descending)
             assert [event_id for page in _walk(log, filters, 7) for event_id in page] == wanted, (sort, descending)
-            # And back: what comes before the eighth row are the seven above it.
+            # And backwards: before the eighth row come the seven rows above it.
             eighth = keyset.page(log, Reader(), filters, 1000)[0][7]
             back, more = keyset.page(
                 log, Reader(), replace(filters, cursor=keyset.cursor_at(log, filters, eighth, backwards=True)), 7
@@ -92,7 +92,7 @@ def test_pages_follow_each_other_in_every_order(reading: ClickHouse, log: Log, k
 
 
 def _sorted(rows: list[Row], sort: str, descending: bool) -> list[str]:
-    """Return the ids in the order asked for: within equal values the newest comes first."""
+    """Return the ids in the requested order; among equal values the newest comes first."""
     by_time = sorted(
         rows,
         key=lambda row: (int(str(row["ns"])), str(row["event_id"])),

@@ -32,7 +32,7 @@ PAGES = ["telemetry-dashboard", "recommendation-events", "outcome-snapshots", "v
 
 @pytest.fixture
 def busy(reading: ClickHouse, user: User) -> None:
-    """One signal that was looked at, decided on and resolved, now and in the weeks before."""
+    """Send events of signals that were viewed, decided on and resolved, now and in the weeks before."""
     admin = {"intel.admin.id": str(user.pk)}
     gone = {"intel.admin.id": "gone", "intel.decision.time_ms": 5}
     records = []

@@ -1,4 +1,4 @@
-"""Requests that ClickHouse cannot read: refused for good, whatever status it has for them; the others arrive."""
+"""A request that ClickHouse cannot read is refused for good, whatever its status; all other events arrive."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ BAD = b"bad-signal"
 
 
 def cut(body: bytes) -> bytes:
-    """Lose the end, as a proxy may."""
+    """Cut off the end, as a proxy may."""
     return body[:-3]
 
 
 def overrun(body: bytes) -> bytes:
-    """Announce more than there is."""
+    """Announce a longer message than there is."""
     return body + b"\x0a\x05"
 
 
 def garble(body: bytes) -> bytes:
-    """Send what is no OTLP."""
+    """Send something that is not OTLP."""
     return b"<html>"
 
 
@@ -53,7 +53,7 @@ def test_request_that_cannot_be_read_is_halved_until_the_bad_event_is_alone(
     status = production.status()
     assert (status["delivered"], status["dropped"]["rejected"], status["queued"]) == (7, 1, 0)
     assert clickhouse.value("SELECT count() FROM metrics.admin_views") == 7
-    assert len(sent) < 20  # none was repeated as it was
+    assert len(sent) < 20  # no request was repeated unchanged
 
 
 def test_compressed_request_that_cannot_be_read_is_refused(
@@ -78,6 +78,6 @@ def test_compressed_request_that_cannot_be_read_is_refused(
 
 @pytest.mark.parametrize("body", [b"<html>", b"\x0a\x05"])
 def test_clickhouse_does_not_answer_400(clickhouse: ClickHouse, body: bytes) -> None:
-    """Should that change, the exporter need not look at its codes any more."""
+    """If this fails, the exporter no longer needs to check ClickHouse's error codes."""
     answer = post(clickhouse, body)
     assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) in ((500, "444"), (500, "32"))

@@ -1,4 +1,4 @@
-"""From the helpers to the numbers: real threads, stock OTLP, a real ClickHouse."""
+"""From the helpers to the numbers: real threads, OpenTelemetry's own exporter, a real ClickHouse."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def metrics(telemetry: Telemetry) -> list[object]:
 
 
 def emit(telemetry: Telemetry, signals: range, admin: int) -> None:
-    """Emit four events for each signal, without ever filling the queue."""
+    """Emit four events for each signal, slowly enough that the queue is never full."""
     for number in signals:
         poll_until(lambda: telemetry.status()["queued"] < 4000, 60)
         telemetry.track_signal_detail_open(admin, number)
@@ -242,7 +242,7 @@ def test_the_doctor_times_each_hop_by_itself(clickhouse: ClickHouse) -> None:
     took_ms = (time.monotonic() - before) * 1000
     times = {hop["name"]: hop["milliseconds"] for hop in hops}
     assert all(0 < milliseconds < took_ms for milliseconds in times.values()), times
-    # The landing's is from the making of the probe, by its own clock; the others follow each other.
+    # The landing's time counts from the creation of the probe, by ClickHouse's clock; the others come one by one.
     assert sum(milliseconds for name, milliseconds in times.items() if name != "landing") < took_ms
 
 
@@ -272,7 +272,7 @@ def test_status_shows_acknowledged_events_that_never_arrived(
     sink.answer = lambda request: send(clickhouse, request)
     production.track_dashboard_open(1)
     assert production.flush()
-    sink.answer = lambda request: 200  # and it is gone
+    sink.answer = lambda request: 200  # acknowledged, but never stored
     production.track_dashboard_open(1)
     production.track_dashboard_open(1)
     assert production.flush()

@@ -1,4 +1,4 @@
-"""Runs of tests that fail, hang, leave something behind, or are killed: nothing that they started is left."""
+"""Runs of tests that fail, hang, leave a process behind, or are killed: no process that they started is left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.watch import processes_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Everything that tests start, and one that waits for what shall happen to it.
+# A test that starts everything that tests can start; then it runs the statement that a case puts in.
 EVERYTHING = """
 import subprocess
 import time
@@ -44,7 +44,7 @@ def test_it(clickhouse, collector, data, tmp_path):
 
 
 class Run:
-    """A run of tests in a folder of its own."""
+    """A run of tests in a separate folder."""
 
     def __init__(self, directory: Path) -> None:
         self.started = directory / "started"
@@ -73,7 +73,7 @@ class Run:
         )
 
     def left(self) -> dict[int, str]:
-        """Return what is left of it after a while."""
+        """Return the processes that are still left after a while."""
         poll_until(lambda: not processes_of(str(self.started)), 20)
         return processes_of(str(self.started))
 
@@ -88,7 +88,7 @@ def run(tmp_path: Path) -> Run:
 def test_failing_test_leaves_nothing(run: Run) -> None:
     run.write(EVERYTHING, "raise RuntimeError('as a bug does')")
     result = run.finish()
-    assert "1 failed in" in result.stdout, result.stdout  # and no error: nothing had to be killed at the end
+    assert "1 failed in" in result.stdout, result.stdout  # no error: no process had to be killed at the end
     assert run.is_ready()
     assert run.left() == {}
 
@@ -129,7 +129,7 @@ def test_leftover_process_fails_the_run_and_is_killed(run: Run) -> None:
 import subprocess
 def test_it():
     process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
-    process.returncode = 0  # nobody waits for it
+    process.returncode = 0  # so that nothing waits for it
 """,
         "",
     )

@@ -1,4 +1,4 @@
-"""The metrics' definitions in slow, obvious Python: what the SQL is compared with."""
+"""The metrics' definitions in slow, simple Python, to compare the SQL with."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEVEN_DAYS_MS = 7 * 24 * 3600 * 1000
 
 @dataclass(frozen=True)
 class Window:
-    """What a metric is asked for; '' means all."""
+    """The arguments of a metric; '' means all."""
 
     first_day: date
     last_day: date
@@ -30,7 +30,7 @@ class Window:
 
 
 class Fact:
-    """One event, as its first copy to arrive has it."""
+    """One event, with the values of its first copy."""
 
     def __init__(self, record: Record) -> None:
         get = record.attributes.get
@@ -52,7 +52,7 @@ class Fact:
 
 
 class Reference:
-    """The metrics of deliveries in the order of their arrival."""
+    """The metrics for records in the order of their arrival."""
 
     def __init__(self, deliveries: Iterable[Record]) -> None:
         facts: dict[str, Fact] = {}

@@ -1,4 +1,4 @@
-"""Adversarial streams of events: what a year of bad luck delivers, in a few hundred records."""
+"""Adversarial streams of events: a few hundred records with many rare cases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.otlp import Record, event
 
 DAY = 86_400 * 10**9
 HORIZON = 7 * DAY
-FIRST_DAY = date(2024, 2, 20)  # 2024-02-29 lies inside
+FIRST_DAY = date(2024, 2, 20)  # the stream includes 2024-02-29
 DAYS = 24
 TYPES = ("EXPIRING_SOON", "LONG_PENDING")
 VERSIONS = ("v1", "v2", "v3")
@@ -20,7 +20,7 @@ VERSIONS = ("v1", "v2", "v3")
 
 @dataclass(frozen=True)
 class Stream:
-    """Batches in the order of their delivery."""
+    """A stream: batches in the order of their delivery."""
 
     batches: list[list[Record]]
 
@@ -31,7 +31,7 @@ class Stream:
 
 
 def midnight(day: int) -> int:
-    """Return the nanosecond at which the stream's day of that number begins (UTC)."""
+    """Return the start of a day of the stream (UTC), by its number, in nanoseconds."""
     start = datetime.combine(FIRST_DAY + timedelta(days=day), datetime.min.time(), UTC)
     return int(start.timestamp()) * 10**9
 
@@ -55,7 +55,7 @@ def make_stream(seed: int, events: int = 260) -> Stream:
         size = rng.choice([1, 2, 10, 60])
         batches.append(deliveries[:size])
         deliveries = deliveries[size:]
-    # The same request once more, as after a lost answer.
+    # Repeat the same request, as after a lost answer.
     batches.append(batches[0])
     return Stream(batches)
 
@@ -67,14 +67,14 @@ def _time(rng: random.Random, earlier: list[int]) -> int:
     if earlier and kind < 0.3:
         return rng.choice(earlier) // 10**6 * 10**6 + rng.randrange(10**6)  # the same millisecond
     if earlier and kind < 0.4:
-        return rng.choice(earlier) + HORIZON + rng.choice([-(10**6), -1, 0, 1, 10**6])  # the edge of the pairing
+        return rng.choice(earlier) + HORIZON + rng.choice([-(10**6), -1, 0, 1, 10**6])  # the limit of the pairing
     if kind < 0.55:
         return midnight(rng.randrange(DAYS)) + rng.choice([-(10**6), -1, 0, 1])
     return midnight(0) + rng.randrange(DAYS * DAY)
 
 
 def _uid(rng: random.Random, time_ns: int) -> str:
-    if rng.random() < 0.3:  # not in the order of time
+    if rng.random() < 0.3:  # out of order
         return str(uuid.UUID(int=rng.getrandbits(128), version=4))
     bits = (time_ns // 10**6) << 80 | 7 << 76 | rng.getrandbits(12) << 64 | 2 << 62 | rng.getrandbits(62)
     return str(uuid.UUID(int=bits))

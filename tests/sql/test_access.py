@@ -1,4 +1,4 @@
-"""Append-only by grants: what each user may not do."""
+"""Grants make the tables append-only: what each user may not do."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_writer_may_not_read_the_metrics(clickhouse_server: ClickHouse) -> None:
 
 
 def test_writer_cannot_set_the_time_of_arrival(clickhouse: ClickHouse) -> None:
-    """Of its copies the first to arrive counts."""
+    """The first copy of an event counts, so a writer must not choose its time of arrival."""
     for column in ("IngestedAt", "EventId", "ContentHash"):
         with pytest.raises(DatabaseError, match=r"ACCESS_DENIED|ILLEGAL_COLUMN"):
             clickhouse.client("writer").command(
@@ -114,7 +114,7 @@ def test_nobody_lifts_a_limit_by_another_profile(clickhouse_server: ClickHouse, 
 
 @pytest.mark.parametrize("seconds", [0, 61])
 def test_writer_may_set_its_own_time_limit_within_bounds(clickhouse_server: ClickHouse, seconds: int) -> None:
-    """As the Collector does, to five seconds more than its own."""
+    """The Collector sets it to five seconds more than its own timeout."""
     clickhouse_server.client("writer").command("SELECT 1", settings={"max_execution_time": 20})
     with pytest.raises(DatabaseError, match="SETTING_CONSTRAINT_VIOLATION"):
         clickhouse_server.client("writer").command("SELECT 1", settings={"max_execution_time": seconds})

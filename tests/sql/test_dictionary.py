@@ -69,7 +69,7 @@ def test_the_claimed_version_is_the_tested_one(clickhouse_server: ClickHouse) ->
 
 
 def test_clickhouse_can_parse_the_setup_script(clickhouse_server: ClickHouse) -> None:
-    """The embedded server manages no users by SQL, but it parses the statements."""
+    """The embedded server cannot manage users by SQL, but it can parse the statements."""
     script = Template(folder("clickhouse").joinpath("setup.sql").read_text(encoding="utf-8")).substitute(otlp_proto="x")
     statements = [statement for statement in re.split(r";\n", script) if statement.strip()]
     assert len(statements) > 12

@@ -1,4 +1,4 @@
-"""The command's embedded server as a process: start, stop, crash, and what it refuses."""
+"""The embedded server as a process: start, stop, crash, and what it refuses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_detached_server_is_ready_and_can_be_stopped(data: Path, tmp_path: Path)
     variables = dict(line.split("=", 1) for line in shlex.split(env_file.read_text()))
     assert _rows(variables["OTEL_INTEL_CLICKHOUSE_URL"]) == 0
     assert env_file.read_text() == run_otel_intel(data, "env").stdout
-    assert up.stdout == ""  # a terminal, or a log, is no place for passwords
+    assert up.stdout == ""  # passwords must not appear in a terminal or a log
     assert f"are in {env_file}" in up.stderr
     assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
     assert run_otel_intel(data, "down").returncode == 0
@@ -137,7 +137,7 @@ def test_crashed_server_is_started_again_and_loses_nothing_acknowledged(tmp_path
         finally:
             stop.set()
             writer.join()
-        # What was sent at a crash may have arrived without an answer.
+        # An event sent during a crash may have arrived without an answer.
         assert 0 <= clickhouse.value("SELECT count() FROM metrics.admin_views") - acknowledged <= 2 * 20
     for line in embedded.restarts(tmp_path):
         assert line.endswith(f"UTC: ClickHouse was ended by {end.name}; starting it again")
@@ -158,10 +158,10 @@ def test_crashes_are_reported_by_up_and_by_status(data: Path) -> None:
         assert said[:2] == ["Crashes of the server since it was started", f"  {told}"]
         up.send_signal(signal.SIGINT)
         assert up.wait(30) == 0
-    # Where nothing answers, it is what one wants to know.
+    # Crashes are shown even if no server answers: then they matter most.
     assert run_otel_intel(data, "status").stdout.splitlines()[1] == f"  {told}"
     assert run_otel_intel(data, *UP, "--detach").returncode == 0
-    assert embedded.restarts(data) == []  # of this start
+    assert embedded.restarts(data) == []  # only crashes since this start count
 
 
 @pytest.mark.parametrize(("url", "told"), [("", True), ("its", True), ("http://intel_reader:x@127.0.0.1:1", False)])
@@ -192,7 +192,7 @@ def test_restart_that_fails_is_tried_again_until_it_works_or_is_stopped(tmp_path
         assert embedded.restarts(tmp_path)[-1].endswith("UTC: ClickHouse failed; starting it again")
         users.write_text(written)
         assert poll_until(lambda: connects(server), 60)
-        assert len(list(opened.iterdir())) == before  # or it could not go on for ever
+        assert len(list(opened.iterdir())) == before  # no file descriptor is leaked
         users.write_text("no XML")
         signal_engine(server, signal.SIGKILL)
         assert poll_until(lambda: engine_pid(server) is None, 60)
@@ -213,7 +213,7 @@ def connects(server: embedded.Server) -> bool:
 def test_engine_that_crashes_before_it_is_up_is_not_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a processor that lacks what the wheel was built for."""
+    """This happens on a processor without the instructions that the wheel was built for."""
     package = tmp_path / "package"
     package.mkdir()
     script = Path(embedded.__file__).with_name("engine.py").read_text()
@@ -251,7 +251,7 @@ def test_down_stops_a_server_while_a_user_reads_its_pipes(tmp_path: Path) -> Non
                 connection.request("POST", "/", f"SELECT length(file('/proc/self/fd/{name}'))", headers)
         assert clickhouse.value("SELECT 1") == 1
         os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGTERM)
-        # It may read what the engine waits for itself: then it is killed after 50 s, before down gives up at 60.
+        # The user may read the byte that the engine waits for. Then the engine is killed after 50 s; down waits for 60.
         assert poll_until(lambda: embedded.running(tmp_path) is None, 58)
     assert embedded.restarts(tmp_path) == []
 
@@ -261,7 +261,7 @@ def test_idle_connections_do_not_delay_the_stop(tmp_path: Path) -> None:
         for role in embedded.ROLES:
             assert clickhouse.value("SELECT 1", role) == 1
         os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGTERM)
-        assert poll_until(lambda: embedded.running(tmp_path) is None, 4)  # it waited 5 s for them
+        assert poll_until(lambda: embedded.running(tmp_path) is None, 4)  # running queries may take 5 s
 
 
 def test_running_query_gets_its_answer_at_the_stop(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_engine_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
 
 
 def test_stop_signal_for_all_processes_of_a_service_is_a_clean_stop(tmp_path: Path) -> None:
-    """As systemd and Docker send it."""
+    """systemd and Docker send the signal to all processes."""
     server, process = embedded.start(tmp_path, 0, 0)
     try:
         os.killpg(process.pid, signal.SIGTERM)
@@ -305,7 +305,7 @@ def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
         other = tmp_path / "two"
         other.mkdir()
         (other / "server.pid").touch()
-        # Another directory of ours, but its data is a server's that runs.
+        # A different directory, but its data belongs to a running server.
         (other / "data").symlink_to(running.server.directory / "data")
         (other / "otel-intel.json").write_text((tmp_path / "one" / "otel-intel.json").read_text())
         with pytest.raises(EmbeddedError, match=r"did not start: [\s\S]*Cannot lock file"):

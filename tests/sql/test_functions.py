@@ -1,4 +1,4 @@
-"""No function, table function, format or nesting that a log-in can name ends the embedded server."""
+"""No function, table function, format or nesting that a ClickHouse user can send crashes the embedded server."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def ask_natively(server: embedded.Server, role: str) -> Iterator[Ask]:
 PROTOCOLS = {"http": ask_by_http, "native": ask_natively}
 COMBINATIONS = list(itertools.product(ROLES, PROTOCOLS))
 
-# Each role and protocol has other arguments, so that every function gets all of them and the run stays short.
+# Each role and protocol tests different arguments: together they cover all arguments, and the run stays short.
 ARGUMENTS = ["", "1", "'x'", "1, 1", "'x', 'y'", "[1, 2], [3]"]
 TABLE_ARGUMENTS = [
     *ARGUMENTS,
@@ -75,7 +75,7 @@ TABLE_ARGUMENTS = [
 
 @pytest.fixture(autouse=True)
 def unharmed(clickhouse_server: ClickHouse, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Let the server be the same process before and after, with what was stored."""
+    """Check that the server is the same process before and after, and still has its data."""
     caplog.set_level(logging.CRITICAL, "clickhouse_driver")
     clickhouse_server.empty()
     send(clickhouse_server, event("recommendation.viewed"))
@@ -93,7 +93,7 @@ def names(clickhouse: ClickHouse, table: str, where: str = "1") -> list[str]:
 @pytest.mark.parametrize(("role", "protocol"), COMBINATIONS)
 def test_functions(clickhouse_server: ClickHouse, role: str, protocol: str) -> None:
     arguments = ARGUMENTS[COMBINATIONS.index((role, protocol))]
-    # Besides the two whose purpose it is to take time.
+    # Without the two functions that only wait.
     functions = names(clickhouse_server, "functions", "name NOT IN ('sleep', 'sleepEachRow')")
     assert len(functions) > 1500
     with PROTOCOLS[protocol](clickhouse_server.server, role) as ask:
@@ -104,7 +104,7 @@ def test_functions(clickhouse_server: ClickHouse, role: str, protocol: str) -> N
 @pytest.mark.parametrize(("role", "protocol"), COMBINATIONS)
 def test_table_functions(clickhouse_server: ClickHouse, role: str, protocol: str) -> None:
     functions = names(clickhouse_server, "table_functions")
-    assert {"python", "arrowstream", "file"} <= set(functions)  # the first two are additions of the wheel
+    assert {"python", "arrowstream", "file"} <= set(functions)  # the wheel adds the first two to ClickHouse
     with PROTOCOLS[protocol](clickhouse_server.server, role) as ask:
         for function, arguments in itertools.product(functions, TABLE_ARGUMENTS):
             ask(f"SELECT * FROM `{function}`({arguments}) LIMIT 3 FORMAT Null")
@@ -116,7 +116,7 @@ def test_python_function_is_refused_everywhere(clickhouse_server: ClickHouse, ro
         for statement in (
             "SELECT * FROM python('x')",
             "SELECT * FROM Python(x)",
-            "SELECT * FROM x",  # the wheel looks for a variable of that name
+            "SELECT * FROM x",  # the wheel looks for a Python variable with that name
             "SELECT * FROM python('x') SETTINGS allow_python_table_function = 1",
             "SELECT * FROM python('x') SETTINGS profile = 'intel_owner'",
             "SET allow_python_table_function = 1",
@@ -130,7 +130,7 @@ def test_python_function_is_refused_everywhere(clickhouse_server: ClickHouse, ro
             "SELECT * FROM eval('SELECT * FROM python(1)') SETTINGS allow_experimental_eval_table_function = 1",
             "CREATE TEMPORARY TABLE t (a UInt8) ENGINE = Python('x')",
             "CREATE TEMPORARY TABLE t AS python('x')",
-            "SET profile = 'bootstrap'",  # forbids most statements: the last but one
+            "SET profile = 'bootstrap'",  # forbids most statements, so it comes near the end
             "SELECT * FROM python('x')",
         ):
             ask(statement)

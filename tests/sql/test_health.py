@@ -1,4 +1,4 @@
-"""What the pipeline's own views say: deliveries, delays, reports of the sending processes."""
+"""The views about the pipeline itself: deliveries, delays, reports of the sending processes."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def test_delay_is_of_first_copies(clickhouse: ClickHouse) -> None:
 
 
 def test_late_copies_do_not_count_as_delay(clickhouse: ClickHouse) -> None:
-    """Of a hundred events at once, one is delivered again an hour after it happened, by its own word."""
+    """Of a hundred events, one is delivered again; the copy's timestamp is an hour earlier."""
     fresh = [event("dashboard.opened") for _ in range(99)]
     old = event("dashboard.opened", time.time_ns() - 60 * SECOND)
     send(clickhouse, *fresh, old)
     copy = replace(old, time_ns=old.time_ns - 3600 * SECOND)
     send(clickhouse, *[copy] * 5)
     [row] = clickhouse.rows("SELECT delay_p50_ms, delay_p99_ms FROM metrics.ingest_health")
-    assert row["delay_p99_ms"] < 3_600_000  # the copies' would be an hour
+    assert row["delay_p99_ms"] < 3_600_000  # the copy's delay would be an hour
     assert row["delay_p50_ms"] < 60_000
 
 
@@ -81,7 +81,7 @@ def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
 def test_delivered_events_that_did_not_arrive_are_missing(clickhouse: ClickHouse) -> None:
     came = [event("dashboard.opened", **{"intel.pipeline.process.id": "p1"}) for _ in range(3)]
     send(clickhouse, *came, event("signal.outcome_recorded", **{"intel.pipeline.process.id": "p1"}))
-    send(clickhouse, came[0])  # once more: a copy is no arrival
+    send(clickhouse, came[0])  # again: a copy does not count as an arrival
     send(clickhouse, event("dashboard.opened", **{"intel.pipeline.process.id": "p2"}))
     for process, kind, delivered in (
         ("p1", "view", 5),
@@ -95,7 +95,7 @@ def test_delivered_events_that_did_not_arrive_are_missing(clickhouse: ClickHouse
         ("p1", "outcome", 1, 0),
         ("p1", "recommendation", 0, 2),
         ("p1", "view", 3, 2),
-        ("p2", "view", 1, 0),  # it arrived after the report had been written
+        ("p2", "view", 1, 0),  # the event arrived after the report was written
     ]
 
 
@@ -128,7 +128,7 @@ def test_kinds_are_the_catalogues(clickhouse: ClickHouse, name: str) -> None:
 def test_arrivals_are_facts_with_their_delay(clickhouse: ClickHouse) -> None:
     late = event("dashboard.opened", time.time_ns() - 5 * SECOND)
     others = [event("signal.outcome_recorded"), event("recommendation.viewed"), event("unknown")]
-    for _ in range(2):  # two parts that no merge has joined: each fact counts once all the same
+    for _ in range(2):  # two parts that are not merged: each fact must still count once
         send(clickhouse, late, late, *others)
     rows = clickhouse.rows("SELECT kind, delay_ms FROM metrics.arrivals ORDER BY kind")
     assert [row["kind"] for row in rows] == ["outcome", "recommendation", "view"]

@@ -1,4 +1,4 @@
-"""What a log-in of the embedded server can reach of its machine: nothing beyond the server's own files."""
+"""Users of the embedded server can reach none of the machine's files except the server's own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ confined = pytest.mark.skipif(
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A file of the same user that is none of the server's."""
+    """A file of the same system user that does not belong to the server."""
     file = tmp_path / "passwd"
     file.write_text("root:secret")
     return file
@@ -63,7 +63,7 @@ def test_no_clickhouse_user_reads_databases_of_the_system_user(
     database = tmp_path / "db.sqlite3"
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("CREATE TABLE auth_user (password TEXT)")
-    # By grants the tables of a database that can be opened are refused, but not the opening.
+    # Grants refuse access to the tables of such a database, but they do not stop ClickHouse from opening it.
     with pytest.raises(DatabaseError, match="unable to open database file"):
         clickhouse_server.client(role).query(f"SELECT * FROM sqlite('{database}', 'auth_user')")
 
@@ -80,7 +80,7 @@ def test_no_setting_reads_files_of_the_system_user(clickhouse_server: ClickHouse
 @confined
 @pytest.mark.parametrize("role", ROLES)
 def test_the_servers_own_files_can_be_read(clickhouse_server: ClickHouse, role: str) -> None:
-    """Otherwise the tests above could pass because the function is gone."""
+    """Without this, the tests above could pass because the function does not exist."""
     assert "MemTotal" in str(clickhouse_server.value("SELECT file('/proc/meminfo')", role=role))
 
 
@@ -161,7 +161,7 @@ def test_server_runs_where_it_cannot_be_confined(
 
 
 def test_up_warns_where_the_server_cannot_be_confined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "thesis.txt").touch()  # so that nothing is started
+    (tmp_path / "thesis.txt").touch()  # `up` refuses a directory with other files, so no server starts
     up = ["up", "--data", str(tmp_path)]
     monkeypatch.setattr(landlock, "supported", lambda: False)
     warned = CliRunner().invoke(main, up).stderr
@@ -175,7 +175,7 @@ def test_up_warns_where_the_server_cannot_be_confined(tmp_path: Path, monkeypatc
 def test_other_systems_and_older_kernels_are_not_supported(
     platform: str, abi: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kernel without Landlock refuses the call; the others answer with the version of the interface."""
+    """A kernel without Landlock refuses the call; other kernels return the version of the interface."""
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(ctypes, "CDLL", lambda *arguments, **options: SimpleNamespace(syscall=lambda *arguments: abi))
     assert not landlock.supported()

@@ -25,7 +25,7 @@ WINDOWS = [
 
 @pytest.fixture(scope="module", params=[1, 2, 3], ids="seed{}".format)
 def loaded(request: pytest.FixtureRequest, clickhouse_server: ClickHouse) -> tuple[ClickHouse, Reference]:
-    """A server that a stream was sent to, and what its metrics have to be."""
+    """A server with a stream of events, and its expected metrics."""
     stream = make_stream(request.param)
     clickhouse_server.empty()
     for batch in stream.batches:
@@ -94,7 +94,7 @@ def test_decisions(loaded: tuple[ClickHouse, Reference]) -> None:
         }
         for fact, ms in reference.decisions
     }
-    assert len({row["decision_time_ms"] is None for row in found.values()}) == 2  # both happen
+    assert len({row["decision_time_ms"] is None for row in found.values()}) == 2  # both cases occur
 
 
 def test_recommendations_daily(loaded: tuple[ClickHouse, Reference]) -> None:
@@ -159,7 +159,7 @@ def test_first_outcome_of_a_signal(loaded: tuple[ClickHouse, Reference]) -> None
     clickhouse, reference = loaded
     found = clickhouse.rows("SELECT event_id FROM metrics.signal_outcomes WHERE is_first")
     assert sorted(r["event_id"] for r in found) == sorted(fact.uid for fact in reference.first_outcomes)
-    assert len(found) < len(reference.outcomes)  # second outcomes happen
+    assert len(found) < len(reference.outcomes)  # some signals have a second outcome
 
 
 def test_merges_change_nothing(loaded: tuple[ClickHouse, Reference]) -> None:

@@ -1,4 +1,4 @@
-"""Migrations on a real server: crash, race, a changed file, a server that is not ours."""
+"""Migrations on a real server: a crash, two runs at once, a changed file, a server of somebody else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def admin(clickhouse: ClickHouse) -> Client:
 
 @pytest.fixture
 def sql(tmp_path: Path, admin: Client) -> Iterator[Path]:
-    """A copy of the SQL with one migration more, which a test may change; the server is as before afterwards."""
+    """A copy of the SQL with an additional migration, which a test may change; at the end, the server is as before."""
     shutil.copytree(folder("clickhouse"), tmp_path / "clickhouse")
     directory = tmp_path / "clickhouse"
     directory.joinpath("migrations", "9000_add_things.sql").write_text(
@@ -82,7 +82,7 @@ def test_second_run_runs_no_migration(admin: Client, sql: Path) -> None:
 
 @pytest.mark.parametrize("survived", [1, 2, 3])
 def test_run_after_a_kill_finishes_the_work(clickhouse: ClickHouse, admin: Client, sql: Path, survived: int) -> None:
-    """The process is killed before a statement is recorded: it has run, but the ledger does not know."""
+    """The process is killed after a statement has run, but before the ledger records it."""
     program = (
         "import os, sys; from pathlib import Path; from otel_intel.schema import migrate as m\n"
         "from otel_intel.schema.connection import connect\n"
@@ -109,7 +109,7 @@ def test_runs_at_the_same_time_do_no_harm(clickhouse: ClickHouse, admin: Client,
             with connect(clickhouse.url("admin")) as client:
                 barrier.wait()
                 migrate(client, lambda line: None, sql)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the test shows it)
+        except Exception as error:  # noqa: BLE001 (the test reports any error)
             errors.append(error)
 
     barrier = threading.Barrier(4)

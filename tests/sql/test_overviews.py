@@ -1,4 +1,4 @@
-"""The views that hold several numbers side by side equal their definitions in slow Python."""
+"""The views with several numbers equal their definitions in slow Python."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.servers import ClickHouse
 from tests.sql.reference import STATUSES, VIEW_KINDS, Reference, Window, nearest_rank, rate
 from tests.sql.streams import DAYS, FIRST_DAY, VERSIONS, make_stream
 
-# Windows that end before, in and after the stream's days; both lengths then have something before them, or nothing.
+# Windows that end before, in and after the stream's days, so that the windows before them have events or none.
 LAST_DAYS = [FIRST_DAY + timedelta(days=days) for days in (2, 8, DAYS, DAYS + 20, DAYS + 40, DAYS + 70)]
 
 

@@ -1,4 +1,4 @@
-"""Facts out of the landing: rebuild heals what a crash or a wrong view has left."""
+"""Rebuild corrects the facts from the landing after a crash or a wrong view."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _fill(clickhouse: ClickHouse) -> None:
 
 @contextmanager
 def _view_that_says(clickhouse: ClickHouse, old: str, new: str) -> Iterator[None]:
-    """Let events be judged by another query for a while."""
+    """Use a different query for the typed events for a while."""
     admin = clickhouse.client("admin")
     query = clickhouse.value("SELECT as_select FROM system.tables WHERE name = 'typed_events_mv'", role="admin")
     assert old in query

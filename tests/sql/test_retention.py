@@ -1,4 +1,4 @@
-"""How long things are kept is a setting; facts stay."""
+"""How long the landing and the quarantine are kept is a setting; facts stay for ever."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TABLES = ("otel_logs", "rejected_events", "quarantine_logs")
 
 @pytest.fixture(autouse=True)
 def as_before(clickhouse: ClickHouse) -> Iterator[None]:
-    """Leave the run's server as the migrations make it."""
+    """Restore the default retention on the run's server."""
     yield
     found = run(clickhouse, OTEL_INTEL_RETENTION_LANDING="13 MONTH", OTEL_INTEL_RETENTION_QUARANTINE="30 DAY")
     assert found.exit_code == 0, found.output

@@ -80,7 +80,7 @@ def test_server_settings_are_applied(production: ClickHouse) -> None:
 
 
 def test_every_user_has_a_password_or_no_network() -> None:
-    """User default of the official image has neither: it is removed."""
+    """The user default of the official image has no password, so it is removed."""
     # Our own files.
     users = ET.parse(SQL / "server" / "users.xml").find("users")  # noqa: S314
     access = ET.parse(SQL / "access.xml").find("users")  # noqa: S314

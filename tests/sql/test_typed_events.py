@@ -1,4 +1,4 @@
-"""Every landing row ends in exactly one place, and what is rejected says why."""
+"""Every landing row goes to exactly one table, and a rejected event has a reason."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_any_past_time_is_accepted(clickhouse: ClickHouse, time_ns: int) -> None
 
 
 def test_a_later_copy_does_not_change_the_first_outcome(clickhouse: ClickHouse) -> None:
-    """Its time says that it was before all others; but what it is a copy of had arrived with another time."""
+    """The copy has an earlier time than all other outcomes, but the time of the first copy counts."""
     second, first = (event("signal.outcome_recorded", 10**18 + after) for after in (10, 5))
     send(clickhouse, second, first)
     send(clickhouse, replace(second, time_ns=10**18 + 1))
@@ -132,7 +132,7 @@ def test_good_copy_after_a_rejected_one_counts(clickhouse: ClickHouse) -> None:
 
 
 def test_a_new_view_event_needs_only_its_name_in_the_list(clickhouse: ClickHouse, tmp_path: Path) -> None:
-    """The change that a developer would make in the list, applied by migrate to a running server."""
+    """A developer would add a name to the list; migrate applies it to a running server."""
     send(clickhouse, event("report.printed"))
     assert clickhouse.value("SELECT reason FROM metrics.rejected_events") == "unknown event"
 
@@ -142,7 +142,7 @@ def test_a_new_view_event_needs_only_its_name_in_the_list(clickhouse: ClickHouse
     views.mkdir()
     text = sql.joinpath("views", "20_typed_events.sql").read_text(encoding="utf-8")
     known = "EventName IN ('intel.dashboard.opened'"
-    assert text.count(known) == 2  # the kind, and what is about no signal
+    assert text.count(known) == 2  # in the list of the kind, and in that of events without a signal
     one_more = text.replace(known, f"{known}, 'intel.report.printed'")
     views.joinpath("20_typed_events.sql").write_text(one_more, encoding="utf-8")
     try:
@@ -156,14 +156,14 @@ def test_a_new_view_event_needs_only_its_name_in_the_list(clickhouse: ClickHouse
 
 
 def test_views_have_no_gap_while_they_change() -> None:
-    """Statements that drop a materialized view would lose what is inserted meanwhile."""
+    """While a materialized view is dropped and created again, inserted rows would be lost."""
     for step in read_steps(folder("clickhouse") / "views"):
         assert "DROP" not in step.statement
         assert step.title.startswith(("CREATE MATERIALIZED VIEW IF NOT EXISTS", "CREATE OR REPLACE VIEW"))
 
 
 def test_landing_takes_the_exporters_columns(clickhouse: ClickHouse) -> None:
-    """The Collector's exporter inserts these columns; EventName only if it saw it."""
+    """The Collector's exporter inserts these columns; EventName only if it detected that column at its start."""
     columns = [
         *("Timestamp", "TraceId", "SpanId", "TraceFlags", "SeverityText", "SeverityNumber", "ServiceName", "Body"),
         *("ResourceSchemaUrl", "ResourceAttributes", "ScopeSchemaUrl", "ScopeName", "ScopeVersion"),

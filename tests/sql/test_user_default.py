@@ -1,4 +1,4 @@
-"""User default, as whom the embedded server starts itself and who has no password: nobody gets in as it."""
+"""The embedded server starts itself as user default, who has no password: nobody else can log in as this user."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STATEMENTS = [
     "SELECT 1",
     "SELECT file('users.xml')",
     "SELECT length(file('/proc/self/environ'))",
-    "SELECT toUInt8(file('users.xml'))",  # the error would show what was read
+    "SELECT toUInt8(file('users.xml'))",  # the error message would show the content
     "SELECT (SELECT groupArray(l) FROM file('users.xml', 'RawBLOB', 'l String'))",
     "SELECT (SELECT groupArray(l) FROM file('data/**', 'RawBLOB', 'l String'))",
     "SELECT * FROM file('data/**', 'RawBLOB', 'l String')",
@@ -49,7 +49,7 @@ STATEMENTS = [
     "SET max_ast_elements = 50000",
     "CREATE TEMPORARY TABLE t ENGINE = Memory AS SELECT file('users.xml') AS l",
     "INSERT INTO FUNCTION file('data/x.csv', 'CSV', 'l String') VALUES ('x')",
-    "INSERT INTO FUNCTION null() FROM INFILE 'users.xml' FORMAT TSV",  # as short as the server's own
+    "INSERT INTO FUNCTION null() FROM INFILE 'users.xml' FORMAT TSV",  # as short as the server's own statement
     "KILL QUERY WHERE 1",
     "SYSTEM STOP LISTEN HTTP",
     "SYSTEM SHUTDOWN",
@@ -58,7 +58,7 @@ STATEMENTS = [
 
 @dataclass(frozen=True)
 class Http:
-    """One way to be user default, or nobody, over HTTP."""
+    """One way to send a request as user default, or without a user, over HTTP."""
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -83,11 +83,11 @@ class Http:
 
 
 def _no_authentication(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep requests from reading ~/.netrc."""
+    """Stop requests from reading ~/.netrc."""
     return request
 
 
-# Settings that are expressions, or read a file, themselves.
+# Settings whose value is an expression or reads a file.
 EXPRESSIONS = {"additional_result_filter": "toUInt8(file('users.xml'))"}
 LIFTED = {"max_sessions_for_user": "0", "max_ast_elements": "50000"}
 WAYS = {
@@ -131,14 +131,14 @@ NATIVE = ["default", "", "intel_owner", "nobody"]
 
 
 def ask_natively(server: embedded.Server, user: str, statement: str, **settings: object) -> str:
-    """Send a statement over the native protocol and return the error or what came."""
+    """Send a statement over the native protocol and return the error or the answer."""
     client = clickhouse_driver.Client(
         "127.0.0.1", port=server.native_port, user=user, password="", connect_timeout=10, send_receive_timeout=30
     )
     try:
         return f"answered: {client.execute(statement, settings=settings)}"
     except clickhouse_driver.errors.Error as error:
-        # 210: nobody listens.
+        # 210: nothing listens on the port.
         return f"not reached: {error}" if error.code == 210 else f"Code: {error.code}. {error}"
     except (EOFError, OSError) as error:
         return f"not reached: {error}"
@@ -148,7 +148,7 @@ def ask_natively(server: embedded.Server, user: str, statement: str, **settings:
 
 @contextlib.contextmanager
 def run_changed(directory: Path, old: str, new: str) -> Iterator[ClickHouse]:
-    """Run a server with one lock less, and an event in it."""
+    """Run a server without one of its locks, and with an event."""
     write_configuration = embedded.write_configuration
 
     def write_changed(server: embedded.Server) -> None:
@@ -171,7 +171,7 @@ def run_changed(directory: Path, old: str, new: str) -> Iterator[ClickHouse]:
 
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """Let the driver not warn of each connection that is refused."""
+    """Switch off the driver's warning for each refused connection."""
     caplog.set_level(logging.CRITICAL, "clickhouse_driver")
 
 
@@ -214,7 +214,7 @@ def test_over_the_native_protocol_nobody_gets_in(filled: ClickHouse, user: str) 
 
 
 def test_over_the_native_protocol_nobody_gets_in_as_a_server_of_a_cluster(filled: ClickHouse) -> None:
-    """Servers of a cluster name no user: they show that they know its secret."""
+    """Servers of a cluster log in with the cluster's secret instead of a user."""
 
     def greet(user: str, *more: str) -> bytes:
         texts = [bytes([len(text)]) + text.encode() for text in ("tests", "", user, *more)]
@@ -238,7 +238,7 @@ def test_no_query_runs_for_a_user_who_is_refused(filled: ClickHouse) -> None:
 
 @pytest.mark.parametrize("page", ["play", "dashboard", "binary", "merges", "jemalloc", "webterminal", "js/uplot.js"])
 def test_the_engines_pages_are_not_served(filled: ClickHouse, page: str) -> None:
-    """The last but one is a client that runs within the server."""
+    """The last but one is a client that runs inside the server."""
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -251,7 +251,7 @@ def test_the_engines_pages_are_not_served(filled: ClickHouse, page: str) -> None
 
 
 def test_users_with_a_password_get_in_over_every_protocol(filled: ClickHouse) -> None:
-    """Otherwise the tests above could pass because nobody is let in."""
+    """Without this, the tests above could pass because the server refuses everybody."""
     server, password = filled.server, filled.server.passwords["reader"]
     ways = [
         Http({"user": "intel_reader", "password": password}),
@@ -282,7 +282,7 @@ def test_nobody_gets_in_just_after_the_start(tmp_path: Path) -> None:
         for _ in range(3):
             signal_engine(server, signal.SIGKILL)
             refused, deadline = 0, time.monotonic() + 30
-            while refused < 40 and time.monotonic() < deadline:  # asked all the while that it starts
+            while refused < 40 and time.monotonic() < deadline:  # send requests during the whole start
                 with contextlib.suppress(requests.ConnectionError):
                     said.append(WAYS["header"].ask(server, "POST", "SELECT file('users.xml')").text)
                     refused += 1
@@ -296,7 +296,7 @@ def test_nobody_gets_in_just_after_the_start(tmp_path: Path) -> None:
 
 
 def hammer(server: embedded.Server, said: list[str]) -> None:
-    """Ask as user default until nobody listens any more, over fresh connections and over one that stays."""
+    """Send requests as user default until the port is closed, over new connections and over an open one."""
     parameters = {"user": "default", "query": "SELECT 1", **EXPRESSIONS}
     url = f"http://127.0.0.1:{server.http_port}/?{urlencode(parameters)}"
     with requests.Session() as kept:
@@ -315,7 +315,7 @@ def hammer(server: embedded.Server, said: list[str]) -> None:
 
 
 def server_listens(server: embedded.Server) -> bool:
-    """Tell whether there is somebody to connect to."""
+    """Tell whether the port accepts a connection."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", server.http_port)) == 0
 
@@ -337,7 +337,7 @@ def test_nobody_gets_in_while_the_server_stops(tmp_path: Path) -> None:
             kill(server, process)
     assert len(said) > 300
     for answer in said:
-        # Empty where the connection was ended before the answer.
+        # Empty if the connection was closed before the answer.
         assert re.search("USER_SESSION_LIMIT_EXCEEDED|Code: 700|^$", answer), answer
 
 
@@ -361,7 +361,7 @@ def test_each_lock_is_enough_alone(tmp_path: Path, lock: str) -> None:
         assert all("Code: " in text for text in said)
         for text in said:
             assert_nothing_leaks(text)
-        # The server has neither stopped nor been started again.
+        # The server has not stopped or restarted.
         assert clickhouse.value("SELECT count() FROM metrics.recommendation_events") == 1
         assert embedded.restarts(server.directory) == []
     assert ("168" in codes) == (lock == "sessions")  # TOO_BIG_AST: the other lock was reached

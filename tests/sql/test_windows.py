@@ -75,7 +75,7 @@ def test_window_ends_with_today(clickhouse: ClickHouse) -> None:
         send(clickhouse, *(event("recommendation.viewed", _midnight(-1) + ns) for ns in (-1, 0)))
         return clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 7)")
 
-    assert _stable(count) == 1  # the event dated tomorrow is kept, but in no window yet
+    assert _stable(count) == 1  # the event dated tomorrow is stored, but it is in no window yet
 
 
 def test_window_begins_at_midnight_utc(clickhouse: ClickHouse) -> None:
@@ -211,7 +211,7 @@ def test_more_days_than_since_1970_mean_all_days(clickhouse: ClickHouse) -> None
 
 
 def test_a_page_reloaded_for_weeks_does_not_need_much_memory(clickhouse: ClickHouse) -> None:
-    """Copied for each decision, its views would take 16 GB."""
+    """If the query copied all views for each decision, it would need 16 GB."""
     clickhouse.client("admin").command(
         "INSERT INTO intel.recommendation_events (event_id, timestamp, ingested_at, risk_signal_id, admin_id, action)"
         " SELECT toString(generateUUIDv4()), now64(9, 'UTC') - toIntervalSecond(1e6 - number) AS at, at, 's1', 'wall',"

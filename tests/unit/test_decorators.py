@@ -321,7 +321,7 @@ def test_one_request_is_one_event_however_often_it_is_decorated(otel_intel_event
 
 def test_two_signals_in_one_request_are_two_events(otel_intel_events: CapturedEvents) -> None:
     one = request()
-    for signal_id in (7, 8, 7):  # a page that shows several, by the views of each
+    for signal_id in (7, 8, 7):  # a page may call the views of several signals
         detail(one, signal_id=signal_id)
     assert [event.attributes["intel.risk_signal.id"] for event in otel_intel_events] == ["7", "8"]
 

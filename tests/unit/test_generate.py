@@ -1,4 +1,4 @@
-"""Everything that follows from the catalogue is generated, and a hand edit is found."""
+"""All files derived from the catalogue are up to date, and a hand edit is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports go one way, and modules stay small enough to read."""
+"""Imports go in one direction, and modules stay small enough to read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "_data" not in path.p
 
 _SETTINGS = {"conf", "events", "exceptions"}
 _CALLER = {*_SETTINGS, "delivery", "telemetry"}
-# What each folder, and each module beside them, may import.
+# The imports that each folder, and each module beside the folders, may have.
 MAY_IMPORT = {
     "exceptions": set(),
     "resources": set(),

@@ -1,4 +1,4 @@
-"""The wheel, installed outside the checkout: every command and page finds what it needs in it."""
+"""The wheel, installed outside the checkout: every command and page finds its files in it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Installed:
     environment: dict[str, str]
 
     def run(self, program: str, *arguments: str) -> str:
-        """Run a program of the environment, see it succeed and return what it printed."""
+        """Run a program of the environment, check that it succeeds, and return its output."""
         command = [str(self.bin / program), *arguments]
         result = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=90, check=False
@@ -86,7 +86,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Build the wheel and install it, with the packages that it needs taken from this environment."""
     directory = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    # Without isolation: the build's only requirement is of the test's group, so that no index is asked.
+    # Without isolation: the build's only requirement is installed with the test group, so no index is needed.
     build = ["wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", str(directory), str(ROOT)]
     subprocess.run([*pip, *build], check=True, timeout=90)
     [wheel] = directory.glob("*.whl")
@@ -96,7 +96,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     install = ["--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
     subprocess.run([*pip, *install], check=True, timeout=90)
     [packages] = environment.glob("lib/python*/site-packages")
-    # Its own .pth files are not read, and with them not the one that leads to the checkout.
+    # .pth files of that folder are not read, so the one that leads to the checkout has no effect.
     others = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
     (packages / "others.pth").write_text("".join(f"{path}\n" for path in others))
     folder = directory / "folder"
@@ -120,7 +120,7 @@ def served(installed: Installed) -> Iterator[Installed]:
 
 @pytest.fixture(scope="module")
 def site(served: Installed) -> Installed:
-    """The same with a tiny site of Django's in the folder."""
+    """The same with a tiny Django site in the folder."""
     for name, text in SITE.items():
         (served.folder / name).write_text(text)
     served.run("python", "manage.py", "migrate", "--verbosity=0")

@@ -1,4 +1,4 @@
-"""What OpenTelemetry's own variables say: protocol, time limit, resource; and what is never repeated of a URL."""
+"""Read OpenTelemetry's own variables: protocol, timeout, resource; and never show the secrets of a URL."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_protocol_that_is_not_supported_is_named(monkeypatch: pytest.MonkeyPat
     ("variables", "logs", "traces"),
     [
         ({}, DEFAULT_TIMEOUT, DEFAULT_TIMEOUT),
-        ({"OTEL_BLRP_EXPORT_TIMEOUT": "500"}, 0.5, DEFAULT_TIMEOUT),  # milliseconds, and of logs
+        ({"OTEL_BLRP_EXPORT_TIMEOUT": "500"}, 0.5, DEFAULT_TIMEOUT),  # in milliseconds, and only for logs
         ({"OTEL_BLRP_EXPORT_TIMEOUT": "0"}, DEFAULT_TIMEOUT, DEFAULT_TIMEOUT),
         ({"OTEL_BLRP_EXPORT_TIMEOUT": "soon"}, DEFAULT_TIMEOUT, DEFAULT_TIMEOUT),
         ({"OTEL_EXPORTER_OTLP_TIMEOUT": "7", "OTEL_BLRP_EXPORT_TIMEOUT": "500"}, None, None),

@@ -1,4 +1,4 @@
-"""What became of one request: taken, refused for good, or to be tried again; and what is said about it."""
+"""The result of one request: delivered, refused for good, or to be sent again; and its error message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from otel_intel.delivery.exporter import Delivery, Exporter
 from otel_intel.events import DASHBOARD_OPENED, SCHEMA_VERSION
 from tests.sink import Sink, attributes_of, run_grpc_receiver
 
-FIRST_TRY = 0.3  # seconds: the stock exporter repeats some answers for as long as it may take
+FIRST_TRY = 0.3  # seconds; OpenTelemetry's exporter repeats some requests until its timeout ends
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_the_answers_text_is_reported(
 
 def test_a_broken_connection_is_reported_with_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1.5")  # long enough for a second try, of which it tells the cause
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1.5")  # time for a second attempt, whose cause it logs
     exporter = Exporter()
     assert exporter.export([record(exporter)]) is Delivery.FAILED
     assert exporter.last_error == "[Errno 111] Connection refused"
@@ -163,7 +163,7 @@ def test_an_admin_leaves_as_a_keyed_hash(monkeypatch: pytest.MonkeyPatch, sink: 
         (grpc.StatusCode.OK, "", Delivery.DELIVERED),
         (grpc.StatusCode.INVALID_ARGUMENT, "bad record", Delivery.REFUSED),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "received message larger than max (5 vs. 4)", Delivery.REFUSED),
-        # An overloaded receiver says the same of itself: its events are taken later.
+        # An overloaded receiver answers with the same status; it accepts the events later.
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "memory limit", Delivery.FAILED),
         (grpc.StatusCode.UNAVAILABLE, "not now", Delivery.FAILED),
         (grpc.StatusCode.UNAUTHENTICATED, "no token", Delivery.FAILED),

@@ -1,4 +1,4 @@
-"""The counters of one process, and the law that they keep."""
+"""The counters of one process: emitted is always delivered + dropped + queued."""
 
 from __future__ import annotations
 

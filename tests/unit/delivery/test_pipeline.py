@@ -150,7 +150,7 @@ def test_a_redirect_is_no_delivery(production: Telemetry, sink: Sink, status: in
 def test_the_thread_survives_any_number_of_failures(
     production: Telemetry, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So many that two to their power is no number any more."""
+    """So many failures that 2.0 ** failures would overflow."""
     failed: list[float] = []
 
     def fail(request: ExportLogsServiceRequest) -> int:
@@ -279,7 +279,7 @@ def test_the_exporters_own_lines_stay_out_of_the_log(
 def grpc_endpoint(
     monkeypatch: pytest.MonkeyPatch, max_bytes: int = 4_194_304
 ) -> Iterator[list[ExportLogsServiceRequest]]:
-    """Take OTLP over gRPC, but for records about signal 66, and give the requests that were taken."""
+    """Accept OTLP over gRPC, except records about signal 66, and give the accepted requests."""
     taken: list[ExportLogsServiceRequest] = []
 
     def answer(request: ExportLogsServiceRequest) -> tuple[grpc.StatusCode, str] | None:
@@ -308,7 +308,7 @@ def test_a_grpc_request_that_is_too_large_is_halved(production: Telemetry, monke
     with grpc_endpoint(monkeypatch, max_bytes=12_000) as taken:
         for signal in range(60):
             production.track_signal_detail_open(1, signal)
-        assert production.flush(30)  # the exporter tries a refused one again for up to 3 s
+        assert production.flush(30)  # the exporter repeats a refused request for up to 3 s
         assert production.status()["delivered"] == 60
         assert len(taken) > 1
 

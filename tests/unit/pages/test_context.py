@@ -1,4 +1,4 @@
-"""A template's context is an interface: each is rendered from its documented fields, and asks for nothing else."""
+"""A template's context is an interface: each template uses its documented fields and nothing else."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ MISSING = "\N{WARNING SIGN} no variable %s"
 
 @pytest.fixture
 def strict_templates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Show a variable that is not there instead of leaving it out."""
+    """Show a missing variable in the page instead of an empty text."""
     backend = engines["django"]
     assert isinstance(backend, DjangoTemplates)
     monkeypatch.setattr(backend.engine, "string_if_invalid", MISSING)

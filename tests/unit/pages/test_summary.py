@@ -78,7 +78,7 @@ def summary(*rows: dict[str, object]) -> Summary:
 
 def test_it_asks_for_the_windows_that_end_with_the_last_day() -> None:
     reader = Answers([])
-    assert Summary(reader, LAST).first == date(2026, 1, 31)  # of both windows of 30 days
+    assert Summary(reader, LAST).first == date(2026, 1, 31)  # the first day of both windows of 30 days
     assert reader.asked == [{"last": LAST}]
 
 

@@ -1,4 +1,4 @@
-"""The staff pages without ClickHouse: who may see them, and what they say when it cannot answer."""
+"""The staff pages without ClickHouse: who may see them, and their message if ClickHouse cannot answer."""
 
 from __future__ import annotations
 

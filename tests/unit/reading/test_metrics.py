@@ -1,4 +1,4 @@
-"""What the five metrics refuse; what they answer is in tests/pipeline/test_metrics.py."""
+"""Arguments that the five metrics refuse; tests/pipeline/test_metrics.py checks their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one deadline, against real sockets that misbehave."""
+"""The deadline for all queries, tested with real sockets that misbehave."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def black_hole(connection: socket.socket, done: Event) -> None:
 
 
 def drip(connection: socket.socket, done: Event) -> None:
-    """Answer byte by byte: no single read ever times out."""
+    """Answer byte by byte, so that no single read times out."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Never-Ending: ")
     while not done.wait(0.02):

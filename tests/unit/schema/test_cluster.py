@@ -1,4 +1,4 @@
-"""What each statement of the SQL files becomes on a cluster."""
+"""How each statement of the SQL files changes for a cluster."""
 
 from __future__ import annotations
 

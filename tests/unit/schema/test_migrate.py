@@ -1,4 +1,4 @@
-"""Reading the SQL files, and the house rules that they keep."""
+"""Read the SQL files, and check the project's rules for them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_every_view_runs_as_the_owner_without_a_log_in() -> None:
 
 
 def test_xml_and_sql_files_grant_the_same() -> None:
-    """The file for servers that are configured by files and the script for the others."""
+    """access.xml is for servers that are configured by files, setup.sql for all others."""
     xml = SQL.joinpath("access.xml").read_text(encoding="utf-8")
     sections = re.findall(r"<(intel_\w+)>((?:(?!</\1>).)*<query>.*?)</\1>", xml, re.DOTALL)
     embedded = {

@@ -1,4 +1,4 @@
-"""The embedded server's directory, as far as no server is needed: what is refused leaves everything as it was."""
+"""The embedded server's directory, tested without a server: a refused start changes nothing."""
 
 from __future__ import annotations
 
