@@ -417,7 +417,7 @@ def main() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     if check and stale:
-        sys.exit("Generated files are out of date: run `make generate`.")
+        sys.exit("Run `make generate`: generated files are out of date.")
     if not stale:
         print("All generated files are up to date.")
 
