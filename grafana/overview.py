@@ -61,7 +61,7 @@ def how_often_staff_override() -> Panel:
         About(
             3,
             "Override rate",
-            f"""Of all decisions, the share in which staff did something else than was recommended. Less is better.
+            f"""Of all decisions, the share in which staff overrode the recommendation. Less is better.
             {WINDOW} Red from {limits.OVERRIDE_RATE_HIGH:.0%} on; if it is above that over three days, an alert fires.
             Source: metrics.override_rate_between.""",
             width=8,

@@ -22,7 +22,7 @@ SCHEMA_VERSION: Final = "1"
 CONFIDENCES: Final = ("HIGH", "MEDIUM", "LOW")
 OUTCOME_STATUSES: Final = ("RESOLVED", "ESCALATED", "NO_ACTION", "FALSE_POSITIVE")
 MAX_TEXT: Final = 200
-"""Longest id, version or type in characters: a bound on what one event can hold in memory."""
+"""Longest id, version or type in characters: it limits the memory of one event."""
 
 _MAX_INT64: Final = 2**63 - 1
 

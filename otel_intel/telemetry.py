@@ -87,8 +87,8 @@ class Telemetry:
     """Track what staff do with recommendations, and read the metrics.
 
     Use the one instance of ``get_telemetry()``. The ``track_*`` helpers return in microseconds, may be called
-    from any thread, from async code and in forked workers, and never raise in production: what they cannot
-    take is counted (``status()``). Under pytest they raise, and send nothing unless SEND_IN_TESTS is set.
+    from any thread, from async code and in forked workers, and never raise in production: invalid calls are
+    counted (``status()``). Under pytest they raise, and send nothing unless SEND_IN_TESTS is set.
 
     All helpers take ids as int, UUID or str, and two keyword-only arguments:
 

@@ -53,7 +53,7 @@ def quoted(values: Iterable[str]) -> str:
 
 
 def _listed(items: Iterable[str]) -> Lines:
-    """Yield each item on a line of its own, with commas between."""
+    """Yield each item on its own line, with commas between."""
     return ",\n".join(items).split("\n")
 
 

@@ -144,7 +144,7 @@ class Pipeline:
         return self._ledger.status()
 
     def shutdown(self, timeout: float | None = None) -> None:
-        """Deliver what waits, count what could not be delivered in time, and take no more.
+        """Deliver the events that wait, count those that could not be delivered in time, and accept no more.
 
         Args:
             timeout: Seconds to wait at most; the exit timeout by default.

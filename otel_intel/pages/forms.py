@@ -36,7 +36,7 @@ class _Text(forms.CharField):
 
     # to_python checks the text; Django's own validators would add a second message in other words.
     def run_validators(self, value: object) -> None:
-        """Check nothing more."""
+        """Run no further validators."""
 
 
 class _Day(forms.DateField):

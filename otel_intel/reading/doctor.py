@@ -148,7 +148,7 @@ def _fix_of_endpoint(error: str, endpoint: str) -> str:
     if any(sign in error for sign in ("401", "403", "516", "UNAUTHENTICATED", "PERMISSION_DENIED")):
         return "Set OTEL_EXPORTER_OTLP_HEADERS to the credentials of that endpoint."
     if "404" in error:
-        return "OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/logs appended; OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is used as it is."
+        return "OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/logs appended; OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is used unchanged."
     if "CERTIFICATE_VERIFY_FAILED" in error:
         return "Set OTEL_EXPORTER_OTLP_CERTIFICATE to the file of the CA that signed that endpoint's certificate."
     return f"Is it running at {endpoint.partition('?')[0]}? Start it (`otel-intel up`) or correct the endpoint."

@@ -146,7 +146,7 @@ def _address(url: str) -> SplitResult:
     try:
         return parse_url(url)
     except ValueError:
-        # The value is not repeated: it holds a password.
+        # Do not show the value: it contains a password.
         raise TelemetryUnavailable(f"OTEL_INTEL['CLICKHOUSE_URL'] is not a URL {_EXAMPLE}.") from None
 
 

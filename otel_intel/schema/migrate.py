@@ -86,7 +86,7 @@ def migrate(
     _refuse_another_layout(client, cluster)
     sql = sql or folder("clickhouse")
     if client.command(f"SELECT count() FROM intel.schema_migrations WHERE file = '{_RENAMED}'"):
-        report("The schema was made before 0.1.0: every migration runs again, which changes no table that is there")
+        report("The schema was made before 0.1.0: every migration runs again, which does not change existing tables")
         client.command("TRUNCATE TABLE intel.schema_migrations")
     for step in pending(client, sql):
         report(f"{step.file} step {step.number}: {step.title}")

@@ -90,7 +90,7 @@ def _tell(directory: Path, line: str) -> None:
 
 
 class _Wait:
-    """Wait for TERM, INT or, where it is watched, the end of stdin."""
+    """Wait for TERM, INT or, with ``stdin_eof``, the end of stdin."""
 
     def __init__(self, *, stdin_eof: bool) -> None:
         self._signals, self._written = socket.socketpair()

@@ -165,7 +165,7 @@ class TestSilence:
             (NOW.replace(hour=17, minute=59) - DAY, NOW, 4.017, True),
             (NOW - HOUR, NOW, 1, False),
             (NOW.replace(hour=15), NOW.replace(hour=3) + DAY, 3, False),  # at night
-            (NOW.replace(hour=13), NOW.replace(hour=3) + DAY, 5, True),  # goes on at night
+            (NOW.replace(hour=13), NOW.replace(hour=3) + DAY, 5, True),  # an older silence continues at night
             (NOW.replace(hour=17) + 2 * DAY, NOW + 4 * DAY, 1, False),  # on Sunday, since Friday
             (NOW.replace(hour=17) + 2 * DAY, NOW.replace(hour=10) + 5 * DAY, 3, False),  # on Monday, since Friday
             (NOW.replace(hour=17) + 2 * DAY, NOW + 5 * DAY, 5, True),

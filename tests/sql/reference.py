@@ -195,7 +195,7 @@ class Reference:
 
 
 def rate(numerator: int, denominator: int) -> float | None:
-    """Return the fraction; None where it is undefined."""
+    """Return the fraction, or None if it is undefined."""
     return float(Fraction(numerator, denominator)) if denominator else None
 
 
