@@ -1,9 +1,8 @@
 """Confine a process to the files it needs, with Landlock.
 
-https://docs.kernel.org/userspace-api/landlock.html
-
 Needed because every user of the embedded server can call ``file()``, and no grant forbids it. Linux only, with direct
-system calls: the binding on PyPI is an alpha without a release: https://github.com/Edward-Knight/landlock
+system calls (https://docs.kernel.org/userspace-api/landlock.html): the binding on PyPI is an alpha without a release
+(https://github.com/Edward-Knight/landlock).
 """
 
 from __future__ import annotations
