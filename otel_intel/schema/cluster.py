@@ -83,7 +83,7 @@ def _names(name: str) -> tuple[str, str]:
         return f"{name}_local", name
     if name in LANDING:
         return name, f"{name}_all"
-    raise ClusterError(f"intel.{name}: otel_intel/cluster.py does not say how to spread it over a cluster")
+    raise ClusterError(f"intel.{name}: otel_intel/schema/cluster.py does not say how to spread it over a cluster")
 
 
 def _alterations(alter: re.Match[str]) -> list[str]:
