@@ -5,14 +5,14 @@ Helpers, allow-lists, facts and documentation are derived from this module or te
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 from .exceptions import InvalidEventError
+from .values import few_texts, hours, identifier, milliseconds, one_of
 
 Id: TypeAlias = int | UUID | str
 AttributeValue: TypeAlias = str | int | float
@@ -21,73 +21,6 @@ Kind: TypeAlias = Literal["recommendation", "outcome", "view", "internal"]
 SCHEMA_VERSION: Final = "1"
 CONFIDENCES: Final = ("HIGH", "MEDIUM", "LOW")
 OUTCOME_STATUSES: Final = ("RESOLVED", "ESCALATED", "NO_ACTION", "FALSE_POSITIVE")
-MAX_TEXT: Final = 200
-"""Longest id, version or type in characters: it limits the memory of one event."""
-
-_MAX_INT64: Final = 2**63 - 1
-
-
-def _text(value: object) -> str:
-    if type(value) is not str:
-        if not isinstance(value, str):
-            raise ValueError(f"must be a string, not {type(value).__name__}")
-        value = str.__str__(value)  # the value of a StrEnum, TextChoices or SafeString, without its class
-    # isprintable() also refuses control characters and lone surrogates, which OTLP cannot transport.
-    if not value.isprintable() or not value.strip():
-        raise ValueError("must not be empty or hold unprintable characters")
-    if len(value) > MAX_TEXT:
-        raise ValueError(f"must not be longer than {MAX_TEXT} characters")
-    return value
-
-
-# There are few types and versions: to look one up takes a third of the time of a check. An unhashable value raises
-# TypeError.
-_few_texts = lru_cache(maxsize=256, typed=True)(_text)
-
-
-def _id(value: object) -> str:
-    kind = type(value)
-    if kind is int:
-        return str(value)
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, int) and kind is not bool:
-        return str(int(value))
-    if isinstance(value, str):
-        return _text(value)
-    raise ValueError(f"must be an int, a UUID or a string, not {kind.__name__}")
-
-
-def _one_of(allowed: Sequence[str]) -> Callable[[object], str]:
-    members = {name: name for name in allowed}
-
-    def clean(value: object) -> str:
-        member = members.get(value) if isinstance(value, str) else None
-        if member is None:
-            raise ValueError(f"must be one of {', '.join(allowed)}, not {value!r:.60}")
-        return member
-
-    return clean
-
-
-def _milliseconds(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"must be whole milliseconds (int), not {type(value).__name__}")
-    if not 0 <= value <= _MAX_INT64:
-        raise ValueError("must not be negative or beyond 64 bits")
-    return int(value)
-
-
-def _hours(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(f"must be hours (int or float), not {type(value).__name__}")
-    try:
-        hours = float(value)
-    except OverflowError:
-        hours = math.inf
-    if not 0 <= hours < math.inf:
-        raise ValueError("must be finite and not negative")
-    return hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,39 +47,43 @@ class Attribute:
 
 
 def _enumeration(key: str, argument: str, members: tuple[str, ...], brief: str) -> Attribute:
-    return Attribute(key, argument, argument, _one_of(members), brief, members=members)
+    return Attribute(key, argument, argument, one_of(members), brief, members=members)
 
 
 RISK_SIGNAL_ID: Final = Attribute(
-    "intel.risk_signal.id", "risk_signal_id", "risk_signal_id", _id, "The risk signal: its primary key."
+    "intel.risk_signal.id", "risk_signal_id", "risk_signal_id", identifier, "The risk signal: its primary key."
 )
 ADMIN_ID: Final = Attribute(
-    "intel.admin.id", "admin_user_id", "admin_id", _id,
+    "intel.admin.id", "admin_user_id", "admin_id", identifier,
     "The staff user: the primary key, or its keyed hash (HMAC-SHA256) where ADMIN_ID_HASH_KEY is set.",
 )  # fmt: skip
 RECOMMENDATION_TYPE: Final = Attribute(
-    "intel.recommendation.type", "recommendation_type", "recommendation_type", _few_texts,
+    "intel.recommendation.type", "recommendation_type", "recommendation_type", few_texts,
     "What kind of recommendation the engine made, in the site's own terms.",
 )  # fmt: skip
 CONFIDENCE: Final = _enumeration(
     "intel.recommendation.confidence", "confidence", CONFIDENCES, "How sure the engine was."
 )
 DECISION_TIME_MS: Final = Attribute(
-    "intel.decision.time_ms", "decision_time_ms", "decision_time_ms", _milliseconds,
+    "intel.decision.time_ms", "decision_time_ms", "decision_time_ms", milliseconds,
     "Milliseconds from the view of the recommendation to the decision.", "int",
 )  # fmt: skip
 OUTCOME_STATUS: Final = _enumeration(
     "intel.outcome.status", "outcome_status", OUTCOME_STATUSES, "How the risk signal ended."
 )
 RESOLUTION_TIME_HOURS: Final = Attribute(
-    "intel.outcome.resolution_time_hours", "resolution_time_hours", "resolution_time_hours", _hours,
+    "intel.outcome.resolution_time_hours", "resolution_time_hours", "resolution_time_hours", hours,
     "Hours until the risk signal was resolved.", "double",
 )  # fmt: skip
 NOTE_ID: Final = Attribute(
-    "intel.note.id", "admin_note_id", "note_id", _id, "The note that was written: its primary key, never its text."
+    "intel.note.id",
+    "admin_note_id",
+    "note_id",
+    identifier,
+    "The note that was written: its primary key, never its text.",
 )
 ENGINE_VERSION: Final = Attribute(
-    "intel.engine.version", "engine_version", "engine_version", _few_texts,
+    "intel.engine.version", "engine_version", "engine_version", few_texts,
     "The version of the engine that made the recommendation.",
 )  # fmt: skip
 
@@ -160,10 +97,21 @@ PROBE_ID_KEY: Final = "intel.probe.id"
 PROCESS_ID_KEY: Final = "intel.pipeline.process.id"
 """On every record: a process's own count of delivered events is compared with what arrived from it."""
 
-Reason: TypeAlias = Literal["invalid", "no_admin", "queue_full", "rejected", "after_shutdown", "exit_deadline"]
+Reason: TypeAlias = Literal[
+    "invalid",
+    "no_admin",
+    "not_staff",
+    "refused_click",
+    "queue_full",
+    "rejected",
+    "after_shutdown",
+    "exit_deadline",
+]
 DROP_REASONS: Final[Mapping[Reason, str]] = {
     "invalid": "it does not fit the catalogue",
     "no_admin": "the request's user is anonymous or was never loaded; decorate below the login check",
+    "not_staff": "the request's user is not staff; give the decorator audience= if others decide, too",
+    "refused_click": "the click did not come from a page of this site, or its CSRF token is not valid",
     "queue_full": "events come in faster than they are delivered, or the endpoint is down",
     "rejected": "the endpoint refused it for good",
     "after_shutdown": "the pipeline of this process was shut down",
@@ -179,6 +127,7 @@ REPORT_KEYS: Final = (
     "intel.pipeline.emitted",
     "intel.pipeline.delivered",
     "intel.pipeline.queued",
+    "intel.pipeline.invalid_optional",
     *(f"intel.pipeline.dropped.{reason}" for reason in DROP_REASONS),
 )
 """Attributes of ``intel.pipeline.reported``, one event per process and kind: cumulative counts; started_at in ns."""
@@ -263,6 +212,18 @@ class Event:
             )
         except (TypeError, ValueError):
             raise self._misuse(arguments) from None
+
+    def clean_required(self, arguments: Sequence[object]) -> tuple[tuple[AttributeValue | None, ...], Exception | None]:
+        """Return the values on the wire without the optional ones that are wrong, and what is wrong with them."""
+        kept, wrong = list(arguments), None
+        for position, (clean, optional) in enumerate(self._steps):
+            try:
+                if optional and kept[position] is not None:
+                    clean(kept[position])
+            except (TypeError, ValueError):
+                wrong = wrong or self._misuse(kept)
+                kept[position] = None
+        return self.clean(kept), wrong
 
     def _misuse(self, arguments: Sequence[object]) -> InvalidEventError:
         """Find out which argument is wrong; ``clean`` does not, to stay fast for valid events."""

@@ -335,7 +335,14 @@ class Telemetry:
         if not configuration.enabled:
             return
         time_ns = time.time_ns() if timestamp is None else _timestamp_ns(timestamp)
-        values = event.clean(arguments)
+        try:
+            values = event.clean(arguments)
+        except InvalidEventError:
+            if configuration.strict:
+                raise
+            values, wrong = event.clean_required(arguments)
+            if configuration.sending:
+                self._get_pipeline().note_invalid_optional(event.kind, wrong)
         version = engine_version
         if version is None:
             version = _block_engine_version.get()

@@ -251,6 +251,7 @@ def registry() -> str:
         _plain("intel.pipeline.emitted", "int", "Events that were emitted since the process started."),
         _plain("intel.pipeline.delivered", "int", "Of these, events that the endpoint acknowledged."),
         _plain("intel.pipeline.queued", "int", "Of these, events that wait."),
+        _plain("intel.pipeline.invalid_optional", "int", "Of these, events that lost a wrong optional value."),
     ]
     own += [
         _plain(f"intel.pipeline.dropped.{reason}", "int", f"Of these, events that were dropped: {meaning}.")

@@ -28,12 +28,16 @@ class QueuedEvent(NamedTuple):
 
 
 class PipelineStatus(TypedDict):
-    """Count the events of this process: ``emitted == delivered + sum(dropped.values()) + queued``."""
+    """Count the events of this process: ``emitted == delivered + sum(dropped.values()) + queued``.
+
+    ``invalid_optional`` counts events among them that lost an optional value because it was wrong.
+    """
 
     emitted: int
     delivered: int
     dropped: dict[Reason, int]
     queued: int
+    invalid_optional: int
 
 
 class Ledger:
@@ -52,6 +56,7 @@ class Ledger:
         self._changed = threading.Condition(self.lock)
         self._delivered: Counter[Kind] = Counter()
         self._dropped: Counter[tuple[Kind, Reason]] = Counter()
+        self._invalid_optional: Counter[Kind] = Counter()
         self._settled = 0  # events that left the queue, for whatever reason
         self._lost_before_flush = 0
         self._is_closed = False
@@ -60,6 +65,11 @@ class Ledger:
         """Count an event that never got into the queue."""
         with self._changed:
             self._dropped[kind, reason] += 1
+
+    def note_invalid_optional(self, kind: Kind) -> None:
+        """Count an event that goes on without an optional value, which was wrong."""
+        with self._changed:
+            self._invalid_optional[kind] += 1
 
     def settle(self, count: int, reason: Reason | None = None) -> bool:
         """Take the oldest events out of the queue as delivered, or as dropped for a reason; False once closed."""
@@ -113,17 +123,26 @@ class Ledger:
     def status(self) -> PipelineStatus:
         """Return all counts; events in flight count as queued."""
         with self._changed:
-            return self._status(self._delivered.keys() | {kind for kind, _ in self._dropped}, len(self._queue))
+            return self._status(self._counted(), len(self._queue))
 
     def by_kind(self) -> dict[Kind, PipelineStatus]:
         """Return the counts of each kind that has events."""
         with self._changed:
             queued = Counter(item.event.kind for item in self._queue.copy())
-            kinds = sorted({*self._delivered, *queued, *(kind for kind, _ in self._dropped)})
+            kinds = sorted({*self._counted(), *queued})
             return {kind: self._status({kind}, queued[kind]) for kind in kinds}
+
+    def _counted(self) -> set[Kind]:
+        return {*self._delivered, *self._invalid_optional, *(kind for kind, _ in self._dropped)}
 
     def _status(self, kinds: set[Kind], queued: int) -> PipelineStatus:
         delivered = sum(self._delivered[kind] for kind in kinds)
         dropped = {reason: sum(self._dropped[kind, reason] for kind in kinds) for reason in DROP_REASONS}
         emitted = delivered + sum(dropped.values()) + queued
-        return {"emitted": emitted, "delivered": delivered, "dropped": dropped, "queued": queued}
+        return {
+            "emitted": emitted,
+            "delivered": delivered,
+            "dropped": dropped,
+            "queued": queued,
+            "invalid_optional": sum(self._invalid_optional[kind] for kind in kinds),
+        }

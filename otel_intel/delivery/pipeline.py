@@ -88,6 +88,7 @@ class Pipeline:
         self._deadline = float("inf")
         self._failures = 0
         self._logged: set[str] = set()
+        self._report_soon = False  # the first loss of a reason is reported at once
         self._process_id = str(uuid.uuid4())
         self._started_at_ns = time.time_ns()
 
@@ -119,6 +120,11 @@ class Pipeline:
         if self._worker is None and not self._closing:
             self._start()  # a process that only loses events must report its counters, too
         self._log_once(reason, "Event dropped (%s): %s.", reason, why or DROP_REASONS[reason])
+
+    def note_invalid_optional(self, kind: Kind, why: object) -> None:
+        """Count an event that goes on without an optional value, and log the first."""
+        self._ledger.note_invalid_optional(kind)
+        self._log_once("invalid_optional", "Optional value left out: %s.", why)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until all that was emitted so far has been delivered.
@@ -187,7 +193,8 @@ class Pipeline:
                 try:
                     self._wait(self._pause())
                     self._deliver()
-                    if time.monotonic() - reported >= REPORT_INTERVAL:
+                    if self._report_soon or time.monotonic() - reported >= REPORT_INTERVAL:
+                        self._report_soon = False
                         reported = time.monotonic()
                         self._report()
                 except Exception:  # noqa: BLE001 (the thread must survive an unexpected error)
@@ -286,6 +293,7 @@ class Pipeline:
                 f"{prefix}emitted": counts["emitted"],
                 f"{prefix}delivered": counts["delivered"],
                 f"{prefix}queued": counts["queued"],
+                f"{prefix}invalid_optional": counts["invalid_optional"],
                 **{f"{prefix}dropped.{reason}": count for reason, count in counts["dropped"].items()},
             }
             records.append(exporter.record(PIPELINE_REPORTED, time.time_ns(), None, "", attributes))
@@ -299,6 +307,9 @@ class Pipeline:
         if key not in self._logged:
             self._logged.add(key)
             logger.warning(f"{message} (said once per process; see status())", *arguments)
+            if key != "failed":  # then the report would not arrive, either
+                self._report_soon = True
+                self._wake.put(None)
 
 
 def _reset_after_fork() -> None:

@@ -9,8 +9,8 @@ from typing import Final
 from django import forms
 from django.core.exceptions import ValidationError
 
-from otel_intel.events import MAX_TEXT
 from otel_intel.reading.days import first_day, today
+from otel_intel.values import MAX_TEXT, is_text
 
 from .filters import DEFAULT_DAYS, Cursor, Filters
 from .format import words
@@ -30,7 +30,7 @@ class _Choice(forms.ChoiceField):
 class _Text(forms.CharField):
     def to_python(self, value: object) -> str:
         text = str(value or "").strip()
-        if len(text) > MAX_TEXT or not (text.isprintable() or not text):
+        if text and not is_text(text):
             raise ValidationError(f"No {str(self.label).lower()} can be that text: the filter was left out.")
         return text
 

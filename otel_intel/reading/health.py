@@ -58,7 +58,14 @@ _ARRIVED = " UNION ALL ".join(
         ("view", "admin_views"),
     )
 )
-_COUNTERS = ("emitted", "delivered", "queued", "missing", *(f"dropped_{reason}" for reason in DROP_REASONS))
+_COUNTERS = (
+    "emitted",
+    "delivered",
+    "queued",
+    "invalid_optional",
+    "missing",
+    *(f"dropped_{reason}" for reason in DROP_REASONS),
+)
 
 
 def read_health(url: str = "") -> Health:
@@ -114,6 +121,8 @@ def describe(health: Health) -> Iterator[str]:
     yield "Processes that reported in 7 days"
     counters = health.pipeline
     yield "  " + ", ".join(f"{name} {counters[name]:,}" for name in ("emitted", "delivered", "queued"))
+    if counters["invalid_optional"]:
+        yield f"  {counters['invalid_optional']:,} events lost an optional value because it was wrong"
     if counters["missing"]:
         yield f"  {counters['missing']:,} of the delivered are not here: in the Collector's queue, or lost behind it"
     dropped = [f"{reason} {count:,}" for reason in DROP_REASONS if (count := counters[f"dropped_{reason}"])]

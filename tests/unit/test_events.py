@@ -68,14 +68,14 @@ def test_members_of_an_enum_lose_their_class() -> None:
     assert [type(value) for value in values] == [str] * 4
 
 
-@pytest.mark.parametrize("bad", ["high", "", None, 1, ["HIGH"]])
+@pytest.mark.parametrize("bad", ["highest", "", None, 1, ["HIGH"]])
 def test_a_closed_set_names_what_it_allows(bad: object) -> None:
     with pytest.raises(InvalidEventError, match=r"confidence (must be one of HIGH, MEDIUM, LOW|is missing)"):
         clean(events.RECOMMENDATION_VIEWED, 1, 2, "EXPIRING_SOON", bad)
 
 
-@pytest.mark.parametrize("bad", [-1, 2**63, 1.5, "450", True])
-def test_decision_times_are_whole_milliseconds(bad: object) -> None:
+@pytest.mark.parametrize("bad", [-5001, 2**63, math.nan, "450", True])
+def test_decision_times_are_milliseconds(bad: object) -> None:
     with pytest.raises(InvalidEventError, match="decision_time_ms"):
         clean(events.RECOMMENDATION_ACCEPTED, 1, 2, "EXPIRING_SOON", "LOW", bad)
 
@@ -84,6 +84,17 @@ def test_decision_times_are_whole_milliseconds(bad: object) -> None:
 def test_resolution_times_are_finite_hours(bad: object) -> None:
     with pytest.raises(InvalidEventError, match="resolution_time_hours"):
         clean(events.OUTCOME_RECORDED, 1, "RESOLVED", bad, None, None)
+
+
+def test_a_wrong_optional_value_costs_itself() -> None:
+    values, wrong = events.OUTCOME_RECORDED.clean_required((1, "RESOLVED", "soon", 7, True))
+    assert values == ("1", "RESOLVED", None, "7", None)
+    assert str(wrong) == "track_signal_outcome: resolution_time_hours must be a number of hours, not str"
+
+
+def test_a_wrong_required_value_costs_the_event() -> None:
+    with pytest.raises(InvalidEventError, match="outcome_status must be one of"):
+        events.OUTCOME_RECORDED.clean_required((1, "DONE", "soon", None, None))
 
 
 def test_a_missing_optional_stays_absent() -> None:

@@ -14,14 +14,15 @@ import otel_intel
 PACKAGE = Path(otel_intel.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "_data" not in path.parts)
 
-_SETTINGS = {"conf", "events", "exceptions"}
+_SETTINGS = {"conf", "events", "exceptions", "values"}
 _CALLER = {*_SETTINGS, "delivery", "telemetry"}
 # The imports that each folder, and each module beside the folders, may have.
 MAY_IMPORT = {
     "exceptions": set(),
     "resources": set(),
     "transactions": set(),
-    "events": {"exceptions"},
+    "values": set(),
+    "events": {"exceptions", "values"},
     "presentation": {"events"},
     "conf": {"exceptions"},
     "delivery": _SETTINGS,

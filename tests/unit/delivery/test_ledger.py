@@ -68,9 +68,21 @@ def test_counts_are_by_kind_and_reason(queue: deque[QueuedEvent], ledger: Ledger
     ledger.drop("recommendation", "invalid")
     nothing: dict[Reason, int] = dict.fromkeys(DROP_REASONS, 0)
     assert ledger.by_kind() == {
-        "outcome": {"emitted": 2, "delivered": 0, "dropped": nothing | {"rejected": 1}, "queued": 1},
-        "recommendation": {"emitted": 1, "delivered": 0, "dropped": nothing | {"invalid": 1}, "queued": 0},
-        "view": {"emitted": 2, "delivered": 1, "dropped": nothing, "queued": 1},
+        "outcome": {
+            "emitted": 2,
+            "delivered": 0,
+            "dropped": nothing | {"rejected": 1},
+            "queued": 1,
+            "invalid_optional": 0,
+        },
+        "recommendation": {
+            "emitted": 1,
+            "delivered": 0,
+            "dropped": nothing | {"invalid": 1},
+            "queued": 0,
+            "invalid_optional": 0,
+        },
+        "view": {"emitted": 2, "delivered": 1, "dropped": nothing, "queued": 1, "invalid_optional": 0},
     }
 
 
@@ -103,3 +115,10 @@ def test_wait_reports_a_loss_once(queue: deque[QueuedEvent], ledger: Ledger) -> 
     ledger.drop("view", "queue_full")
     assert not ledger.wait(ledger.goal(), time.monotonic())
     assert ledger.wait(ledger.goal(), time.monotonic())
+
+
+def test_a_lost_optional_value_is_no_lost_event() -> None:
+    ledger = Ledger(deque())
+    ledger.note_invalid_optional("view")
+    assert (ledger.status()["emitted"], ledger.status()["invalid_optional"]) == (0, 1)
+    assert ledger.by_kind()["view"]["invalid_optional"] == 1

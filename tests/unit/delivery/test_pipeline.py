@@ -31,7 +31,13 @@ def signals(request: ExportLogsServiceRequest) -> set[object]:
 
 
 def test_every_reason_is_counted_from_the_start(production: Telemetry) -> None:
-    assert production.status() == {"emitted": 0, "delivered": 0, "dropped": dict.fromkeys(DROP_REASONS, 0), "queued": 0}
+    assert production.status() == {
+        "emitted": 0,
+        "delivered": 0,
+        "dropped": dict.fromkeys(DROP_REASONS, 0),
+        "queued": 0,
+        "invalid_optional": 0,
+    }
 
 
 def test_all_threads_events_arrive_once(production: Telemetry, sink: Sink) -> None:
@@ -51,6 +57,7 @@ def test_all_threads_events_arrive_once(production: Telemetry, sink: Sink) -> No
         "delivered": 1000,
         "dropped": dict.fromkeys(DROP_REASONS, 0),
         "queued": 0,
+        "invalid_optional": 0,
     }
 
 
