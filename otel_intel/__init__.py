@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .decorators import (
+    Recommendation,
     track_admin_note_create,
     track_dashboard_open,
     track_explanation_expand,
@@ -16,6 +17,7 @@ __all__ = [
     "ConfigurationError",
     "InvalidEventError",
     "OtelIntelError",
+    "Recommendation",
     "Telemetry",
     "TelemetryUnavailable",
     "get_telemetry",

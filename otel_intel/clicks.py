@@ -2,34 +2,68 @@
 
 from __future__ import annotations
 
+from typing import Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from . import events
 from .exceptions import InvalidEventError
 from .telemetry import get_telemetry
 
-CLICKABLE = {event.name: event for event in (events.EXPLANATION_EXPANDED,)}
+CLICKABLE: Final = {event.name: event for event in (events.EXPLANATION_EXPANDED,)}
 
 
 @require_POST
-@csrf_protect
+@csrf_exempt  # by is_from_this_site: a token is wrong in a tab that is older than the log-in, and in a cached fragment
 def track_click(request: HttpRequest) -> HttpResponse:
-    """Track a click that static/otel_intel/otel_intel.js reports; staff only, protected against CSRF.
+    """Track a click that static/otel_intel/otel_intel.js reports; only for staff, and only from pages of this site.
 
-    Answers 204, or 400 with the reason. Others than staff get 403: a script cannot use a login page.
+    Answers 204; or 400 or 403 with the reason in plain text, and counts the click as lost.
     """
-    user = request.user
-    if not (user.is_authenticated and user.is_staff):
-        return HttpResponse("Staff only.", status=403, content_type="text/plain")
     event = CLICKABLE.get(request.POST.get("event", ""))
-    values = {"admin_user_id": user.pk, "risk_signal_id": request.POST.get("signal", "")}
+    if not is_from_this_site(request):
+        get_telemetry().refuse(event or events.EXPLANATION_EXPANDED, "refused_click")
+        return _answer(403, "Only from pages of this site.")
+    user = request.user
+    if not user.is_authenticated:
+        get_telemetry().refuse(event or events.EXPLANATION_EXPANDED, "no_admin")
+        return _answer(403, "Staff only.")
+    if not getattr(user, "is_staff", False):
+        get_telemetry().refuse(event or events.EXPLANATION_EXPANDED, "not_staff")
+        return _answer(403, "Staff only.")
     if event is None:
-        return HttpResponse("Unknown event.", status=400, content_type="text/plain")
+        get_telemetry().refuse(events.EXPLANATION_EXPANDED, "refused_click")
+        return _answer(400, "Unknown event.")
+    values = {"admin_user_id": user.pk, "risk_signal_id": request.POST.get("signal", "")}
+    engine_version = request.POST.get("engine_version") or None
     try:
         event.clean(event.arguments(values))
-    except InvalidEventError as error:
-        return HttpResponse(str(error), status=400, content_type="text/plain")
-    get_telemetry().record(event, values)
+        if engine_version is not None:
+            events.ENGINE_VERSION.clean(engine_version)
+    except (InvalidEventError, ValueError) as error:
+        get_telemetry().refuse(event, "refused_click")
+        return _answer(400, str(error))
+    get_telemetry().record(event, values, engine_version)
     return HttpResponse(status=204)
+
+
+def is_from_this_site(request: HttpRequest) -> bool:
+    """Tell whether a POST comes from a page of this site, or from no browser at all.
+
+    Every browser says it by Sec-Fetch-Site over HTTPS, and by Origin otherwise: https://words.filippo.io/csrf/
+    """
+    origin = request.headers.get("Origin") or request.headers.get("Referer")
+    if origin in settings.CSRF_TRUSTED_ORIGINS:
+        return True
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    return origin is None or urlsplit(origin).netloc == request.get_host()
+
+
+def _answer(status: int, text: str) -> HttpResponse:
+    return HttpResponse(text, status=status, content_type="text/plain")

@@ -61,7 +61,10 @@ def _timestamp_ns(timestamp: object) -> int:
     if not isinstance(timestamp, datetime):
         raise InvalidEventError(f"timestamp must be a datetime, not {type(timestamp).__name__}")
     if timestamp.utcoffset() is None:
-        raise InvalidEventError("timestamp must be an aware datetime, such as django.utils.timezone.now()")
+        raise InvalidEventError(
+            "timestamp must be an aware datetime, such as datetime.now(UTC);"
+            " timezone.now() is naive where USE_TZ is False: pass timezone.make_aware(timezone.now())"
+        )
     nanoseconds = calendar.timegm(timestamp.utctimetuple()) * 1_000_000_000 + timestamp.microsecond * 1000
     if not 0 < nanoseconds <= _MAX_TIME_NS:
         raise InvalidEventError("timestamp must lie between the years 1970 and 2262")
@@ -280,15 +283,16 @@ class Telemetry:
 
     # -- for the rest of the package -----------------------------------------------------------------------
 
-    def record(self, event: Event, values: Mapping[str, object]) -> None:
+    def record(self, event: Event, values: Mapping[str, object], engine_version: str | None = None) -> None:
         """Track an event like its helper, with the helper's arguments by name.
 
         Args:
             event: An event of the catalogue.
             values: The helper's arguments by name; optional ones may be left out.
+            engine_version: As in the helpers.
         """
         try:
-            self._emit(event, event.arguments(values), None, None)
+            self._emit(event, event.arguments(values), engine_version, None)
         except Exception as error:  # noqa: BLE001 (a page must never fail because of telemetry)
             self.refuse(event, "invalid", error)
 

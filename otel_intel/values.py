@@ -49,7 +49,7 @@ def _plain(value: object) -> str:
     if isinstance(value, str):
         return str.__str__(value)
     django = sys.modules.get("django.utils.functional")  # without Django there is no lazy translation
-    if django is not None and isinstance(value, django.Promise):  # type: ignore[attr-defined]
+    if django is not None and isinstance(value, django.Promise):
         return str.__str__(str(value))
     raise ValueError(f"must be a string, not {type(value).__name__}")
 

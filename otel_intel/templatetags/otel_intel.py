@@ -6,8 +6,6 @@ from django import template
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.forms.utils import flatatt
-from django.middleware.csrf import get_token
-from django.template import Context
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString, mark_safe
 
@@ -16,15 +14,13 @@ from otel_intel.events import EXPLANATION_EXPANDED
 register = template.Library()
 
 
-@register.simple_tag(takes_context=True)
-def track_explanation_expand(context: Context, signal_id: object) -> SafeString:
+@register.simple_tag
+def track_explanation_expand(signal_id: object, engine_version: object = "") -> SafeString:
     """Render the attributes of an element that unfolds a signal's explanation: a button, link or <details>.
 
-    The page also needs ``<script src="{% static 'otel_intel/otel_intel.js' %}" defer></script>``.
+    They are the same for every user, so they may be cached. ``engine_version`` is the version that made this
+    recommendation. The page also needs ``<script src="{% static 'otel_intel/otel_intel.js' %}" defer></script>``.
     """
-    # Inside {% include … only %} the context has no csrf_token, but it still has the request.
-    request = getattr(context, "request", None)
-    token = context.get("csrf_token") or (get_token(request) if request else "")
     try:
         url = reverse("telemetry-click")
     except NoReverseMatch:
@@ -36,7 +32,9 @@ def track_explanation_expand(context: Context, signal_id: object) -> SafeString:
         "data-otel-intel-event": EXPLANATION_EXPANDED.name,
         "data-otel-intel-signal": str(signal_id),
         "data-otel-intel-url": url,
-        # The token is in the page because the cookie may be HttpOnly or absent (CSRF_USE_SESSIONS).
-        "data-otel-intel-csrf": str(token),
+        # Of fetch(): no token, which would be one user's and one log-in's. The server asks where the click comes from.
+        "data-otel-intel-csrf": "same-origin",
     }
+    if engine_version:
+        attributes["data-otel-intel-engine-version"] = str(engine_version)
     return mark_safe(flatatt(attributes).strip())  # noqa: S308 (flatatt escapes)

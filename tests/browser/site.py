@@ -15,6 +15,13 @@ PAGE = """{% load otel_intel static %}<!doctype html><html lang="en"><head><titl
 <div id="panel"></div>
 <details id="details" {% track_explanation_expand "details" %}><summary>Why?</summary>Because.</details>
 <details><summary id="summary" {% track_explanation_expand "summary" %}>Why?</summary>Because.</details>
+<details open id="open" {% track_explanation_expand "open" %}><summary>Why?</summary>Because.</details>
+<details id="found" {% track_explanation_expand "found" %}><summary>Why?</summary><p id="needle">Needle</p></details>
+<details id="outer" {% track_explanation_expand "outer" %}><summary>Why?</summary>
+<details><summary id="inner">More</summary>Because.</details></details>
+<button id="versioned" {% track_explanation_expand "versioned" engine_version="1.4" %}>Why?</button>
+<a id="boosted" hx-boost="true" href="/page/">Reload</a>
+<a id="away" href="/panel/">Away</a>
 <button id="collapsible" aria-expanded="true" {% track_explanation_expand "collapsible" %}>Less</button>
 <a id="link" href="/page/" {% track_explanation_expand "link" %}>Why?</a>
 <p id="plain">Nothing to report here.</p>

@@ -82,3 +82,84 @@ def test_the_keyboard_reports_as_well(page: Page, otel_intel_events: CapturedEve
     page.keyboard.press("Enter")
     assert poll_until(lambda: otel_intel_events)
     assert reported(page, otel_intel_events) == ["details"]
+
+
+def test_the_version_that_made_the_recommendation_is_reported(page: Page, otel_intel_events: CapturedEvents) -> None:
+    page.click("#versioned")
+    assert poll_until(lambda: otel_intel_events)
+    assert otel_intel_events[0].attributes["intel.engine.version"] == "1.4"
+
+
+def open_by_code(page: Page) -> None:
+    page.evaluate("document.querySelector('#details').open = true")
+    page.evaluate("document.querySelector('#versioned').click()")
+
+
+def arrive_open(page: Page) -> None:
+    page.evaluate("document.body.append(document.querySelector('#open').cloneNode(true))")
+
+
+def find_in_page(page: Page) -> None:
+    """Go to a fragment, which opens a <details> as find-in-page does."""
+    page.evaluate("location.hash = 'needle'")
+    page.wait_for_function("document.querySelector('#found').open || true")
+
+
+def click_into_what_is_unfolded(page: Page) -> None:
+    page.evaluate("document.querySelector('#outer').open = true")
+    page.click("#inner")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [open_by_code, arrive_open, find_in_page, click_into_what_is_unfolded],
+    ids=["code", "open", "found", "inside"],
+)
+def test_what_nobody_unfolds_is_not_reported(
+    act: Callable[[Page], None], page: Page, otel_intel_events: CapturedEvents
+) -> None:
+    act(page)
+    page.click("#summary")  # the clicks before it would have been reported first
+    assert poll_until(lambda: otel_intel_events)
+    assert reported(page, otel_intel_events) == ["summary"]
+
+
+def test_a_script_that_runs_again_reports_once(page: Page, otel_intel_events: CapturedEvents) -> None:
+    with page.expect_response("**/page/"):
+        page.click("#boosted")
+    page.evaluate(
+        "() => new Promise(done => { const again = document.createElement('script');"
+        " again.src = document.querySelector('script').src; again.onload = done; document.body.append(again); })"
+    )
+    page.click("#summary")
+    assert poll_until(lambda: otel_intel_events)
+    assert reported(page, otel_intel_events) == ["summary"]
+
+
+def test_a_page_out_of_the_back_forward_cache_reports_once(page: Page, otel_intel_events: CapturedEvents) -> None:
+    page.click("#away")
+    page.go_back()
+    assert not otel_intel_events
+    page.click("#summary")
+    assert poll_until(lambda: otel_intel_events)
+    assert reported(page, otel_intel_events) == ["summary"]
+
+
+def test_a_page_in_a_background_tab_reports_nothing(page: Page, otel_intel_events: CapturedEvents) -> None:
+    with page.context.expect_page() as opened:
+        page.click("#away", modifiers=["Control"])
+    opened.value.wait_for_load_state()
+    assert reported(page, otel_intel_events) == []
+
+
+def test_a_page_older_than_the_log_in_still_reports(
+    page: Page, live_server: LiveServer, otel_intel_events: CapturedEvents
+) -> None:
+    client = Client()
+    client.force_login(User.objects.create_user("other", is_staff=True))
+    page.context.add_cookies(
+        [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}]
+    )
+    page.click("#summary")
+    assert poll_until(lambda: otel_intel_events)
+    assert reported(page, otel_intel_events) == ["summary"]

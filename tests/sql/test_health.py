@@ -56,7 +56,8 @@ def test_late_copies_do_not_count_as_delay(clickhouse: ClickHouse) -> None:
 def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
     now = time.time_ns()
     counts = {
-        "emitted": 21, "delivered": 1, "queued": 2, "dropped__invalid": 3, "dropped__no_admin": 4, "invalid_optional": 9,
+        "emitted": 21, "delivered": 1, "queued": 2, "dropped__invalid": 3, "dropped__no_admin": 4,
+        "invalid_optional": 9,
         "dropped__queue_full": 5, "dropped__rejected": 6, "dropped__after_shutdown": 7, "dropped__exit_deadline": 8,
     }  # fmt: skip
     for process, kind, at, values in (

@@ -3,9 +3,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from inspect import iscoroutinefunction
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser, User
@@ -27,7 +29,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 import otel_intel
-from otel_intel import Telemetry
+from otel_intel import InvalidEventError, Telemetry
 from otel_intel.testing import CapturedEvents
 
 ADMIN = User(pk=42, username="admin", is_staff=True)
@@ -282,7 +284,7 @@ urlpatterns = [
 @override_settings(ROOT_URLCONF=__name__)
 @pytest.mark.parametrize("kind", ["", "-anonymous"])
 def test_headers_and_queries_stay_the_same(kind: str, client: Client, otel_intel_events: CapturedEvents) -> None:
-    client.force_login(User.objects.create_user("admin"))
+    client.force_login(User.objects.create_user("admin", is_staff=True))
     seen = []
     for prefix in ("plain", "tracked"):
         with CaptureQueriesContext(
@@ -303,7 +305,7 @@ def test_the_user_of_an_async_request_counts_once_it_was_loaded(
     monkeypatch.setattr("django.contrib.auth.aget_user", aget_user)
     loaded = AsyncRequestFactory().get("/")
     loaded.session = SessionStore()
-    AuthenticationMiddleware(lambda request: HttpResponse()).process_request(loaded)
+    AuthenticationMiddleware(plain).process_request(loaded)
     async_to_sync(loaded.auser)()
     async_to_sync(async_detail)(loaded, signal_id=7)
     assert otel_intel_events.only("intel.signal.detail_opened").attributes == ADMIN_AND_SIGNAL
@@ -344,3 +346,232 @@ def test_a_call_without_a_request_is_a_misuse() -> None:
 
     with pytest.raises(TypeError, match="no request"):
         not_a_view(1)
+
+
+# -- what counts as seen ---------------------------------------------------------------------------------------
+
+
+@otel_intel.track_recommendation_view(recommendation=lambda request, response: ("EXPIRING_SOON", "HIGH"))
+class Shown(View):
+    def get(self, request: HttpRequest, signal_id: int) -> HttpResponse:
+        return HttpResponse("x")
+
+    post = get
+
+
+@otel_intel.track_explanation_expand
+def explanation(request: HttpRequest, signal_id: int) -> HttpResponse:
+    return HttpResponse("because")
+
+
+@otel_intel.track_dashboard_open
+def dashboard(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("x")
+
+
+def sent(method: str = "GET", path: str = "/signals/7/", **headers: str) -> HttpRequest:
+    request = RequestFactory().generic(method, path, headers=headers)
+    request.user = ADMIN
+    return request
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST"])
+def test_only_get_shows_a_page(method: str, otel_intel_events: CapturedEvents) -> None:
+    Shown.as_view()(sent(method), signal_id=7)
+    detail(sent(method), signal_id=7)
+    dashboard(sent(method))
+    assert not otel_intel_events
+
+
+def plain(request: HttpRequest, *arguments: object, **keywords: object) -> HttpResponse:
+    return HttpResponse("x")
+
+
+def data(request: HttpRequest) -> dict[str, int]:
+    return {"a": 1}
+
+
+SPECULATION = [
+    {"Sec-Purpose": "prefetch"},
+    {"Sec-Purpose": "prefetch;prerender"},
+    {"Sec-Purpose": "prefetch;anonymous-client-ip"},
+    {"Purpose": "prefetch"},
+    {"X-Purpose": "preview"},
+    {"X-Moz": "prefetch"},
+]
+
+
+@pytest.mark.parametrize("headers", SPECULATION, ids=str)
+def test_what_a_browser_loads_in_advance_is_not_seen(
+    headers: dict[str, str], otel_intel_events: CapturedEvents
+) -> None:
+    Shown.as_view()(sent(**headers), signal_id=7)
+    dashboard(sent(**headers))
+    explanation(sent(**headers), signal_id=7)
+    assert not otel_intel_events
+
+
+@pytest.mark.parametrize(
+    ("headers", "events"),
+    [
+        ({}, 1),
+        ({"HX-Request": "true", "HX-Current-URL": "http://testserver/signals/7/?tab=2"}, 0),
+        ({"HX-Request": "true", "HX-Current-URL": "http://testserver/signals/"}, 1),
+        ({"HX-Request": "true", "HX-Boosted": "true", "HX-Current-URL": "http://testserver/signals/7/"}, 1),
+        (
+            {
+                "HX-Request": "true",
+                "HX-History-Restore-Request": "true",
+                "HX-Current-URL": "http://testserver/signals/7/",
+            },
+            1,
+        ),
+        ({"Turbo-Frame": "notes", "Referer": "http://testserver/signals/7/"}, 0),
+        ({"Turbo-Frame": "detail", "Referer": "http://testserver/signals/"}, 1),
+        ({"X-Up-Target": "#notes", "Referer": "http://testserver/signals/7/"}, 0),
+        ({"X-Requested-With": "XMLHttpRequest", "Referer": "http://testserver/signals/7/"}, 0),
+        ({"Referer": "http://testserver/signals/7/"}, 1),  # a reload
+    ],
+    ids=str,
+)
+def test_a_page_that_asks_for_a_part_of_itself_was_seen_before(
+    headers: dict[str, str], events: int, otel_intel_events: CapturedEvents
+) -> None:
+    Shown.as_view()(sent(**headers), signal_id=7)
+    assert len(otel_intel_events) == events
+    explanation(sent(**headers), signal_id=7)
+    assert len(otel_intel_events) == events + 1  # it is such a part
+
+
+def test_an_explanation_may_be_asked_for_by_post(otel_intel_events: CapturedEvents) -> None:
+    explanation(sent("POST"), signal_id=7)
+    explanation(sent("HEAD"), signal_id=7)
+    assert len(otel_intel_events) == 1
+
+
+# -- whose requests count --------------------------------------------------------------------------------------
+
+
+def test_customers_on_a_page_that_is_decorated_are_not_admins(
+    production: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("otel_intel.decorators.get_telemetry", lambda: production)
+    dashboard(request(user=User(pk=5, username="customer")))
+    dashboard(request(user=PlainUser()))
+    assert production.status()["dropped"]["not_staff"] == 2
+
+
+def test_without_djangos_admin_nobody_is_known_as_staff(otel_intel_events: CapturedEvents) -> None:
+    installed = [name for name in settings.INSTALLED_APPS if name not in ("django.contrib.admin", "demo.risk")]
+    with override_settings(INSTALLED_APPS=installed):
+        dashboard(request(user=User(pk=5, username="somebody")))
+    assert len(otel_intel_events) == 1
+
+
+class PlainUser:
+    """A user of a model without is_staff."""
+
+    is_authenticated = True
+    pk = 6
+    team = "risk"
+
+
+@pytest.mark.parametrize(
+    "audience", ["authenticated", lambda user: user.team == "risk"], ids=["authenticated", "function"]
+)
+def test_the_audience_may_be_others(audience: Any, otel_intel_events: CapturedEvents) -> None:
+    view = otel_intel.track_dashboard_open(audience=audience)(plain)
+    view(request(user=PlainUser()))
+    assert otel_intel_events.only("intel.dashboard.opened").attributes["intel.admin.id"] == "6"
+
+
+def test_a_function_may_refuse(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otel_intel.decorators.get_telemetry", lambda: production)
+    otel_intel.track_dashboard_open(audience=lambda user: False)(plain)(request())
+    assert production.status()["dropped"]["not_staff"] == 1
+
+
+def test_an_unknown_audience_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="audience must be 'staff', 'authenticated' or a function, not 'stuff'"):
+        otel_intel.track_dashboard_open(audience="stuff")  # type: ignore[call-overload]
+
+
+# -- the version that made the recommendation --------------------------------------------------------------------
+
+
+def of_version(request: HttpRequest, response: HttpResponseBase) -> otel_intel.Recommendation:
+    return otel_intel.Recommendation("EXPIRING_SOON", "HIGH", "1.4")
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    [otel_intel.track_recommendation_view, otel_intel.track_signal_detail_open, otel_intel.track_explanation_expand],
+)
+def test_a_view_has_the_version_that_made_the_recommendation(decorator: Any, otel_intel_events: CapturedEvents) -> None:
+    decorator(recommendation=of_version)(plain)(request(), signal_id=7)
+    [event] = otel_intel_events
+    assert event.attributes["intel.engine.version"] == "1.4"
+
+
+@pytest.mark.parametrize("decorator", [otel_intel.track_signal_detail_open, otel_intel.track_explanation_expand])
+def test_a_page_without_a_recommendation_is_opened_all_the_same(
+    decorator: Any, otel_intel_events: CapturedEvents
+) -> None:
+    decorator(recommendation=lambda *_: None)(plain)(request(), signal_id=7)
+    [event] = otel_intel_events
+    assert event.attributes["intel.engine.version"] == "test-1"
+
+
+class Recommending(View):
+    confidence = ""
+
+    def get(self, request: HttpRequest, signal_id: int) -> HttpResponse:
+        self.confidence = "LOW"
+        return HttpResponse("x")
+
+    def recommended(self, response: HttpResponseBase) -> otel_intel.Recommendation:
+        return otel_intel.Recommendation("EXPIRING_SOON", self.confidence, "1.4")
+
+
+class RecommendingMethod(Recommending):
+    @otel_intel.track_recommendation_view(recommendation="recommended")
+    def get(self, request: HttpRequest, signal_id: int) -> HttpResponse:
+        return super().get(request, signal_id)
+
+
+@pytest.mark.parametrize("by", ["class", "method"])
+def test_a_class_based_view_says_it_itself(by: str, otel_intel_events: CapturedEvents) -> None:
+    view: type[View] = RecommendingMethod
+    if by == "class":
+        view = otel_intel.track_recommendation_view(recommendation="recommended")(type("Copy", (Recommending,), {}))
+    view.as_view()(request(), signal_id=7)
+    assert otel_intel_events.only("intel.recommendation.viewed").attributes["intel.recommendation.confidence"] == "LOW"
+
+
+def test_a_method_of_nothing_is_named() -> None:
+    view = otel_intel.track_recommendation_view(recommendation="recommended")(plain)
+    with pytest.raises(TypeError, match="recommendation='recommended' must be a function, or name a method"):
+        view(request(), signal_id=7)
+
+
+# -- frameworks and URLs that differ -----------------------------------------------------------------------------
+
+
+def test_the_arguments_that_the_url_has_are_named() -> None:
+    view = otel_intel.track_signal_detail_open(plain)
+    with pytest.raises(
+        InvalidEventError, match=r"no argument 'signal_id', it has 'pk'; .*track_signal_detail_open\(signal='pk'\)"
+    ):
+        view(request(), pk=7)
+
+
+def test_a_url_without_named_arguments_is_named() -> None:
+    view = otel_intel.track_signal_detail_open(plain)
+    with pytest.raises(InvalidEventError, match="it has none with a name"):
+        view(request(), 7)
+
+
+def test_a_view_that_returns_data_is_told_what_to_decorate() -> None:
+    view = otel_intel.track_dashboard_open(data)
+    with pytest.raises(TypeError, match=r"returned dict, no response: .*decorate_view"):
+        view(request())

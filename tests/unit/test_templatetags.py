@@ -2,24 +2,25 @@ from __future__ import annotations
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.template import Context, RequestContext, Template
-from django.test import RequestFactory, override_settings
-
-
-def test_the_token_is_there_in_an_include_with_only() -> None:
-    inner = Template("{% load otel_intel %}<b {% track_explanation_expand signal %}>")
-    outer = Template("{% include inner with signal=1 only %}")
-    html = outer.render(RequestContext(RequestFactory().get("/"), {"inner": inner}))
-    assert 'data-otel-intel-csrf=""' not in html
+from django.template import Context, Template
+from django.test import override_settings
 
 
 def test_the_tag_renders_escaped_data_attributes() -> None:
-    template = Template("{% load otel_intel %}<button {% track_explanation_expand signal %}>Why?</button>")
-    html = template.render(Context({"signal": 'a"b', "csrf_token": "token"}))
+    template = Template(
+        "{% load otel_intel %}<button {% track_explanation_expand signal engine_version=v %}>Why?</button>"
+    )
+    html = template.render(Context({"signal": 'a"b', "v": "<1.4>"}))
     assert html == (
-        '<button data-otel-intel-csrf="token" data-otel-intel-event="intel.explanation.expanded" '
+        '<button data-otel-intel-csrf="same-origin" data-otel-intel-engine-version="&lt;1.4&gt;" '
+        'data-otel-intel-event="intel.explanation.expanded" '
         'data-otel-intel-signal="a&quot;b" data-otel-intel-url="/telemetry/click/">Why?</button>'
     )
+
+
+def test_without_a_version_it_is_the_engines_of_now() -> None:
+    html = Template("{% load otel_intel %}<b {% track_explanation_expand 1 %}>").render(Context())
+    assert "version" not in html
 
 
 @override_settings(ROOT_URLCONF="tests.unit.test_templatetags")

@@ -82,7 +82,9 @@ def test_hours_may_be_a_whole_number() -> None:
     assert values.hours(numpy.int64(3)) == 3.0
 
 
-@pytest.mark.parametrize("bad", ["24", b"24", True, numpy.True_, None, 1j, Decimal("NaN"), Decimal("Infinity"), -0.01])
+@pytest.mark.parametrize(
+    "bad", ["24", b"24", True, numpy.True_, None, 1j, Decimal("NaN"), Decimal("Infinity"), -0.01], ids=repr
+)
 def test_nothing_else_is_a_duration(bad: object) -> None:
     with pytest.raises(ValueError, match="must be"):
         values.hours(bad)
