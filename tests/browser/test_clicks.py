@@ -17,11 +17,20 @@ from tests.waiting import poll_until
 pytestmark = [pytest.mark.urls("tests.browser.site"), pytest.mark.django_db(transaction=True)]
 
 
+def log_in(name: str) -> str:
+    client = Client()
+    client.force_login(User.objects.create_user(name, is_staff=True))
+    return client.cookies["sessionid"].value
+
+
+@pytest.fixture
+def other_session() -> str:
+    return log_in("other")
+
+
 @pytest.fixture
 def session() -> str:
-    client = Client()
-    client.force_login(User.objects.create_user("admin", is_staff=True))
-    return client.cookies["sessionid"].value
+    return log_in("admin")
 
 
 @pytest.fixture
@@ -153,13 +162,9 @@ def test_a_page_in_a_background_tab_reports_nothing(page: Page, otel_intel_event
 
 
 def test_a_page_older_than_the_log_in_still_reports(
-    page: Page, live_server: LiveServer, otel_intel_events: CapturedEvents
+    other_session: str, page: Page, live_server: LiveServer, otel_intel_events: CapturedEvents
 ) -> None:
-    client = Client()
-    client.force_login(User.objects.create_user("other", is_staff=True))
-    page.context.add_cookies(
-        [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}]
-    )
+    page.context.add_cookies([{"name": "sessionid", "value": other_session, "url": live_server.url}])
     page.click("#summary")
     assert poll_until(lambda: otel_intel_events)
     assert reported(page, otel_intel_events) == ["summary"]
