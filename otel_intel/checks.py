@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from opentelemetry.sdk.resources import SERVICE_NAME
 
-from .conf import KEYS, get_settings, parse_url, resolve_engine_version, unknown_keys
+from .conf import KEYS, get_settings, is_loopback, parse_url, resolve_engine_version, unknown_keys
 from .delivery.environment import GRPC, HTTP, UNKNOWN_SERVICE, protocol, resource, without_secrets
 from .exceptions import ConfigurationError
+from .site import has_log_in
 
 
 @register()
@@ -27,6 +29,29 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
         return [Error(str(error), id="otel_intel.E001")]
 
 
+@register()
+def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list[CheckMessage]:
+    """Check that staff can reach the staff pages, where the site has them."""
+    from django.contrib.auth import get_user_model
+    from django.urls import NoReverseMatch, reverse
+
+    messages: list[CheckMessage] = []
+    with suppress(ImproperlyConfigured):
+        if not hasattr(user := get_user_model(), "is_staff"):
+            text = f"The user model {user._meta.label} has no is_staff: nobody can open the staff pages."
+            hint = "Add a field or property is_staff; give the decorators audience=."
+            messages.append(Warning(text, hint=hint, id="otel_intel.W003"))
+    try:
+        reverse("telemetry-dashboard")
+    except (NoReverseMatch, ImproperlyConfigured):
+        return messages
+    if not has_log_in():
+        text = "LOGIN_URL leads to no page of this site: visitors of the staff pages get a 404."
+        hint = "Set LOGIN_URL to the log-in page, or add path('admin/', admin.site.urls)."
+        messages.append(Warning(text, hint=hint, id="otel_intel.W004"))
+    return messages
+
+
 @register(Tags.security, deploy=True)
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list[CheckMessage]:
     """Check for settings that are fine in development but not in production."""
@@ -36,7 +61,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) 
     except ConfigurationError:
         return messages  # check_settings reports it
     for source, url in (*_endpoints(), ("OTEL_INTEL['CLICKHOUSE_URL']", settings.CLICKHOUSE_URL)):
-        if urlsplit(url).scheme == "http" and not _is_loopback(urlsplit(url).hostname):
+        if urlsplit(url).scheme == "http" and not is_loopback(urlsplit(url).hostname):
             hint = "Use https, or a collector on this host."
             text = f"{source} sends telemetry or passwords in plain HTTP to another host."
             messages.append(Warning(text, hint=hint, id="otel_intel.W020"))
@@ -79,9 +104,9 @@ def _clickhouse() -> Iterator[CheckMessage]:
     try:
         if url:
             parse_url(url)
-    except ValueError:
+    except ValueError as error:
         hint = "Use http(s)://user:password@host:port, as `otel-intel env --role reader` prints it."
-        yield Error("OTEL_INTEL['CLICKHOUSE_URL'] is not an HTTP URL.", hint=hint, id="otel_intel.E003")
+        yield Error(f"OTEL_INTEL['CLICKHOUSE_URL'] {error}.", hint=hint, id="otel_intel.E003")
     if settings.VIEW_PERMISSION and settings.VIEW_PERMISSION.count(".") != 1:
         text = f"OTEL_INTEL['VIEW_PERMISSION'] = {settings.VIEW_PERMISSION!r} is no permission."
         yield Error(text, hint='Use "app_label.codename".', id="otel_intel.E004")
@@ -124,10 +149,3 @@ def _endpoints(*signals: str) -> Iterator[tuple[str, str]]:
             if url := os.environ.get(name):
                 yield name, url
                 break
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return ip_address(host or "").is_loopback
-    except ValueError:
-        return host == "localhost"

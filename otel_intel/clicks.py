@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 
 from . import events
 from .exceptions import InvalidEventError
+from .site import is_staff
 from .telemetry import get_telemetry
 
 CLICKABLE: Final = {event.name: event for event in (events.EXPLANATION_EXPANDED,)}
@@ -32,7 +33,7 @@ def track_click(request: HttpRequest) -> HttpResponse:
     if not user.is_authenticated:
         get_telemetry().refuse(event or events.EXPLANATION_EXPANDED, "no_admin")
         return _answer(403, "Staff only.")
-    if not getattr(user, "is_staff", False):
+    if not is_staff(user):
         get_telemetry().refuse(event or events.EXPLANATION_EXPANDED, "not_staff")
         return _answer(403, "Staff only.")
     if event is None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from importlib.util import find_spec
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from .exceptions import ConfigurationError
@@ -156,10 +157,26 @@ def _is_module(name: str) -> bool:
 
 def parse_url(url: str) -> SplitResult:
     """Return the parts of a ClickHouse URL, ``http(s)://user:password@host:port``; raise ValueError if it is none."""
-    address = urlsplit(url)
-    if address.scheme not in ("http", "https") or not address.hostname or address.port == 0:
-        raise ValueError("not an HTTP URL")
+    encoded = "in a password, write / ? # @ as %2F %3F %23 %40"
+    try:
+        address = urlsplit(url)
+        is_url = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:  # its message may quote a part of the password
+        is_url = False
+    if not is_url:
+        raise ValueError(f"is not an HTTP URL; {encoded}")
+    if address.path not in ("", "/") or address.query or address.fragment:
+        # It would be left out, and the password sent to the root of what may be a gateway.
+        raise ValueError(f"has something behind the port; {encoded}")
     return address
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host is this one: no proxy leads there, and no password leaves it."""
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def env_flag(name: str) -> bool:

@@ -18,6 +18,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from . import events
 from .events import Event
 from .exceptions import InvalidEventError
+from .site import is_staff
 from .telemetry import Confidence, get_telemetry
 
 # Django is imported in the functions that get a request: the helpers, in the same package, must work without Django.
@@ -208,7 +209,7 @@ class _Tracker:
             return self.audience(user)
         # is_staff is who may use Django's admin: a site without the admin may have set it for nobody.
         default = "staff" if apps.is_installed("django.contrib.admin") else "authenticated"
-        return (self.audience or default) == "authenticated" or bool(getattr(user, "is_staff", False))
+        return (self.audience or default) == "authenticated" or is_staff(user)
 
     def _signal_of(self, keywords: Mapping[str, object]) -> object:
         if self.signal in keywords:

@@ -30,7 +30,12 @@ def is_text(value: str) -> bool:
         return False
     if value.isprintable():
         return bool(value.strip())
-    return not _REFUSED.search(value) and any(letter.isprintable() and not letter.isspace() for letter in value)
+    return not has_control_characters(value) and any(letter.isprintable() and not letter.isspace() for letter in value)
+
+
+def has_control_characters(value: str) -> bool:
+    """Tell whether a string holds what neither OTLP nor a line of text can carry."""
+    return _REFUSED.search(value) is not None
 
 
 def text(value: object) -> str:
@@ -62,7 +67,7 @@ few_texts = lru_cache(maxsize=256, typed=True)(text)
 def identifier(value: object) -> str:
     """Return an id as text: a whole number (numpy's, too), a UUID or a string."""
     kind = type(value)
-    if kind is int:
+    if kind is int and -_MAX_INT64 <= value <= _MAX_INT64:  # type: ignore[operator]
         return str(value)
     if isinstance(value, UUID):
         return str(value)
@@ -71,6 +76,8 @@ def identifier(value: object) -> str:
     whole = _whole(value)
     if whole is None:
         raise ValueError(f"must be a whole number, a UUID or a string, not {kind.__name__}")
+    if abs(whole) >= 2**128:
+        raise ValueError("must not be beyond 128 bits")
     return str(whole)
 
 

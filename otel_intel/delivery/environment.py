@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
 from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 
+from otel_intel.conf import is_loopback
 from otel_intel.events import RESOURCE_KEYS
 from otel_intel.exceptions import ConfigurationError
 
@@ -48,6 +50,15 @@ def timeout(signal: str = "LOGS") -> float | None:
         return None
     milliseconds = os.environ.get("OTEL_BLRP_EXPORT_TIMEOUT", "") if signal == "LOGS" else ""
     return int(milliseconds) / 1000 if milliseconds.isdecimal() and int(milliseconds) else DEFAULT_TIMEOUT
+
+
+def grpc_options(signal: str = "LOGS") -> tuple[tuple[str, str]] | None:
+    """Return the options of the gRPC channel: no proxy of the environment is in the way to this machine."""
+    names = (f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    endpoint = next((value for name in names if (value := os.environ.get(name))), "http://localhost:4317")
+    host = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").hostname
+    # An integer, whatever the exporter's annotation says: gRPC ignores a string.
+    return (("grpc.enable_http_proxy", 0),) if is_loopback(host) else None  # type: ignore[return-value]
 
 
 def without_secrets(text: str) -> str:

@@ -31,7 +31,7 @@ from otel_intel.events import (
     Event,
 )
 
-from .environment import GRPC, protocol, resource, timeout, without_secrets
+from .environment import GRPC, grpc_options, protocol, resource, timeout, without_secrets
 from .session import Session, exporter_log
 
 _scope = InstrumentationScope("otel_intel", version("otel-intel"), SCHEMA_URL)
@@ -63,7 +63,7 @@ class Exporter:
         if self._grpc:
             from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcExporter
 
-            self._exporter = GrpcExporter(timeout=timeout())
+            self._exporter = GrpcExporter(timeout=timeout(), channel_options=grpc_options())
         else:
             self._exporter = HttpExporter(timeout=timeout(), session=self._session)
 

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import requests
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
+
+from otel_intel.conf import is_loopback
 
 from .environment import DEFAULT_TIMEOUT
 
@@ -36,6 +39,8 @@ class Session(requests.Session):
         self.sent = True
         if isinstance(self.verify, str):  # REQUESTS_CA_BUNDLE would win: https://github.com/psf/requests/issues/3829
             kwargs["verify"] = self.verify
+        if is_loopback(urlsplit(request.url or "").hostname):
+            kwargs["proxies"] = {}
         response = super().send(request, **{**kwargs, "stream": True})
         # Read it here: requests would read an endless or very slow answer to its end.
         deadline, body = time.monotonic() + DEFAULT_TIMEOUT, b""

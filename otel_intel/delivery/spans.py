@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from otel_intel.conf import env_flag, get_settings
 
-from .environment import GRPC, protocol, resource, timeout, without_secrets
+from .environment import GRPC, grpc_options, protocol, resource, timeout, without_secrets
 from .pipeline import delivering_at_exit
 from .session import Session, exporter_log
 
@@ -67,7 +67,7 @@ def _exporter() -> SpanExporter:
     if protocol("TRACES") == GRPC:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 
-        return GrpcExporter(timeout=timeout("TRACES"))
+        return GrpcExporter(timeout=timeout("TRACES"), channel_options=grpc_options("TRACES"))
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 
     return HttpExporter(timeout=timeout("TRACES"), session=Session())

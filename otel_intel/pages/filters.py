@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from otel_intel.values import is_text
+from otel_intel.values import MAX_TEXT, has_control_characters
 
 DEFAULT_DAYS: Final = 30
 _MAX_NS: Final = 2**63 - 1
@@ -86,7 +86,7 @@ class Filters:
 
 
 def _is_plain(text: str) -> bool:
-    return not text or is_text(text)
+    return len(text) <= MAX_TEXT and not has_control_characters(text)
 
 
 def _nanoseconds(day: date) -> int:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, QueryDict
@@ -20,6 +20,7 @@ from otel_intel.conf import get_settings
 from otel_intel.exceptions import OtelIntelError
 from otel_intel.reading.days import today
 from otel_intel.reading.reader import Reader
+from otel_intel.site import is_staff, log_in_url
 
 from . import keyset
 from .activity import activity_context
@@ -36,6 +37,10 @@ from .overview import overview_context
 from .tables import Table, csv_response
 from .trace import trace_context
 
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.models import AnonymousUser
+
 logger = logging.getLogger("otel_intel")
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -49,10 +54,10 @@ def staff_page(view: View) -> View:
     def page(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         user = request.user
         if not user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
+            return redirect_to_login(request.get_full_path(), log_in_url())
         try:
             permission = get_settings().VIEW_PERMISSION
-            if not user.is_active or not user.is_staff or (permission and not user.has_perm(permission)):
+            if not _may_see(user, permission):
                 return render(request, "otel_intel/forbidden.html", {"permission": permission}, status=403)
             return view(request, *args, **kwargs)
         except OtelIntelError as error:
@@ -60,6 +65,13 @@ def staff_page(view: View) -> View:
             return render(request, "otel_intel/unavailable.html", {"reason": str(error)}, status=503)
 
     return cast(View, page)
+
+
+def _may_see(user: AbstractBaseUser | AnonymousUser, permission: str) -> bool:
+    """Tell whether a user is staff, and has a permission if one is asked for; a user model may have neither."""
+    if not user.is_active or not is_staff(user):
+        return False
+    return not permission or bool(getattr(user, "has_perm", lambda name: False)(permission))
 
 
 @staff_page

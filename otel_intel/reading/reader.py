@@ -114,8 +114,11 @@ class Reader:
     def _client(self) -> Client:
         from clickhouse_connect import get_client
 
+        from otel_intel.schema.connection import direct_pool
+
         client = _clients.get(self._key)
         if client is None:
+            direct = direct_pool(self._address.hostname)
             seconds = max(1, math.ceil(self._seconds))
             client = get_client(
                 interface=self._address.scheme,
@@ -128,7 +131,8 @@ class Reader:
                 client_name="otel-intel",
                 # In a shared session, ClickHouse refuses a second query at the same time.
                 autogenerate_session_id=False,
-                dedicated_pool=True,
+                pool_mgr=direct,
+                dedicated_pool=direct is None,
             )
             # setdefault is atomic: if two threads connect at once, both use the client of the first.
             client = _clients.setdefault(self._key, client)
@@ -145,9 +149,9 @@ def _address(url: str) -> SplitResult:
         )
     try:
         return parse_url(url)
-    except ValueError:
+    except ValueError as error:
         # Do not show the value: it contains a password.
-        raise TelemetryUnavailable(f"OTEL_INTEL['CLICKHOUSE_URL'] is not a URL {_EXAMPLE}.") from None
+        raise TelemetryUnavailable(f"OTEL_INTEL['CLICKHOUSE_URL'] {error}: it must be a URL {_EXAMPLE}.") from None
 
 
 def _reason(error: Exception) -> str:

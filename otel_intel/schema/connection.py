@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
+from clickhouse_connect.driver.httputil import get_pool_manager_options
+from urllib3 import PoolManager
 
-from otel_intel.conf import parse_url
+from otel_intel.conf import is_loopback, parse_url
 from otel_intel.exceptions import OtelIntelError
 
 
@@ -21,13 +23,15 @@ class ClickHouseUnreachable(OtelIntelError):
 def connect(url: str) -> Iterator[Client]:
     """Give a client for an administrator's URL; raise ClickHouseUnreachable when the server does not answer."""
     try:
-        parse_url(url)  # the driver accepts any text, and then connects to localhost
-    except ValueError:
+        address = parse_url(url)  # the driver accepts anything, and then connects to localhost
+    except ValueError as error:
         raise ClickHouseUnreachable(
-            "That is no ClickHouse URL; it looks like http://admin:password@host:8123"
+            f"The ClickHouse URL {error}; it must look like http://admin:password@host:8123"
         ) from None
     try:
-        client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
+        client = clickhouse_connect.get_client(
+            dsn=url, pool_mgr=direct_pool(address.hostname), autogenerate_session_id=False
+        )
     except ClickHouseError as error:
         raise ClickHouseUnreachable(f"ClickHouse does not answer: {first_line(error)}") from error
     try:
@@ -36,6 +40,11 @@ def connect(url: str) -> Iterator[Client]:
         # Open idle connections would delay the stop of a server by seconds.
         client.close_connections()
         client.close()
+
+
+def direct_pool(host: str | None) -> PoolManager | None:
+    """Return connections that no proxy of the environment is in the way of, if the host is this one; else None."""
+    return PoolManager(**get_pool_manager_options()) if is_loopback(host) else None
 
 
 def first_line(error: Exception) -> str:

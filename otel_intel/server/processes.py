@@ -77,12 +77,13 @@ def await_answer(
     what: str, port: int, path: str, process: subprocess.Popen[bytes], last_lines: Callable[[], str]
 ) -> None:
     """Return when a started process answers; raise EmbeddedError with its last log lines if it does not."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # http_proxy is not for this machine
     deadline = time.monotonic() + _START_TIMEOUT
     while True:
         if process.poll() is not None:
             raise EmbeddedError(f"The {what} did not start: {last_lines()}")
         try:
-            with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/{path}", timeout=1):
+            with direct.open(f"http://{LOOPBACK}:{port}/{path}", timeout=1):
                 return
         except OSError:
             if time.monotonic() > deadline:

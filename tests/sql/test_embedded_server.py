@@ -54,6 +54,16 @@ def test_detached_server_is_ready_and_can_be_stopped(data: Path, tmp_path: Path)
     assert (again.returncode, again.stderr) == (1, f"Error: No server is running on {data}\n")
 
 
+def test_nothing_of_this_machine_goes_through_a_proxy(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    up = run_otel_intel(data, *UP, "--detach")  # waits for its server, and migrates
+    assert up.returncode == 0, up.stderr
+    status = run_otel_intel(data, "status")
+    assert (status.returncode, status.stderr) == (0, "")
+
+
 def test_second_start_is_refused_and_the_first_server_keeps_running(data: Path) -> None:
     first = run_otel_intel(data, *UP, "--detach")
     before = {path.name: path.stat().st_mtime_ns for path in data.iterdir() if path.is_file()}

@@ -5,6 +5,9 @@ from types import ModuleType
 import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
+from django.urls import include, path
+
+from otel_intel import checks
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +41,11 @@ def test_a_good_configuration_has_nothing_to_say() -> None:
         ({**GOOD, "ENGINE_VERSION": "otel_intel.conf.KEYS"}, ["otel_intel.E002"]),
         ({**GOOD, "CLICKHOUSE_URL": "localhost:9000"}, ["otel_intel.E003"]),
         ({**GOOD, "CLICKHOUSE_URL": "http://host:port"}, ["otel_intel.E003"]),
+        ({**GOOD, "CLICKHOUSE_URL": "http://u:p@gateway/clickhouse"}, ["otel_intel.E003"]),
+        ({**GOOD, "CLICKHOUSE_URL": "http://u:p@host:8123?database=x"}, ["otel_intel.E003"]),
+        ({**GOOD, "CLICKHOUSE_URL": "http://u:p@host:8123/#x"}, ["otel_intel.E003"]),
+        ({**GOOD, "CLICKHOUSE_URL": "http://u:p/q@host:8123/"}, ["otel_intel.E003"]),
+        ({**GOOD, "CLICKHOUSE_URL": "https://u:p@host:8443/"}, []),
         ({**GOOD, "VIEW_PERMISSION": "view"}, ["otel_intel.E004"]),
         ({}, ["otel_intel.W002", "otel_intel.I001"]),
     ],
@@ -117,3 +125,36 @@ def test_variables_that_were_not_exported_are_reported(monkeypatch: pytest.Monke
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT")
     monkeypatch.delenv("OTEL_SERVICE_NAME")
     assert ids() == ["otel_intel.I002", "otel_intel.I003"]
+
+
+@override_settings(OTEL_INTEL={**GOOD, "CLICKHOUSE_URL": "http://u:secret/word@host:8123"})
+def test_a_password_that_is_not_encoded_is_not_shown() -> None:
+    assert "write / ? # @ as %2F" in hint()
+    assert "secret" not in hint()
+
+
+class Nobody:
+    """A user model without is_staff."""
+
+    class _meta:
+        label = "people.Person"
+
+
+@override_settings(OTEL_INTEL=GOOD)
+def test_a_user_model_without_is_staff_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.contrib.auth.get_user_model", lambda: Nobody)
+    assert [str(message.id) for message in checks.check_site(None)] == ["otel_intel.W003"]
+    assert "people.Person has no is_staff" in str(checks.check_site(None)[0].msg)
+
+
+@override_settings(OTEL_INTEL=GOOD, ROOT_URLCONF="tests.unit.test_checks")
+def test_staff_pages_that_nobody_can_log_in_to_are_named() -> None:
+    assert [str(message.id) for message in checks.check_site(None)] == ["otel_intel.W004"]
+
+
+@override_settings(OTEL_INTEL=GOOD, ROOT_URLCONF="tests.unit.test_templatetags")
+def test_a_site_without_the_staff_pages_needs_no_log_in() -> None:
+    assert checks.check_site(None) == []
+
+
+urlpatterns = [path("telemetry/", include("otel_intel.urls"))]

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 
 from otel_intel import Telemetry, get_telemetry
 from otel_intel.testing import CapturedEvents
@@ -90,3 +91,59 @@ def test_misuse_is_noticed_at_the_call(otel_intel_events: CapturedEvents) -> Non
 def test_the_transaction_around_a_test_does_not_count(otel_intel_events: CapturedEvents) -> None:
     accept()
     assert otel_intel_events
+
+
+@pytest.fixture
+def manual() -> Iterator[None]:
+    """The application commits by itself."""
+    transaction.set_autocommit(False)
+    yield
+    transaction.rollback()
+    transaction.set_autocommit(True)
+
+
+@pytest.mark.usefixtures("manual")
+def test_a_state_change_waits_for_the_applications_own_commit(otel_intel_events: CapturedEvents) -> None:
+    accept()
+    accept()
+    assert not otel_intel_events
+    transaction.commit()
+    assert len(otel_intel_events) == 2
+    accept()
+    transaction.commit()
+    assert len(otel_intel_events) == 3
+
+
+@pytest.mark.usefixtures("manual")
+def test_autocommit_that_is_switched_on_again_commits(otel_intel_events: CapturedEvents) -> None:
+    accept()
+    transaction.set_autocommit(True)
+    assert len(otel_intel_events) == 1
+    accept()
+    assert len(otel_intel_events) == 2  # nothing to wait for
+
+
+@pytest.mark.usefixtures("manual")
+@pytest.mark.parametrize(
+    "end", [transaction.rollback, lambda: connections["default"].close()], ids=["rollback", "close"]
+)
+def test_the_applications_own_rollback_sends_nothing(
+    end: Callable[[], None], otel_intel_events: CapturedEvents
+) -> None:
+    accept()
+    end()
+    transaction.set_autocommit(False)
+    transaction.commit()
+    assert not otel_intel_events
+
+
+@pytest.mark.usefixtures("manual")
+def test_a_commit_that_fails_sends_nothing(otel_intel_events: CapturedEvents, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise DatabaseError
+
+    accept()
+    monkeypatch.setattr(connections["default"], "_commit", fail)
+    with pytest.raises(DatabaseError):
+        transaction.commit()
+    assert not otel_intel_events

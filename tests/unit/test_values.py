@@ -61,6 +61,13 @@ def test_whatever_is_a_whole_number_is_an_id_and_milliseconds(number: object) ->
     assert values.milliseconds(number) == 7
 
 
+def test_an_id_has_a_longest_number() -> None:
+    assert values.identifier(2**128 - 1) == str(2**128 - 1)
+    for bad in (2**128, -(2**128), 10**4000):
+        with pytest.raises(ValueError, match="beyond 128 bits"):
+            values.identifier(bad)
+
+
 @pytest.mark.parametrize("bad", [True, numpy.True_, 7.0, Decimal(7), b"7", None, [7]])
 def test_nothing_else_is_an_id(bad: object) -> None:
     with pytest.raises(ValueError, match="must be a whole number, a UUID or a string"):

@@ -179,3 +179,36 @@ def test_a_grpc_receivers_answer(
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
         exporter = Exporter()
         assert exporter.export([record(exporter)]) is delivery
+
+
+# -- the environment's proxy -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the environment name a proxy that does not answer, and no exceptions from it."""
+    for name in ("no_proxy", "NO_PROXY", "grpc_proxy", "no_grpc_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+
+
+@pytest.mark.usefixtures("proxy")
+def test_no_proxy_is_asked_for_this_machine(exporter: Exporter) -> None:
+    assert exporter.export([record(exporter)]) is Delivery.DELIVERED
+
+
+@pytest.mark.usefixtures("proxy")
+def test_no_proxy_is_asked_for_this_machine_by_grpc(monkeypatch: pytest.MonkeyPatch) -> None:
+    with run_grpc_receiver(lambda request: None) as url:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        exporter = Exporter()
+        assert exporter.export([record(exporter)]) is Delivery.DELIVERED
+
+
+@pytest.mark.usefixtures("proxy")
+def test_other_hosts_are_asked_for_through_the_proxy(monkeypatch: pytest.MonkeyPatch, sink: Sink) -> None:
+    monkeypatch.setenv("http_proxy", sink.url)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.invalid:4318")
+    exporter = Exporter()
+    assert exporter.export([record(exporter)]) is Delivery.DELIVERED

@@ -104,7 +104,7 @@ def test_a_missing_url_names_the_setting(settings: Settings) -> None:
 )
 def test_a_url_that_cannot_work_is_named_without_its_password(settings: Settings, bad: str) -> None:
     settings.OTEL_INTEL = {"CLICKHOUSE_URL": bad}
-    with pytest.raises(TelemetryUnavailable, match=r"OTEL_INTEL\['CLICKHOUSE_URL'\] is not a URL") as caught:
+    with pytest.raises(TelemetryUnavailable, match=r"OTEL_INTEL\['CLICKHOUSE_URL'\] is not an HTTP URL") as caught:
         Reader()
     assert "secret" not in str(caught.value)
 

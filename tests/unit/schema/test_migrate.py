@@ -104,5 +104,5 @@ def test_setup_script_carries_the_format_of_requests() -> None:
     "url", ["", "::::", "localhost:8123", "admin:secret@host:9", "http://host:port", "http://[::1"]
 )
 def test_an_invalid_url_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(ClickHouseUnreachable, match=r"^That is no ClickHouse URL"), connect(url):
+    with pytest.raises(ClickHouseUnreachable, match=r"^The ClickHouse URL is not an HTTP URL"), connect(url):
         pass
