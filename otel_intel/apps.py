@@ -16,6 +16,8 @@ class OtelIntelConfig(AppConfig):
         """Register the checks; threads and connections start with the first event, because a fork would break them."""
         from . import checks  # noqa: F401 (registers them)
         from .conf import get_settings, is_under_test
+        from .delivery.endings import follow_signals
+        from .delivery.pipeline import hurry_all, shutdown_all
         from .exceptions import ConfigurationError
 
         setting_changed.connect(_forget_settings, dispatch_uid="otel_intel")
@@ -23,7 +25,11 @@ class OtelIntelConfig(AppConfig):
             settings = get_settings()
         except ConfigurationError:
             return  # the system checks report it
-        if settings.TRACES and (not is_under_test() or settings.SEND_IN_TESTS):
+        if not settings.ENABLED or (is_under_test() and not settings.SEND_IN_TESTS):
+            return
+        # Here, because the first event may come from a thread, which may not set handlers of signals.
+        follow_signals(hurry_all, shutdown_all)
+        if settings.TRACES:
             from .delivery.spans import instrument_django
 
             instrument_django()

@@ -141,6 +141,10 @@ def _uwsgi() -> Iterator[CheckMessage]:
     if uwsgi is not None and not {"enable-threads", "threads"} & set(uwsgi.opt):
         hint = "Start uWSGI with --enable-threads."
         yield Error("uWSGI runs without threads: no event would ever be sent.", hint=hint, id="otel_intel.E008")
+    if uwsgi is not None and "skip-atexit" in uwsgi.opt:
+        hint = "Start uWSGI without --skip-atexit."
+        text = "uWSGI skips the exit handlers: each worker that ends loses the events of its last second."
+        yield Warning(text, hint=hint, id="otel_intel.W005")
 
 
 def _endpoints(*signals: str) -> Iterator[tuple[str, str]]:
