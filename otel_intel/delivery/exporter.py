@@ -32,7 +32,7 @@ from otel_intel.events import (
 )
 
 from .environment import GRPC, grpc_options, protocol, resource, timeout, without_secrets
-from .session import Session, exporter_log
+from .session import Attempt, Session, exporter_log
 
 _scope = InstrumentationScope("otel_intel", version("otel-intel"), SCHEMA_URL)
 
@@ -41,8 +41,16 @@ class Delivery(Enum):
     """The result of one request."""
 
     DELIVERED = "delivered"
-    REFUSED = "refused"  # the endpoint will never accept this request: split it
+    UNREADABLE = "unreadable"  # the endpoint will never accept this request, because of what is in it: split it
+    REFUSED = "refused"  # the same, or the endpoint is not in order: what becomes of other records tells which
     FAILED = "failed"  # try again later
+
+
+# ClickHouse says 400 of these, but no record is to blame: a schema file that cannot be read (a full disk), a table that
+# is missing, limits, rights, disks. https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
+_OF_THE_SERVER = frozenset(
+    (36, 47, 49, 60, 62, 73, 74, 75, 76, 81, 107, 115, 159, 160, 164, 192, 202, 241, 242, 243, 252, 290, 497, 516, 1002)
+)
 
 
 class Exporter:
@@ -101,22 +109,30 @@ class Exporter:
         """Send one request; block for the exporter's timeout at most and never raise."""
         session = self._session
         session.sent, session.status, session.answer = False, None, ""
+        session.clickhouse_code, session.is_unreadable = 0, False
         with exporter_log.attempt() as attempt:
             try:
                 succeeded = self._exporter.export(records) is LogRecordExportResult.SUCCESS
             except Exception as error:  # noqa: BLE001 (a record that cannot be encoded must not stop the others)
                 self.last_error = f"{type(error).__name__}: {error}"
-                return Delivery.REFUSED
+                return Delivery.UNREADABLE
         self.last_error = without_secrets(session.answer.strip() or attempt.error)
-        if self._grpc:
-            # RESOURCE_EXHAUSTED can also mean an overloaded receiver: then the request is sent again.
-            refused = attempt.grpc_status == "INVALID_ARGUMENT" or (
-                attempt.grpc_status == "RESOURCE_EXHAUSTED" and "larger than max" in attempt.error
-            )
-        else:
-            succeeded = succeeded and session.status is not None and 200 <= session.status < 300
-            # If it was never sent, it could not be encoded, or it is larger than the exporter's limit.
-            refused = not session.sent or session.status in (400, 413)
+        return self._grpc_result(succeeded, attempt) if self._grpc else self._http_result(succeeded)
+
+    def _grpc_result(self, succeeded: bool, attempt: Attempt) -> Delivery:
         if succeeded:
             return Delivery.DELIVERED
-        return Delivery.REFUSED if refused else Delivery.FAILED
+        # RESOURCE_EXHAUSTED can also mean an overloaded receiver: then the request is sent again.
+        if attempt.grpc_status == "RESOURCE_EXHAUSTED" and "larger than max" in attempt.error:
+            return Delivery.UNREADABLE
+        return Delivery.REFUSED if attempt.grpc_status == "INVALID_ARGUMENT" else Delivery.FAILED
+
+    def _http_result(self, succeeded: bool) -> Delivery:
+        session = self._session
+        if succeeded and session.status is not None and 200 <= session.status < 300:
+            return Delivery.DELIVERED
+        # If it was never sent, it could not be encoded, or it is larger than the exporter's limit.
+        if session.is_unreadable or not session.sent or session.status == 413:
+            return Delivery.UNREADABLE
+        is_refused = session.status == 400 and session.clickhouse_code not in _OF_THE_SERVER
+        return Delivery.REFUSED if is_refused else Delivery.FAILED

@@ -86,6 +86,12 @@ class Ledger:
             self._changed.notify_all()
             return True
 
+    def postpone(self) -> None:
+        """Move the oldest event to the end of the queue."""
+        with self._changed:
+            if not self._is_closed:
+                self._queue.append(self._queue.popleft())
+
     def close(self) -> int:
         """Drop the events that still wait, count nothing from now on, and return how many were dropped."""
         with self._changed:

@@ -42,6 +42,8 @@ LARGE_BATCH_SIZE: Final = 512
 MAX_BATCH_SIZE: Final = 2048
 DEFAULT_DELAY_MS: Final = 1000
 
+MAX_REFUSED_IN_A_ROW: Final = 8  # then the endpoint is asked again later
+
 
 def _env_int(name: str, default: int) -> int:
     try:
@@ -91,6 +93,8 @@ class Pipeline:
         self._in_a_hurry = False
         self._deadline = float("inf")
         self._failures = 0
+        self._refused_in_a_row = 0
+        self._witnesses: dict[Kind, ReadableLogRecord] = {}  # the last record of each kind that was delivered
         self._logged: set[str] = set()
         self._report_soon = False  # the first loss of a reason is reported at once
         self._process_id = str(uuid.uuid4())
@@ -242,10 +246,10 @@ class Pipeline:
     def _deliver(self) -> bool:
         """Send all events that wait, batch by batch; return False if the endpoint did not take one."""
         # Read the length once: new events would keep this loop running for ever.
-        left = len(self._queue)
+        left, self._refused_in_a_row = len(self._queue), 0
         while left > 0:
             count = min(left, self._slice(left))
-            if not self._send(count):
+            if not self._send(count) or self._refused_in_a_row:
                 self._failures += 1
                 return False
             left -= count
@@ -272,16 +276,37 @@ class Pipeline:
             self._records.append(record)
         delivery = exporter.export([self._records[position] for position in range(count)])
         if delivery is Delivery.DELIVERED:
+            self._witnesses[self._queue[0].event.kind] = self._records[0]
             self._settle(count)
+            self._refused_in_a_row = 0
             return True
-        if delivery is Delivery.REFUSED:
-            if count == 1:
-                self._settle(1, "rejected", exporter.last_error)
-                return True
+        if delivery is not Delivery.FAILED and count > 1:
             half = count // 2
             return self._send(half) and self._send(count - half)
+        if delivery is Delivery.UNREADABLE:
+            self._settle(1, "rejected", exporter.last_error)
+            return True
+        if delivery is Delivery.REFUSED and self._judge(exporter):
+            return True
         self._log_once("failed", "Events cannot be delivered, trying again: %s", exporter.last_error)
         return False
+
+    def _judge(self, exporter: Exporter) -> bool:
+        """Decide on the oldest event, which was refused alone; return False if the endpoint is out of order.
+
+        It may be, as with a full disk, and refuse whatever it gets. So send it an event of the same kind again that it
+        took before, which counts once all the same. Without one, let the other events go first.
+        """
+        why = exporter.last_error
+        if witness := self._witnesses.get(self._queue[0].event.kind):
+            if exporter.export([witness]) is Delivery.DELIVERED:
+                self._settle(1, "rejected", why)
+                return True
+            return False
+        self._records.popleft()
+        self._ledger.postpone()
+        self._refused_in_a_row += 1
+        return self._refused_in_a_row < MAX_REFUSED_IN_A_ROW
 
     def _connected(self) -> Exporter | None:
         if self._exporter is None:

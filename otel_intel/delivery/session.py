@@ -33,6 +33,13 @@ class Session(requests.Session):
     sent = False
     status: int | None = None
     answer = ""
+    clickhouse_code = 0
+    is_unreadable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        # ClickHouse would compress its error messages, for which a client may lack the library.
+        self.headers["Accept-Encoding"] = "identity"
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send a request and read its answer, with a limit on size and time."""
@@ -50,7 +57,9 @@ class Session(requests.Session):
                 response.close()
                 break
         response._content = body
-        if _is_unreadable(response):
+        self.clickhouse_code = int(response.headers.get("X-ClickHouse-Exception-Code", 0))
+        self.is_unreadable = _is_unreadable(response)
+        if self.is_unreadable:
             response.status_code, response.reason = 400, "Bad Request"
         self.status = response.status_code
         if not 200 <= self.status < 300:

@@ -40,10 +40,32 @@ def test_an_accepted_request_is_delivered(exporter: Exporter, sink: Sink, status
     assert exporter.last_error == ""
 
 
-@pytest.mark.parametrize("status", [400, 413])
-def test_a_permanent_error_means_refused(exporter: Exporter, sink: Sink, status: int) -> None:
+@pytest.mark.parametrize(("status", "delivery"), [(400, Delivery.REFUSED), (413, Delivery.UNREADABLE)])
+def test_a_permanent_error_is_not_tried_again(exporter: Exporter, sink: Sink, status: int, delivery: Delivery) -> None:
     sink.answer = lambda request: status
-    assert exporter.export([record(exporter)]) is Delivery.REFUSED
+    assert exporter.export([record(exporter)]) is delivery
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (36, "Could not find a message named 'ExportLogsServiceRequest' in the schema file"),
+        (60, "Table intel.otlp_logs does not exist"),
+        (243, "Cannot reserve 1.00 MiB, not enough space"),
+        (252, "Too many parts"),
+        (242, "Table is in readonly mode"),
+    ],
+)
+def test_what_is_about_the_server_is_tried_again_though_it_says_400(
+    exporter: Exporter, sink: Sink, code: int, text: str
+) -> None:
+    sink.answer, sink.exception = lambda request: 400, (code, text.encode())
+    assert exporter.export([record(exporter)]) is Delivery.FAILED
+
+
+def test_no_answer_comes_compressed(exporter: Exporter, sink: Sink) -> None:
+    assert exporter.export([record(exporter)]) is Delivery.DELIVERED
+    assert sink.headers[0]["Accept-Encoding"] == "identity"
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 408, 429, 500, 502, 503, 504])
@@ -64,10 +86,10 @@ def test_a_request_after_a_failed_one_is_judged_by_itself(exporter: Exporter, si
 @pytest.mark.parametrize(
     ("code", "text", "delivery"),
     [
-        (444, "Unknown protobuf format", Delivery.REFUSED),
-        (354, "inflate failed", Delivery.REFUSED),
-        (32, "end of stream: (in ProtobufRowInputFormat)", Delivery.REFUSED),
-        (33, "cannot read: (in ProtobufRowInputFormat)", Delivery.REFUSED),
+        (444, "Unknown protobuf format", Delivery.UNREADABLE),
+        (354, "inflate failed", Delivery.UNREADABLE),
+        (32, "end of stream: (in ProtobufRowInputFormat)", Delivery.UNREADABLE),
+        (33, "cannot read: (in ProtobufRowInputFormat)", Delivery.UNREADABLE),
         (32, "end of a replica's stream", Delivery.FAILED),
         (60, "Unknown table (in ProtobufRowInputFormat)", Delivery.FAILED),
     ],
@@ -162,7 +184,7 @@ def test_an_admin_leaves_as_a_keyed_hash(monkeypatch: pytest.MonkeyPatch, sink: 
     [
         (grpc.StatusCode.OK, "", Delivery.DELIVERED),
         (grpc.StatusCode.INVALID_ARGUMENT, "bad record", Delivery.REFUSED),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, "received message larger than max (5 vs. 4)", Delivery.REFUSED),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "received message larger than max (5 vs. 4)", Delivery.UNREADABLE),
         # An overloaded receiver answers with the same status; it accepts the events later.
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "memory limit", Delivery.FAILED),
         (grpc.StatusCode.UNAVAILABLE, "not now", Delivery.FAILED),

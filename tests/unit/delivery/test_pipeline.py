@@ -118,9 +118,62 @@ def test_one_bad_record_is_dropped_alone(production: Telemetry, sink: Sink, stat
     for signal in range(100):
         production.track_signal_detail_open(1, signal)
     assert production.flush() is False
-    assert len(sink.events) == 99
+    assert len({attributes_of(record)["log.record.uid"] for record in sink.events}) == 99
     assert production.status()["dropped"]["rejected"] == 1
     assert holds(production.status())
+
+
+def test_an_endpoint_that_refuses_everything_costs_no_event(production: Telemetry, sink: Sink) -> None:
+    production.track_dashboard_open(1)
+    assert production.flush(10)
+    refused: list[ExportLogsServiceRequest] = []
+
+    def refuse(request: ExportLogsServiceRequest) -> int:
+        refused.append(request)
+        return 400
+
+    sink.answer = refuse
+    for _ in range(100):
+        production.track_dashboard_open(1)
+    assert production.flush(0.5) is False
+    assert production.status()["queued"] == 100
+    sink.answer = lambda request: 200
+    assert production.flush(10)
+    assert production.status()["delivered"] == 101
+    assert len({attributes_of(record)["log.record.uid"] for record in sink.events}) == 101
+
+
+def test_an_endpoint_that_refuses_everything_from_the_start_is_not_asked_for_each_event(
+    production: Telemetry, sink: Sink
+) -> None:
+    refused: list[ExportLogsServiceRequest] = []
+
+    def refuse(request: ExportLogsServiceRequest) -> int:
+        refused.append(request)
+        return 400
+
+    sink.answer = refuse
+    for signal in range(100):
+        production.track_signal_detail_open(1, signal)
+    assert poll_until(lambda: len(refused) >= 8)
+    assert production.flush(0.05) is False
+    sink.answer = lambda request: 200
+    assert production.flush(10)
+    assert len({attributes_of(record)["intel.risk_signal.id"] for record in sink.events}) == 100
+    assert production.status()["dropped"]["rejected"] == 0
+
+
+def test_a_refused_event_waits_for_another_of_its_kind(production: Telemetry, sink: Sink) -> None:
+    sink.answer = lambda request: 400 if "66" in signals(request) else 200
+    production.track_signal_detail_open(1, 66)
+    assert production.flush(0.3) is False
+    assert production.status()["queued"] == 1
+    production.track_signal_outcome(1, "RESOLVED")  # of another kind: it says nothing about views
+    assert poll_until(lambda: production.status()["delivered"] == 1)
+    assert production.status()["dropped"]["rejected"] == 0
+    production.track_signal_detail_open(1, 67)
+    assert poll_until(lambda: production.status()["dropped"]["rejected"] == 1)
+    assert production.status()["delivered"] == 2
 
 
 @pytest.mark.parametrize(
