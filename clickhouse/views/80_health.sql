@@ -179,3 +179,27 @@ INNER JOIN (SELECT name AS disk_name, free_space, total_space FROM system.disks)
 WHERE active AND database = 'intel'
 GROUP BY table, disk
 COMMENT 'What the tables take on the disks of the node that is asked';
+
+CREATE OR REPLACE VIEW metrics.disks
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+WITH
+    (
+        SELECT count()
+        FROM intel.otel_logs
+        -- By both times: imported history does not come every day, and the first one names the months to read.
+        WHERE Timestamp > now() - INTERVAL 14 DAY AND IngestedAt > now() - INTERVAL 7 DAY
+    ) AS arrived,
+    (SELECT sum(s.rows) FROM metrics.storage AS s WHERE s.table = 'otel_logs') AS landed
+SELECT
+    node,
+    disk,
+    sum(s.bytes) AS bytes,
+    any(s.disk_free_bytes) AS free_bytes,
+    any(s.disk_total_bytes) AS total_bytes,
+    free_bytes / nullIf(total_bytes, 0) AS free_share,
+    toUInt64(ifNull(round(bytes * arrived / 7 / nullIf(landed, 0)), 0)) AS bytes_per_day,
+    toUInt64(floor(free_bytes / nullIf(bytes_per_day, 0))) AS days_left
+FROM metrics.storage AS s
+GROUP BY node, disk
+COMMENT 'How full the disks of the node that is asked are, and in how many days they are full';

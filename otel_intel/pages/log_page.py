@@ -112,4 +112,5 @@ def _options(reader: Reader, log: Log, filters: Filters) -> Callable[[], list[_O
         f"SELECT arraySort(groupUniqArray(100)(engine_version)) AS versions, {types} AS types"
         f" FROM metrics.{log.daily_view} WHERE day BETWEEN {{first:Date}} AND {{last:Date}}",
         {"first": max(filters.first_day, first_day(7, filters.last_day)), "last": filters.last_day},
+        never_empty=True,
     )

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from django.http import QueryDict
 
 from otel_intel.events import OUTCOME_STATUSES, of_kind
+from otel_intel.reading.health import read_disks
 from otel_intel.reading.reader import Reader
 
 from . import keyset, trends
@@ -95,6 +96,7 @@ class OverviewContext(Context):
     Args:
         is_empty: True if no event has arrived in the last 60 days: the page then says what to do.
         last: The last day of every window.
+        low_disks: A line for each disk of ClickHouse that is nearly full.
         cards: Title and figures of each metric.
         distributions: Days and parts of the outcomes in each window.
         metrics: The five metrics as a table to download.
@@ -110,6 +112,7 @@ class OverviewContext(Context):
 
     is_empty: bool
     last: str
+    low_disks: list[str]
     cards: list[tuple[str, list[Figure]]]
     distributions: list[tuple[int, list[Part]]]
     metrics: Table
@@ -126,6 +129,7 @@ class OverviewContext(Context):
 def overview_context(reader: Reader, last: date) -> OverviewContext:
     """Return the overview's variables for the windows that end with ``last``."""
     summary = Summary(reader, last)
+    disks = read_disks(reader)
     events = _recent(reader, EVENTS, "Latest recommendation events", summary)
     outcomes = _recent(reader, OUTCOMES, "Latest outcomes", summary)
     activity = _recent(reader, VIEWS, "Latest activity", summary)
@@ -133,6 +137,7 @@ def overview_context(reader: Reader, last: date) -> OverviewContext:
     return OverviewContext(
         is_empty=summary.is_empty and not activity.rows and not events.rows,
         last=str(last),
+        low_disks=[str(disk) for disk in disks() if disk.is_low],
         cards=[(metric.title, _figures(metric, summary)) for metric in _METRICS],
         distributions=[(days, _distribution(summary, days)) for days in WINDOWS],
         metrics=_metrics_table(summary),

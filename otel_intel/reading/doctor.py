@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 import uuid
@@ -21,7 +22,9 @@ from otel_intel.events import PIPELINE_PROBED, PROBE_ID_KEY
 from otel_intel.exceptions import OtelIntelError, TelemetryUnavailable
 
 from .metrics import get_outcome_distribution, get_recommendation_acceptance_rate
-from .reader import Reader
+from .reader import ADVICE, Reader
+
+_CREDENTIALS: Final = "set OTEL_EXPORTER_OTLP_HEADERS to the credentials of that endpoint"
 
 State: TypeAlias = Literal["ok", "warning", "failed"]
 
@@ -145,8 +148,13 @@ def _endpoint() -> str:
 
 
 def _fix_of_endpoint(error: str, endpoint: str) -> str:
+    code = re.search(r"Code: (\d+)\. DB::Exception", error)
+    if "in the schema file" in error:  # that the server keeps of the OTLP schema
+        return "The server's disk was full when it wrote that file: free space, then `otel-intel up` writes it again."
+    if code and int(code[1]) in (advice := {**ADVICE, **dict.fromkeys((497, 516), _CREDENTIALS)}):
+        return f"The server is there: {advice[int(code[1])]}."
     if any(sign in error for sign in ("401", "403", "516", "UNAUTHENTICATED", "PERMISSION_DENIED")):
-        return "Set OTEL_EXPORTER_OTLP_HEADERS to the credentials of that endpoint."
+        return f"{_CREDENTIALS[0].upper()}{_CREDENTIALS[1:]}."
     if "404" in error:
         return "OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/logs appended; OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is used unchanged."
     if "CERTIFICATE_VERIFY_FAILED" in error:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Final
 
 from otel_intel.events import DROP_REASONS
 
 from .reader import Reader
+
+LOW_SHARE: Final = 0.15
+"""A disk with less than this part of it free is low: merges need room."""
+LOW_DAYS: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,31 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk of ClickHouse: free and total bytes, and in how many days it is full (None if nothing arrives)."""
+
+    disk: str
+    free_bytes: int
+    total_bytes: int
+    days_left: int | None
+
+    @property
+    def is_low(self) -> bool:
+        """True if somebody should do something about it."""
+        few_days = self.days_left is not None and self.days_left < LOW_DAYS
+        return few_days or self.free_bytes < LOW_SHARE * self.total_bytes
+
+    def __str__(self) -> str:
+        days = "" if self.days_left is None else f", full in {self.days_left:,} days as things arrive now"
+        return f"{self.disk}: {_size(self.free_bytes)} of {_size(self.total_bytes)} free{days}"
+
+
+def _size(count: int) -> str:
+    power = min(4, (len(str(count)) - 1) // 3)
+    return f"{count / 1000**power:,.0f} {('bytes', 'KB', 'MB', 'GB', 'TB')[power]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Arrivals, the last days, rejections, and the processes' own counters of the last 7 days."""
 
@@ -48,6 +78,7 @@ class Health:
     days: list[Day]
     rejected: list[Rejected]
     pipeline: dict[str, int]
+    disks: list[Disk]
 
 
 _ARRIVED = " UNION ALL ".join(
@@ -81,7 +112,9 @@ def read_health(url: str = "") -> Health:
     sums = ", ".join(f"toUInt64(sum({name})) AS {name}" for name in _COUNTERS)
     pipeline: dict[str, int]
     [pipeline] = reader.rows(
-        dict, f"SELECT {sums} FROM metrics.pipeline_health WHERE reported_at > now() - INTERVAL 7 DAY"
+        dict,
+        f"SELECT {sums} FROM metrics.pipeline_health WHERE reported_at > now() - INTERVAL 7 DAY",
+        never_empty=True,
     )
     return Health(
         arrived=reader.rows(Arrived, f"{_ARRIVED} ORDER BY kind"),
@@ -96,7 +129,13 @@ def read_health(url: str = "") -> Health:
             " WHERE ingested_at > now() - INTERVAL 7 DAY GROUP BY reason ORDER BY events DESC, reason",
         ),
         pipeline=pipeline,
+        disks=read_disks(reader)(),
     )
+
+
+def read_disks(reader: Reader) -> Callable[[], list[Disk]]:
+    """Start the query for the disks; the returned function waits for it."""
+    return reader.start(Disk, "SELECT disk, free_bytes, total_bytes, days_left FROM metrics.disks ORDER BY disk")
 
 
 def describe(health: Health) -> Iterator[str]:
@@ -127,3 +166,6 @@ def describe(health: Health) -> Iterator[str]:
         yield f"  {counters['missing']:,} of the delivered are not here: in the Collector's queue, or lost behind it"
     dropped = [f"{reason} {count:,}" for reason in DROP_REASONS if (count := counters[f"dropped_{reason}"])]
     yield f"  dropped: {', '.join(dropped) or 'none'}"
+    yield "Disk of ClickHouse"
+    for disk in health.disks:
+        yield f"  {disk}{' — LOW: see the runbook, clickhouse-disk' if disk.is_low else ''}"

@@ -79,7 +79,7 @@ def _ask(into: Callable[..., Row], view: str, columns: str, days: object, **filt
     arguments = ["first_day = {first_day:Date}", "last_day = {last_day:Date}"]
     arguments += [f"{name} = {{{name}:String}}" for name in filters]
     sql = f"SELECT {columns} FROM metrics.{view}_between({', '.join(arguments)})"
-    return Reader().rows(into, sql, parameters)
+    return Reader().rows(into, sql, parameters, never_empty=True)
 
 
 def get_recommendation_acceptance_rate(

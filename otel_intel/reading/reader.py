@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -30,12 +31,26 @@ MAX_STUCK: Final = 8
 """How many queries past their deadline may still run in a process; with more, new queries fail at once."""
 
 _EXAMPLE: Final = "such as http://intel_reader:password@127.0.0.1:8123"
-_ADVICE: Final = {
+_FULL_DISK: Final = "free space on its disk, then it goes on by itself"
+ADVICE: Final = {
     60: "run `otel-intel migrate`",  # UNKNOWN_TABLE
+    74: _FULL_DISK,  # CANNOT_READ_FROM_FILE_DESCRIPTOR
+    75: _FULL_DISK,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
+    76: _FULL_DISK,  # CANNOT_OPEN_FILE
     81: "run `otel-intel migrate`",  # UNKNOWN_DATABASE
+    159: "it took longer than the server allows (max_execution_time): ask for fewer days",  # TIMEOUT_EXCEEDED
+    164: "this user may only read: use the URL of the role that the command asks for",  # READONLY
+    202: "it runs as many queries as it may: wait, or raise max_concurrent_queries",  # TOO_MANY_SIMULTANEOUS_QUERIES
+    241: "its memory does not suffice: give it more, or ask for fewer days",  # MEMORY_LIMIT_EXCEEDED
+    242: "the table is read-only: see ClickHouse's log for what it waits for",  # TABLE_IS_READ_ONLY
+    243: _FULL_DISK,  # NOT_ENOUGH_SPACE
+    252: "it merges more slowly than it is sent to: send through a Collector, in large batches",  # TOO_MANY_PARTS
     497: "OTEL_INTEL['CLICKHOUSE_URL'] must name a user who may read metrics.*",  # ACCESS_DENIED
     516: "check the user and the password in OTEL_INTEL['CLICKHOUSE_URL']",  # AUTHENTICATION_FAILED
 }
+"""What to do about an error of ClickHouse, by its code."""
+
+_EXCEPTION: Final = re.compile(r"Code: (?P<code>\d+)\. (?P<text>DB::Exception: .*)", re.DOTALL)
 _clients: Final[dict[tuple[int, str], Client]] = {}
 _stuck: Final[list[Thread]] = []
 
@@ -62,21 +77,34 @@ class Reader:
         self._address = _address(url)
         self._port = self._address.port or (8443 if self._address.scheme == "https" else 8123)
 
-    def rows(self, into: Callable[..., Row], sql: str, parameters: Mapping[str, Parameter] | None = None) -> list[Row]:
+    def rows(
+        self,
+        into: Callable[..., Row],
+        sql: str,
+        parameters: Mapping[str, Parameter] | None = None,
+        *,
+        never_empty: bool = False,
+    ) -> list[Row]:
         """Return ``into(**row)`` for each row.
 
         Args:
             into: Takes the query's columns by name: a TypedDict, a NamedTuple, dict, …
             sql: The query, with server-side parameters such as ``{name:Type}``.
             parameters: The values of the parameters.
+            never_empty: The query has a row at least: without one, the answer is no answer.
 
         Raises:
             TelemetryUnavailable: If the query fails, or has no answer at the deadline.
         """
-        return self.start(into, sql, parameters)()
+        return self.start(into, sql, parameters, never_empty=never_empty)()
 
     def start(
-        self, into: Callable[..., Row], sql: str, parameters: Mapping[str, Parameter] | None = None
+        self,
+        into: Callable[..., Row],
+        sql: str,
+        parameters: Mapping[str, Parameter] | None = None,
+        *,
+        never_empty: bool = False,
     ) -> Callable[[], list[Row]]:
         """Start a query in the background; the returned function waits for it and returns what ``rows`` returns."""
         _stuck[:] = [thread for thread in _stuck if thread.is_alive()]
@@ -86,7 +114,9 @@ class Reader:
 
         def work() -> None:
             try:
-                result = self._client().query(sql, dict(parameters or {}))
+                from otel_intel.schema.connection import AT_ONCE
+
+                result = self._client().query(sql, dict(parameters or {}), AT_ONCE)
                 answers.put(([dict(row) for row in result.named_results()], None))
             except Exception as error:  # noqa: BLE001 (the caller raises it)
                 answers.put(([], error))
@@ -101,6 +131,8 @@ class Reader:
                 raise self._unavailable(f"did not answer within {self._seconds:g} s") from None
             if error is not None:
                 raise self._unavailable(_reason(error)) from error
+            if never_empty and not rows:
+                raise self._unavailable("sent an empty answer: is its disk full?")
             return [into(**row) for row in rows]
 
         # A socket's timeout is per read: a server that answers byte by byte would block the caller for ever.
@@ -155,11 +187,12 @@ def _address(url: str) -> SplitResult:
 
 
 def _reason(error: Exception) -> str:
-    from clickhouse_connect.driver.exceptions import DatabaseError
+    from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
-    if isinstance(error, DatabaseError) and error.code:
-        advice = _ADVICE.get(error.code, str(error).partition("server response: ")[2][:300] or str(error)[:300])
-        return f"refused the query ({error.name or error.code}): {advice.rstrip('.')}"
+    if isinstance(error, ClickHouseError) and (found := _EXCEPTION.search(str(error))):
+        code, text = int(found["code"]), found["text"].partition("\n")[0].strip()[:300]
+        name = getattr(error, "name", None) or f"code {code}"
+        return f"refused the query ({name}): {ADVICE.get(code, text).rstrip('.')}"
     cause: BaseException = error
     while cause.__cause__:
         cause = cause.__cause__

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -17,6 +18,11 @@ from otel_intel.exceptions import OtelIntelError
 
 class ClickHouseUnreachable(OtelIntelError):
     """ClickHouse cannot be reached at a URL; the message says why."""
+
+
+# The driver asks the server to keep an answer on its disk until it is complete. With a full disk the server then says
+# 200 and sends nothing, as if there were no rows.
+AT_ONCE: Final = {"wait_end_of_query": "0"}
 
 
 @contextlib.contextmanager
@@ -45,6 +51,11 @@ def connect(url: str) -> Iterator[Client]:
 def direct_pool(host: str | None) -> PoolManager | None:
     """Return connections that no proxy of the environment is in the way of, if the host is this one; else None."""
     return PoolManager(**get_pool_manager_options()) if is_loopback(host) else None
+
+
+def read_rows(client: Client, sql: str, parameters: Mapping[str, object] | None = None) -> Sequence[Sequence[Any]]:
+    """Return the rows of a query, also if the server's disk is full."""
+    return client.query(sql, parameters=dict(parameters or {}), settings=AT_ONCE).result_rows
 
 
 def first_line(error: Exception) -> str:

@@ -19,7 +19,7 @@ from otel_intel.exceptions import OtelIntelError
 from otel_intel.resources import folder
 
 from .cluster import Cluster
-from .connection import first_line
+from .connection import first_line, read_rows
 
 OWNER = "intel_owner"
 ROLES = ("intel_ingest", "intel_metrics")
@@ -92,10 +92,10 @@ def migrate(
         report(f"{step.file} step {step.number}: {step.title}")
         for statement in on_node(step, cluster):
             _run(client, step, statement)
-        client.insert(
-            "intel.schema_migrations",
-            [[step.file, step.number, step.sha256]],
-            column_names=["file", "step", "sha256"],
+        client.command(
+            "INSERT INTO intel.schema_migrations (file, step, sha256)"
+            " VALUES ({file:String}, {step:UInt16}, {sha256:String})",
+            parameters={"file": step.file, "step": step.number, "sha256": step.sha256},
         )
     _refuse_tables_of_others(client)
     for step in read_steps(sql / "views"):
@@ -108,10 +108,11 @@ def migrate(
 def require_nodes(clients: Sequence[Client], cluster: Cluster) -> None:
     """Raise MigrationError unless the clients are connected to each node of the cluster."""
     for client in clients:
-        rows = client.query(
+        rows = read_rows(
+            client,
             "SELECT host_name, port FROM system.clusters WHERE cluster = {name:String}",
-            parameters={"name": cluster.name},
-        ).result_rows
+            {"name": cluster.name},
+        )
         if not rows:
             raise MigrationError(
                 f"This ClickHouse knows no cluster {cluster.name}: see remote_servers in its configuration,"
@@ -154,7 +155,7 @@ def setup_script() -> str:
 def _applied(client: Client) -> dict[tuple[str, int], str]:
     if not client.command("EXISTS TABLE intel.schema_migrations"):
         return {}
-    rows = client.query("SELECT file, step, toString(sha256) FROM intel.schema_migrations FINAL").result_rows
+    rows = read_rows(client, "SELECT file, step, toString(sha256) FROM intel.schema_migrations FINAL")
     applied = {(str(file), int(step)): str(sha256) for file, step, sha256 in rows}
     return {} if (_RENAMED, 1) in applied else applied
 
@@ -191,9 +192,7 @@ def on_node(step: Step, cluster: Cluster | None) -> list[str]:
 
 def _refuse_another_layout(client: Client, cluster: Cluster | None) -> None:
     """Stop if the tables are those of a single server and a cluster is asked for, or the other way round."""
-    engine = client.query(
-        "SELECT engine FROM system.tables WHERE database = 'intel' AND name = 'signal_outcomes'"
-    ).result_rows
+    engine = read_rows(client, "SELECT engine FROM system.tables WHERE database = 'intel' AND name = 'signal_outcomes'")
     if engine and (engine[0][0] == "Distributed") != bool(cluster):
         raise MigrationError(
             "The tables of this ClickHouse are "
@@ -203,7 +202,7 @@ def _refuse_another_layout(client: Client, cluster: Cluster | None) -> None:
 
 def _refuse_tables_of_others(client: Client) -> None:
     """Stop if ``metrics`` contains tables of others: CREATE OR REPLACE VIEW could replace one."""
-    rows = client.query("SELECT name FROM system.tables WHERE database = 'metrics' AND engine != 'View'").result_rows
+    rows = read_rows(client, "SELECT name FROM system.tables WHERE database = 'metrics' AND engine != 'View'")
     if rows:
         names = ", ".join(f"metrics.{name}" for (name,) in rows)
         raise MigrationError(f"{names}: not made by otel-intel, which keeps only views there. Move it.")
@@ -211,7 +210,7 @@ def _refuse_tables_of_others(client: Client) -> None:
 
 def _names(client: Client, sql: str, name: str) -> Sequence[Sequence[object]]:
     try:
-        return client.query(sql, parameters={"name": name}).result_rows
+        return read_rows(client, sql, {"name": name})
     except ClickHouseError as error:
         raise MigrationError(f"This user may not see users and roles: {first_line(error)}") from error
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from clickhouse_connect.driver.client import Client
 
 from .cluster import Cluster, local_table
+from .connection import read_rows
 from .migrate import MigrationError
 
 _FACTS = {
@@ -28,9 +29,9 @@ def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster:
         cluster: The cluster that the servers are the nodes of.
     """
     client = clients[0]
-    found = client.query(
-        "SELECT as_select FROM system.tables WHERE database = 'intel' AND name = 'typed_events_mv'"
-    ).result_rows
+    found = read_rows(
+        client, "SELECT as_select FROM system.tables WHERE database = 'intel' AND name = 'typed_events_mv'"
+    )
     if not found:
         raise MigrationError("intel.typed_events_mv is missing: run otel-intel migrate first")
     # The view itself handles what arrives from now on.
@@ -38,7 +39,7 @@ def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster:
     landing = "intel.otel_logs_all" if cluster else "intel.otel_logs"
     select = str(found[0][0]).replace("FROM intel.otel_logs", f"FROM {landing}")
     parsed = f"(SELECT * FROM ({select}) WHERE ingested_at < toDateTime64('{until}', 9, 'UTC'))"
-    columns = ", ".join(str(name) for name, *_ in client.query(f"DESCRIBE {parsed}").result_rows)
+    columns = ", ".join(str(name) for name, *_ in read_rows(client, f"DESCRIBE {parsed}"))
 
     rejected = local_table("rejected_events", cluster)
     for node in clients:
@@ -54,8 +55,8 @@ def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster:
         for node in clients:
             if node.command(f"SELECT count() FROM {stored} WHERE {wrong}"):
                 node.command(f"DELETE FROM {stored} WHERE {wrong}")
-    months = client.query(f"SELECT toYYYYMM(Timestamp) AS month, count() FROM {landing} GROUP BY month ORDER BY month")
-    for month, rows in months.result_rows:
+    months = f"SELECT toYYYYMM(Timestamp) AS month, count() FROM {landing} GROUP BY month ORDER BY month"
+    for month, rows in read_rows(client, months):
         client.command(
             f"INSERT INTO intel.typed_events ({columns})"
             f" SELECT {columns} FROM {parsed} WHERE toYYYYMM(timestamp) = {month}",

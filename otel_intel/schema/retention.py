@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 from otel_intel.exceptions import OtelIntelError
 
 from .cluster import Cluster, local_table
+from .connection import read_rows
 
 # Rejected events are kept as long as the landing: a rebuild can reject or accept them again only from there.
 TABLES: Final = {
@@ -52,8 +53,9 @@ def retain(
 
 def _definition(client: Client, table: str) -> str:
     database, _, name = table.partition(".")
-    rows = client.query(
+    rows = read_rows(
+        client,
         "SELECT engine_full FROM system.tables WHERE database = {database:String} AND name = {name:String}",
-        parameters={"database": database, "name": name},
-    ).result_rows
+        {"database": database, "name": name},
+    )
     return str(rows[0][0])

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import urllib.parse
@@ -113,7 +114,12 @@ def start(
     )
     with contextlib.closing(claim(directory)) as lock:
         lock.write("")  # forget the last server's process id: `stop` must not signal that process
-        write_configuration(server)
+        try:
+            write_configuration(server)
+        except (EmbeddedError, OSError):
+            if before is None:  # otherwise the next start would take the directory for somebody else's
+                _empty(directory)
+            raise
         process = _spawn(server, lock, detach)
         lock.write(str(process.pid))
     try:
@@ -175,6 +181,14 @@ def claim(directory: Path) -> Lock:
         raise EmbeddedError(f"{directory} cannot be used: {error.strerror}") from error
 
 
+def _empty(directory: Path) -> None:
+    for path in directory.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
 def _port(option: str, wanted: int | None, default: int) -> int:
     port = default if wanted is None else wanted
     try:
@@ -201,6 +215,7 @@ def write_configuration(server: Server) -> None:
     access = server.directory / "users.d"  # the server merges it into users.xml
     access.mkdir(exist_ok=True)
     write_private(access / "access.xml", sql.joinpath("access.xml").read_text(encoding="utf-8"))
+    _write_schema_cache(server.directory, sql.joinpath("otlp.proto").read_bytes())
     state = {
         "http_port": server.http_port,
         "native_port": server.native_port,
@@ -208,6 +223,18 @@ def write_configuration(server: Server) -> None:
     }
     write_private(server.directory / ".gitignore", "*\n")
     write_private(server.directory / _STATE, json.dumps(state, indent=2) + "\n")
+
+
+def _write_schema_cache(directory: Path, schema: bytes) -> None:
+    """Write the OTLP schema to where the server writes it at the first insert, and takes it from ever after.
+
+    If the disk is full then, it leaves an empty file, and refuses every request: also with space again, and after a
+    restart. https://github.com/ClickHouse/ClickHouse/blob/master/src/Formats/FormatSchemaInfo.cpp
+    """
+    cache = directory / "__cache__"
+    cache.mkdir(exist_ok=True)
+    name = f"{schema[:32].hex().upper()}-{hashlib.sha256(schema).hexdigest().upper()}.proto"
+    write_private(cache / name, schema.decode())
 
 
 def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:

@@ -134,4 +134,5 @@ def write_private(path: Path, text: str) -> None:
             file.write(text)
         temporary.replace(path)
     except OSError as error:
+        temporary.unlink(missing_ok=True)
         raise EmbeddedError(f"{path} cannot be written: {error.strerror}") from error

@@ -132,7 +132,9 @@ def test_a_page_by_time_reads_only_its_own_days(reading: ClickHouse) -> None:
     read: list[int] = []
 
     class Counting(Reader):
-        def start(self, into: Callable[..., Any], sql: str, parameters: Any = None) -> Callable[[], list[Any]]:
+        def start(
+            self, into: Callable[..., Any], sql: str, parameters: Any = None, *, never_empty: bool = False
+        ) -> Callable[[], list[Any]]:
             result = self._client().query(sql, dict(parameters or {}))
             read.append(int(result.summary["read_rows"]))
             return super().start(into, sql, parameters)

@@ -144,9 +144,11 @@ def test_a_page_asks_clickhouse_a_bounded_number_of_times(
     asked: list[str] = []
     start = Reader.start
 
-    def counting(self: Reader, into: Callable[..., Any], sql: str, parameters: Any = None) -> Callable[[], list[Any]]:
+    def counting(
+        self: Reader, into: Callable[..., Any], sql: str, parameters: Any = None, *, never_empty: bool = False
+    ) -> Callable[[], list[Any]]:
         asked.append(sql)
-        return start(self, into, sql, parameters)
+        return start(self, into, sql, parameters, never_empty=never_empty)
 
     monkeypatch.setattr(Reader, "start", counting)
     staff.get(reverse(name))

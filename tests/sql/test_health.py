@@ -159,3 +159,20 @@ def test_probe_is_visible_and_in_no_metric(clickhouse: ClickHouse) -> None:
     assert clickhouse.value("SELECT probe_id FROM metrics.pipeline_probes") == "p-1"
     for log in ("recommendation_events", "signal_outcomes", "admin_views", "rejected_events", "pipeline_health"):
         assert clickhouse.value(f"SELECT count() FROM metrics.{log}") == 0
+
+
+def test_days_until_the_disk_is_full(clickhouse: ClickHouse) -> None:
+    now = time.time_ns()
+    fresh = [event("dashboard.opened", now - 60 * SECOND) for _ in range(70)]
+    send(clickhouse, *fresh, *(event("dashboard.opened", now - 90 * 86400 * SECOND) for _ in range(30)))
+    [disk] = clickhouse.rows("SELECT * FROM metrics.disks")
+    assert 0 < disk["free_bytes"] < disk["total_bytes"]
+    assert disk["free_share"] == disk["free_bytes"] / disk["total_bytes"]
+    assert disk["bytes"] == clickhouse.value("SELECT sum(bytes) FROM metrics.storage")
+    assert disk["bytes_per_day"] == round(disk["bytes"] * 70 / 7 / 100)
+    assert disk["days_left"] == disk["free_bytes"] // disk["bytes_per_day"]
+
+
+def test_a_disk_that_nothing_arrives_on_is_never_full(clickhouse: ClickHouse) -> None:
+    [disk] = clickhouse.rows("SELECT bytes_per_day, days_left FROM metrics.disks")
+    assert disk == {"bytes_per_day": 0, "days_left": None}

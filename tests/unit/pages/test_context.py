@@ -50,6 +50,7 @@ LOG = LogContext(
 OVERVIEW = OverviewContext(
     is_empty=False,
     last="2026-03-01",
+    low_disks=["default: 1 GB of 96 GB free"],
     cards=[("Acceptance rate", [Figure(7, "40.0 %", CHANGE, "4 of 10", "more")])],
     distributions=[(7, [Part("resolved", "resolved", 0, 1000, "100.0 %", "3", CHANGE)])],
     metrics=TABLE,

@@ -56,7 +56,12 @@ class Answers(Reader):
         self.asked: list[Mapping[str, Parameter] | None] = []
 
     def start(
-        self, into: Callable[..., Row], sql: str, parameters: Mapping[str, Parameter] | None = None
+        self,
+        into: Callable[..., Row],
+        sql: str,
+        parameters: Mapping[str, Parameter] | None = None,
+        *,
+        never_empty: bool = False,
     ) -> Callable[[], list[Row]]:
         self.asked.append(parameters)
         return lambda: [into(**row) for row in self.answered]

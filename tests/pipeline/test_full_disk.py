@@ -1,0 +1,207 @@
+"""ClickHouse's disk is full: what was acknowledged or waits arrives once there is space, and everybody says why."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
+from django.contrib.auth.models import User
+from django.test import Client, override_settings
+
+from otel_intel import Telemetry, TelemetryUnavailable
+from otel_intel.schema import migrate
+from otel_intel.schema.connection import connect, read_rows
+from otel_intel.schema.rebuild import rebuild
+from otel_intel.server import embedded
+from otel_intel.server.processes import EmbeddedError
+from tests.disks import Disk, mount_disk
+from tests.otlp import event, logs_request, post
+from tests.processes import otel_intel
+from tests.servers import ClickHouse, kill
+from tests.waiting import poll_until
+
+PAGES = ("", "events/", "outcomes/", "activity/")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    with mount_disk(tmp_path / "disk", 96) as disk:
+        yield disk
+
+
+@pytest.fixture
+def server(disk: Disk) -> Iterator[ClickHouse]:
+    """A server on the small disk, with the schema in place."""
+    server, process = embedded.start(disk.path / "data", 0, 0)
+    clickhouse = ClickHouse(server)
+    try:
+        migrate.migrate(clickhouse.client("admin"), lambda line: None)
+        yield clickhouse
+        clickhouse.close()
+    finally:
+        kill(server, process)
+
+
+@pytest.fixture
+def sending(server: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> Iterator[Telemetry]:
+    """A Telemetry that sends into that server as in production, and reads from it."""
+    monkeypatch.delenv("PYTEST_VERSION")
+    for name, value in server.variables().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "20")
+    with override_settings(OTEL_INTEL={"ENGINE_VERSION": "1", "CLICKHOUSE_URL": server.url("reader")}):
+        telemetry = Telemetry()
+        yield telemetry
+        telemetry.shutdown(timeout=0.5)
+
+
+def signals(server: ClickHouse) -> list[str]:
+    rows = read_rows(server.client("reader"), "SELECT risk_signal_id FROM metrics.admin_views")
+    return sorted(str(signal) for (signal,) in rows)
+
+
+def command(server: ClickHouse, name: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")},
+        **server.variables(),
+        "CLICKHOUSE_URL": server.url("admin"),
+        "OTEL_INTEL_ENGINE_VERSION": "1",
+        "OTEL_SERVICE_NAME": "shop",
+    }
+    line = [sys.executable, "-m", "otel_intel", name]
+    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
+def test_what_waits_arrives_once_there_is_space(
+    first: bool, disk: Disk, server: ClickHouse, sending: Telemetry
+) -> None:
+    if not first:
+        sending.track_signal_detail_open(1, "before")
+        assert sending.flush(10)
+    disk.fill()
+    for number in range(500):
+        sending.track_signal_detail_open(1, number)
+    assert sending.flush(1) is False
+    assert sending.status()["queued"] == 500
+    assert set(sending.status()["dropped"].values()) == {0}
+    disk.free()
+    assert sending.flush(30)
+    assert signals(server) == sorted([*map(str, range(500)), *([] if first else ["before"])])
+
+
+def test_what_was_acknowledged_survives_a_merge_and_a_restart(disk: Disk, server: ClickHouse) -> None:
+    for number in range(5):
+        records = [event("signal.detail_opened", **{"intel.risk_signal.id": f"{number}-{one}"}) for one in range(20)]
+        assert post(server, logs_request(records).SerializeToString()).status_code == 200
+    before = signals(server)
+    assert len(before) == 100
+    disk.fill()
+    with pytest.raises(DatabaseError, match="CANNOT_ASSIGN_OPTIMIZE"):
+        server.client("admin").command("OPTIMIZE TABLE intel.admin_views FINAL SETTINGS optimize_throw_if_noop = 1")
+    assert signals(server) == before
+    server.close()
+    embedded.stop(server.server.directory)
+    with pytest.raises(EmbeddedError, match="No space left on device"):
+        embedded.start(server.server.directory)
+    disk.free()
+    again, process = embedded.start(server.server.directory)
+    clickhouse = ClickHouse(again)
+    try:
+        assert signals(clickhouse) == before
+        assert post(clickhouse, logs_request([event("signal.detail_opened")]).SerializeToString()).status_code == 200
+        clickhouse.client("admin").command("OPTIMIZE TABLE intel.admin_views FINAL")
+        assert len(signals(clickhouse)) == 101
+        clickhouse.close()
+    finally:
+        kill(again, process)
+
+
+def test_a_cache_that_an_older_version_left_empty_is_written_again(disk: Disk, server: ClickHouse) -> None:
+    [cached] = (server.server.directory / "__cache__").glob("*.proto")
+    cached.write_bytes(b"")
+    request = logs_request([event("signal.detail_opened")]).SerializeToString()
+    assert post(server, request).status_code == 400
+    server.close()
+    embedded.stop(server.server.directory)
+    again, process = embedded.start(server.server.directory)
+    clickhouse = ClickHouse(again)
+    try:
+        assert post(clickhouse, request).status_code == 200
+        clickhouse.close()
+    finally:
+        kill(again, process)
+
+
+def test_migrate_and_rebuild_say_what_is_missing_and_work_later(disk: Disk, server: ClickHouse) -> None:
+    records = [event("signal.detail_opened", **{"intel.risk_signal.id": str(one)}) for one in range(100)]
+    assert post(server, logs_request(records).SerializeToString()).status_code == 200
+    server.client("admin").command("TRUNCATE TABLE intel.schema_migrations")
+    server.client("admin").command("TRUNCATE TABLE intel.admin_views")
+    disk.fill()
+    for name in ("migrate", "rebuild"):
+        done = command(server, name)
+        assert done.returncode == 1
+        assert "not enough space" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "CREATE USER" not in done.stderr
+    disk.free()
+    assert command(server, "migrate").returncode == 0
+    with connect(server.url("admin")) as client:
+        rebuild([client], lambda line: None)
+    assert signals(server) == sorted(map(str, range(100)))
+
+
+@pytest.mark.django_db
+def test_everybody_who_reads_gets_the_numbers(
+    disk: Disk, server: ClickHouse, sending: Telemetry, client: Client
+) -> None:
+    sending.track_recommendation_view(1, 2, "EXPIRING_SOON", "HIGH")
+    sending.track_signal_outcome(1, "RESOLVED", 1.5)
+    assert sending.flush(10)
+    client.force_login(User.objects.create_user("viewer", is_staff=True))
+    disk.fill()
+    for page in PAGES:
+        answer = client.get(f"/telemetry/{page}")
+        assert answer.status_code == 200
+        assert "Track something" not in answer.text
+        assert ("disk is nearly full" in answer.text) == (page == "")
+    assert sending.get_recommendation_acceptance_rate(days=7)["viewed"] == 1
+    status = command(server, "status")
+    assert (status.returncode, status.stderr) == (0, "")
+    assert "default: 0 bytes of 101 MB free" in status.stdout
+    doctor = command(server, "doctor")
+    assert doctor.returncode == 1
+    assert "NOT_ENOUGH_SPACE" in doctor.stdout
+    assert "→ The server is there: free space on its disk, then it goes on by itself." in doctor.stdout
+
+
+def test_up_on_a_full_disk_says_so_and_works_later(disk: Disk) -> None:
+    directory = disk.path / "data"
+    disk.fill()
+    up = otel_intel(directory, "up", "--http-port", "0", "--native-port", "0", "--detach")
+    failed = subprocess.run(up, capture_output=True, text=True, timeout=90, check=False)
+    assert failed.returncode == 1
+    assert "No space left on device" in failed.stderr
+    disk.free()
+    worked = subprocess.run(up, capture_output=True, text=True, timeout=90, check=False)
+    try:
+        assert worked.returncode == 0, worked.stderr
+    finally:
+        subprocess.run(otel_intel(directory, "down"), check=True, timeout=90)
+    assert poll_until(lambda: embedded.running(directory) is None)
+
+
+def test_an_answer_without_a_row_is_an_error_where_there_must_be_one(
+    server: ClickHouse, sending: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a server that keeps its answers on the full disk: 200 and nothing."""
+    monkeypatch.setattr("otel_intel.schema.connection.AT_ONCE", {})
+    monkeypatch.setattr("clickhouse_connect.driver.query.QueryResult.named_results", lambda self: iter(()))
+    with pytest.raises(TelemetryUnavailable, match="sent an empty answer: is its disk full"):
+        sending.get_override_rate()

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from otel_intel.reading.health import Disk
+
+GB = 10**9
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "days", "is_low"),
+    [
+        (50 * GB, 100 * GB, None, False),
+        (15 * GB, 100 * GB, None, False),
+        (14 * GB, 100 * GB, None, True),
+        (50 * GB, 100 * GB, 14, False),
+        (50 * GB, 100 * GB, 13, True),
+        (0, 100 * GB, 0, True),
+    ],
+)
+def test_a_disk_is_low_by_its_share_or_by_its_days(free: int, total: int, days: int | None, is_low: bool) -> None:
+    assert Disk("default", free, total, days).is_low is is_low
+
+
+@pytest.mark.parametrize(
+    ("free", "shown"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 KB"),
+        (12_345_678, "12 MB"),
+        (95 * GB, "95 GB"),
+        (3 * 10**15, "3,000 TB"),
+    ],
+)
+def test_sizes_are_for_people(free: int, shown: str) -> None:
+    assert (
+        str(Disk("default", free, 96 * GB, 45))
+        == f"default: {shown} of 96 GB free, full in 45 days as things arrive now"
+    )
