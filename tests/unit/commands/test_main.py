@@ -74,6 +74,42 @@ def test_failed_export_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["decisions.csv"]
 
 
+@pytest.fixture
+def no_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail if a server is started."""
+    monkeypatch.setattr(embedded, "start", lambda *arguments, **options: pytest.fail("started"))
+
+
+def _up(tmp_path: Path, file: Path | str) -> str:
+    result = run("up", "--data", str(tmp_path / "data"), "--env-file", str(file))
+    assert result.exit_code == 1, result.output
+    return result.output
+
+
+@pytest.mark.usefixtures("no_start")
+@pytest.mark.parametrize("content", [b"SECRET_KEY=mine\n", b"OTEL_INTEL_CLICKHOUSE_URL=a\n# mine\n", b"\xff\xfe"])
+def test_a_file_of_someone_else_is_not_replaced_by_the_variables(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(content)
+    output = _up(tmp_path, file)
+    assert output.startswith(f"Error: {file} holds more than the variables that up writes")
+    assert "choose another --env-file" in output
+    assert file.read_bytes() == content
+
+
+@pytest.mark.usefixtures("no_start")
+def test_a_file_that_cannot_be_written_is_named_before_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for file, reason in (
+        (tmp_path / "missing" / "env", "No such file or directory"),
+        (tmp_path / "file" / "env", "Not a directory"),
+        (tmp_path / "loop", "File exists"),
+    ):
+        assert _up(tmp_path, file) == f"Error: {file} cannot be written: {reason}\n"
+    assert _up(tmp_path, "") == "Error: --env-file is empty: name a file, such as .env.telemetry\n"
+
+
 def _server(directory: Path) -> None:
     passwords = ", ".join(f'"{role}": "{role}-secret"' for role in embedded.ROLES)
     directory.joinpath("otel-intel.json").write_text(
