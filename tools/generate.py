@@ -1,7 +1,7 @@
 """Write all files that are derived from the catalogue of events (otel_intel/events.py), and the dashboards.
 
-`make generate` writes them and lists the changed ones. `make generate-check` (`--check`) changes nothing, and lists and fails
-for files that are out of date.
+`make generate` writes them and lists the changed ones. `make generate-check` (`--check`) changes nothing: it lists the
+files that are out of date, and fails if there are any.
 """
 
 from __future__ import annotations

@@ -64,7 +64,9 @@ def test_a_lost_closing_line_is_reported_and_the_next_block_is_kept() -> None:
         generate.with_blocks(path, edited)
 
 
-def test_an_unknown_argument_writes_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_argument_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sys.argv", ["generate", "--chekc"])
     monkeypatch.setattr(generate, "outputs", lambda: pytest.fail("went on"))
     with pytest.raises(SystemExit, match="2"):
