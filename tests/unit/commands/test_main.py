@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from otel_intel.commands.main import main
+from otel_intel.reading.export import whole_file
 from otel_intel.server import embedded
 
 
@@ -72,6 +73,20 @@ def test_failed_export_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     assert run("export", "decisions", "--out", str(file), "--url", "http://a:b@127.0.0.1:1").exit_code == 1
     assert file.read_text() == "yesterday's"
     assert [path.name for path in tmp_path.iterdir()] == ["decisions.csv"]
+
+
+def test_export_into_a_missing_directory_names_the_file_that_was_given(tmp_path: Path) -> None:
+    file = tmp_path / "missing" / "decisions.csv"
+    with pytest.raises(FileNotFoundError) as caught, whole_file(file):
+        pass
+    assert (caught.value.filename, caught.value.strerror) == (str(file), "No such file or directory")
+
+
+@pytest.mark.parametrize("wait", ["-1", "nan", "inf", "3601"])
+def test_a_wait_that_is_no_time_is_refused(wait: str) -> None:
+    result = run("doctor", "--wait", wait)
+    assert result.exit_code == 2
+    assert "not a number of seconds from 0 to 3600" in result.output
 
 
 @pytest.fixture
