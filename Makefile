@@ -93,6 +93,10 @@ collector: ## Build the OpenTelemetry Collector and print the binary's path
 generate: $(VENV)/test.stamp ## Write all that follows from the catalogue of events, and the dashboards
 	@$(VENV)/bin/python -m tools.generate
 
+.PHONY: generate-check
+generate-check: $(VENV)/test.stamp ## Say which generated parts are out of date, and change nothing
+	@$(VENV)/bin/python -m tools.generate --check
+
 .PHONY: bench-shards
 bench-shards: $(VENV)/test.stamp ## Measure what a metric costs on one server and on two shards
 	@$(VENV)/bin/python -m benchmarks.shards

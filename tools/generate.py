@@ -1,10 +1,12 @@
 """Write all files that are derived from the catalogue of events (otel_intel/events.py), and the dashboards.
 
-`make generate` writes them and lists the changed ones; `--check` changes nothing and fails if a file is out of date.
+`make generate` writes them and lists the changed ones. `make generate-check` (`--check`) changes nothing: it lists the
+files that are out of date, and fails if there are any.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -370,15 +372,14 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
 def with_blocks(path: str, text: str) -> str:
     """Return a file's text with up-to-date generated blocks."""
     for name, lines in BLOCKS[path].items():
-        block = re.compile(
-            rf"^(?P<indent> *)(?P<start>\S+ generated: {re.escape(name)}(?: \S+)?\n)"
-            r".*?^ *(?P<end>\S+ /generated(?: \S+)?)$",
-            re.MULTILINE | re.DOTALL,
-        )
-        found = list(block.finditer(text))
-        if len(found) != 1:
-            sys.exit(f"{path} holds {len(found)} blocks 'generated: {name}' instead of one.")
-        [match] = found
+        start = rf"^(?P<indent> *)(?P<start>\S+ generated: {re.escape(name)}(?: \S+)?\n)"
+        if (opened := len(re.findall(start, text, re.MULTILINE))) != 1:
+            sys.exit(f"{path} holds {opened} blocks 'generated: {name}' instead of one.")
+        # Without its closing line a block would swallow the next one.
+        inner = r"(?:(?!^ *\S+ generated: ).)*?"
+        match = re.search(rf"{start}{inner}^ *(?P<end>\S+ /generated(?: \S+)?)$", text, re.MULTILINE | re.DOTALL)
+        if match is None:
+            sys.exit(f"{path}: the closing line '/generated' of 'generated: {name}' is missing.")
         indent = match["indent"]
         body = "".join(f"{indent}{line}\n" for line in lines())
         text = f"{text[: match.start()]}{indent}{match['start']}{body}{indent}{match['end']}{text[match.end() :]}"
@@ -410,7 +411,9 @@ def outputs() -> Iterator[tuple[Path, str]]:
 
 def main() -> None:
     """Write the files that are out of date; with --check only list them and exit with 1."""
-    check = "--check" in sys.argv
+    parser = argparse.ArgumentParser(prog="python -m tools.generate", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--check", action="store_true", help="change nothing; list the files that are out of date")
+    check: bool = parser.parse_args().check
     stale = [(path, text) for path, text in outputs() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path, text in stale:
         print(f"{'stale' if check else 'written'} {path.relative_to(ROOT)}")

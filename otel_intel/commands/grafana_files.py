@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -162,8 +163,13 @@ def _require_writable(target: Path) -> None:
     if target.is_symlink() or (target.exists() and not target.is_file()):
         raise GrafanaError(f"{target} is in the way: not a file. Nothing was written")
     there = next(path for path in (target, *target.parents) if path.exists())
-    if (there != target and not there.is_dir()) or not os.access(there, os.W_OK):
-        raise GrafanaError(f"{target} cannot be written because of {there}. Nothing was written")
+    reason = 0
+    if there != target and not there.is_dir():
+        reason = errno.ENOTDIR
+    elif not os.access(there, os.W_OK):
+        reason = errno.EROFS if os.statvfs(there).f_flag & os.ST_RDONLY else errno.EACCES
+    if reason:
+        raise GrafanaError(f"'{target}' cannot be written: '{there}': {os.strerror(reason)}. Nothing was written")
 
 
 def _runbook() -> str:

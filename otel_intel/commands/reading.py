@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -17,9 +18,23 @@ from otel_intel.server import embedded
 
 from .options import DATA, errors
 
+_MAX_WAIT: Final = 3600
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if 0 <= value <= _MAX_WAIT:  # click's own FloatRange takes nan
+        return value
+    raise click.BadParameter(f"{value} is not a number of seconds from 0 to {_MAX_WAIT}.")
+
 
 @click.command()
-@click.option("--wait", default=VISIBLE_WITHIN, show_default=True, help="Seconds to wait for the probe.")
+@click.option(
+    "--wait",
+    default=VISIBLE_WITHIN,
+    show_default=True,
+    callback=_seconds,
+    help=f"Seconds to wait for the probe, {_MAX_WAIT} at most.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each hop, for programs.")
 def doctor_command(wait: float, as_json: bool) -> None:
     """Send a probe event from here to the views, show each hop with its time, and say what to fix.
@@ -87,7 +102,11 @@ def _own_server() -> embedded.Server | None:
 @click.argument("view", type=click.Choice(tuple(VIEWS)))
 @click.option("--format", "file_format", type=click.Choice(tuple(FORMATS)), default="csv", show_default=True)
 @click.option("--days", type=click.IntRange(1, 3650), help="Today (UTC) and the days before it; everything by default.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Standard output by default.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="The file; standard output by default, or for -.",
+)
 @click.option(
     "--url",
     envvar="OTEL_INTEL_CLICKHOUSE_URL",
@@ -98,9 +117,12 @@ def _own_server() -> embedded.Server | None:
 def export_command(view: str, file_format: str, days: int | None, out: Path | None, url: str) -> None:
     """Write a view of metrics to a file, oldest rows first.
 
+    In CSV, NULL is a backslash and an N. Cells are not escaped for spreadsheets, where one that begins with = is a
+    formula: take the CSV of the staff pages for those.
+
     \b
     otel-intel export decisions --days 90 --format parquet --out decisions.parquet
     otel-intel export signal_outcomes --format jsonl > outcomes.jsonl
     """
-    with errors(), connect(url) as client, whole_file(out) as stream:
+    with errors(), connect(url) as client, whole_file(None if out == Path("-") else out) as stream:
         export(client, view, file_format, days, stream)

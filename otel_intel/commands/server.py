@@ -14,9 +14,10 @@ import click
 from otel_intel.schema.connection import connect
 from otel_intel.schema.migrate import migrate
 from otel_intel.server import collector, embedded, landlock
-from otel_intel.server.processes import stop_child, write_private
+from otel_intel.server.processes import LOOPBACK, stop_child, write_private
 
-from .options import data_option, errors
+from . import env_file as files
+from .options import DATA, data_option, errors
 
 _UNCONFINED = (
     "Warning: this system cannot confine the server (Landlock of Linux 5.19 or later):"
@@ -40,7 +41,8 @@ _UNCONFINED = (
 @click.option(
     "--env-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the variables into this file instead of printing them: they contain passwords.",
+    help="Write the variables into this file instead of printing them: they contain passwords."
+    " A file that holds anything else is refused.",
 )
 @click.option("--detach", is_flag=True, help="Return when the server is ready; otel-intel down stops it.")
 @click.option("--collector", "with_collector", is_flag=True, help="Run an OpenTelemetry Collector in front, too.")
@@ -69,6 +71,7 @@ def up_command(
     otel-intel up --collector                            applications send to a Collector, as in production
     """
     with errors(), _stopped_by_signals():
+        variables = files.target(env_file, data.resolve()) if env_file else None
         binary = collector.find_binary(collector_binary) if with_collector or collector_binary else None
         if not landlock.supported():
             click.echo(_UNCONFINED, err=True)
@@ -76,7 +79,11 @@ def up_command(
         parts = {"ClickHouse": (process, "server.log")}  # in the order in which they are stopped
         try:
             with connect(server.url("admin")) as client:
-                migrate(client, lambda line: click.echo(line, err=True))
+                applied = migrate(client, lambda line: None)
+            if applied:
+                click.echo(
+                    f"Applied {applied} statement{'s' if applied > 1 else ''} to bring the schema up to date.", err=True
+                )
             if binary:
                 parts = {
                     "The Collector": (collector.start(server, binary, detach=detach)[1], "collector.log"),
@@ -85,8 +92,8 @@ def up_command(
             elif warning := collector.left(data.resolve()):
                 click.echo(warning, err=True)
             text = _lines(server)
-            if env_file:
-                write_private(env_file, text)
+            if variables:
+                write_private(variables, text)
                 click.echo(f"The variables for applications are in {env_file}.", err=True)
             else:
                 click.echo(text, nl=False)
@@ -94,11 +101,14 @@ def up_command(
             for part, _ in parts.values():
                 stop_child(part)
             raise
+        in_front = ", with a Collector in front" if binary else ""
+        ready = f"ClickHouse is ready on {LOOPBACK}:{server.http_port}{in_front}"
         if detach:
+            of = "" if data == DATA else f" --data {shlex.quote(str(data))}"
+            click.echo(f"{ready}; stop it with otel-intel down{of}", err=True)
             return
         with contextlib.suppress(KeyboardInterrupt):
-            in_front = ", and a Collector in front" if binary else ""
-            click.echo(f"ClickHouse is ready{in_front}; Ctrl-C stops it.", err=True)
+            click.echo(f"{ready}; Ctrl-C stops it.", err=True)
             told = 0
             # A Collector that `down` stopped exits with 0: the server then keeps running.
             while process.poll() is None and not any(part.poll() for part, _ in parts.values()):

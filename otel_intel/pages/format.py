@@ -19,6 +19,11 @@ def number(value: float | None) -> str:
     return NONE if value is None else f"{value:,.0f}".replace(",", "\u202f")
 
 
+def counted(value: int, noun: str) -> str:
+    """Return a count and what is counted: 1 and "decision" is "1 decision", 2 is "2 decisions"."""
+    return f"{number(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def duration(milliseconds: float | None) -> str:
     """Return a time span in the unit that suits it: 450 is "450 ms", 90000 is "1.5 min"."""
     if milliseconds is None:

@@ -17,7 +17,7 @@ from . import keyset, trends
 from .charts import Chart
 from .context import Context
 from .filters import Filters
-from .format import NONE, duration, number, percent, tone, words
+from .format import NONE, counted, duration, number, percent, tone, words
 from .links import page_link
 from .log_tables import log_table
 from .logs import EVENTS, OUTCOMES, VIEWS, Log
@@ -43,8 +43,8 @@ class _Metric:
     more_is_good: bool = False
 
 
-def _of(part: str, between: str, whole: str, what: str) -> Callable[[Numbers], str]:
-    return lambda numbers: f"{number(numbers.count(part))} {between} {number(numbers.count(whole))} {what}"
+def _of(part: str, noun: str) -> Callable[[Numbers], str]:
+    return lambda numbers: f"{number(numbers.count(part))} of {counted(numbers.count(f'{noun}s'), noun)}"
 
 
 _METRICS: Final = (
@@ -52,18 +52,18 @@ _METRICS: Final = (
         "Acceptance rate",
         "acceptance_rate",
         percent,
-        _of("accepted", "accepted of", "viewed", "viewed"),
+        lambda numbers: f"{number(numbers.count('accepted'))} accepted of {number(numbers.count('viewed'))} viewed",
         more_is_good=True,
     ),
     _Metric(
         "Decision time",
         "average_ms",
         duration,
-        lambda numbers: f"average of {number(numbers.count('samples'))} decisions",
+        lambda numbers: f"average of {counted(numbers.count('samples'), 'decision')}",
         relative=True,
     ),
-    _Metric("Override rate", "override_rate", percent, _of("overridden", "of", "decisions", "decisions")),
-    _Metric("False positive rate", "false_positive_rate", percent, _of("false_positive", "of", "outcomes", "outcomes")),
+    _Metric("Override rate", "override_rate", percent, _of("overridden", "decision")),
+    _Metric("False positive rate", "false_positive_rate", percent, _of("false_positive", "outcome")),
 )
 
 

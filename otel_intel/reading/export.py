@@ -33,14 +33,18 @@ def whole_file(path: Path | None) -> Iterator[IO[bytes]]:
     if path is None:
         yield sys.stdout.buffer
         return
-    path = path.resolve()  # replace a symbolic link's target, not the link
+    given, path = path, path.resolve()  # replace a symbolic link's target, not the link
     if path.exists() and not path.is_file():  # a pipe or a device cannot be replaced
         with path.open("wb") as file:
             yield file
         return
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
+        file = part.open("wb")
+    except OSError as error:  # of a name that the user did not choose
+        raise type(error)(error.errno, error.strerror, str(given)) from error
+    try:
+        with file:
             yield file
         part.replace(path)
     finally:

@@ -17,7 +17,7 @@ from otel_intel.exceptions import OtelIntelError
 
 
 class ClickHouseUnreachable(OtelIntelError):
-    """ClickHouse cannot be reached at a URL; the message says why."""
+    """ClickHouse cannot be used at a URL; the message says whether it refused or did not answer, and why."""
 
 
 # The driver asks the server to keep an answer on its disk until it is complete. With a full disk the server then says
@@ -27,7 +27,7 @@ AT_ONCE: Final = {"wait_end_of_query": "0"}
 
 @contextlib.contextmanager
 def connect(url: str) -> Iterator[Client]:
-    """Give a client for an administrator's URL; raise ClickHouseUnreachable when the server does not answer."""
+    """Give a client for an administrator's URL; raise ClickHouseUnreachable if that is impossible."""
     try:
         address = parse_url(url)  # the driver accepts anything, and then connects to localhost
     except ValueError as error:
@@ -39,7 +39,9 @@ def connect(url: str) -> Iterator[Client]:
             dsn=url, pool_mgr=direct_pool(address.hostname), autogenerate_session_id=False
         )
     except ClickHouseError as error:
-        raise ClickHouseUnreachable(f"ClickHouse does not answer: {first_line(error)}") from error
+        # Only an answer has a code, as for a wrong password.
+        problem = "does not answer" if error.code is None else "refused"
+        raise ClickHouseUnreachable(f"ClickHouse {problem}: {first_line(error)}") from error
     try:
         yield client
     finally:

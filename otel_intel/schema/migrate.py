@@ -71,8 +71,10 @@ def read_steps(directory: Path) -> list[Step]:
 
 def migrate(
     client: Client, report: Callable[[str], object], sql: Path | None = None, cluster: Cluster | None = None
-) -> None:
-    """Apply the missing migrations, then all views; on a cluster, call it once for each node.
+) -> int:
+    """Apply the missing migrations, then all views; return how many statements of migrations were missing.
+
+    On a cluster, call it once for each node.
 
     Args:
         client: Connected as a user who may create databases, tables and views for the owner.
@@ -88,7 +90,8 @@ def migrate(
     if client.command(f"SELECT count() FROM intel.schema_migrations WHERE file = '{_RENAMED}'"):
         report("The schema was made before 0.1.0: every migration runs again, which does not change existing tables")
         client.command("TRUNCATE TABLE intel.schema_migrations")
-    for step in pending(client, sql):
+    missing = pending(client, sql)
+    for step in missing:
         report(f"{step.file} step {step.number}: {step.title}")
         for statement in on_node(step, cluster):
             _run(client, step, statement)
@@ -103,6 +106,7 @@ def migrate(
             for part in _view_statements(statement):
                 _run(client, step, part)
     _require_grants(client)
+    return len(missing)
 
 
 def require_nodes(clients: Sequence[Client], cluster: Cluster) -> None:

@@ -37,6 +37,8 @@ from .processes import (
 ROLES: Final = ("admin", "writer", "reader", "dashboard")
 HTTP_PORT: Final = 8123
 NATIVE_PORT: Final = 9000
+CHDB: Final = "chdb-core==26.9.0"
+"""The server's wheel, as pyproject.toml pins it."""
 
 _STATE: Final = "otel-intel.json"
 _PID: Final = "server.pid"
@@ -102,7 +104,8 @@ def start(
         detach: True if the server must keep running after this process has ended; otherwise it stops with it.
     """
     if importlib.util.find_spec("chdb") is None:
-        raise EmbeddedError("The embedded server needs chdb-core: pip install 'otel-intel[embedded]'")
+        # Its own dependencies, pandas and pyarrow, are for its Python API.
+        raise EmbeddedError(f"The embedded server needs chdb-core: pip install --no-deps {CHDB}")
     before = _inspect(directory)
     if http_port and http_port == native_port:
         raise EmbeddedError(f"--http-port and --native-port are both {http_port}: choose two ports")

@@ -9,18 +9,20 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.http import HttpRequest
 from django.template import engines
-from django.test import RequestFactory, override_settings
+from django.test import Client, RequestFactory, override_settings
+from pytest_django import Settings
 from rest_framework.test import APIRequestFactory, force_authenticate
 
+from otel_intel.pages.logs import LOGS
 from otel_intel.testing import CapturedEvents
-from tests.docs.markdown import blocks, read
+from tests.docs.markdown import ROOT, blocks, read
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 
@@ -92,6 +94,69 @@ def test_templates() -> None:
     page = engines["django"].from_string("".join(templates)).render(context)
     assert page.count('data-otel-intel-signal="7"') == len(templates) == 2
     assert 'src="/static/otel_intel/otel_intel.js"' in page
+
+
+@pytest.mark.django_db
+def test_staff_pages(settings: Settings, client: Client, tmp_path: Path) -> None:
+    path = "docs/how-to/staff-pages.md"
+    guide = names(path)
+    urls = ModuleType("urls")
+    urls.__dict__["urlpatterns"] = guide["urlpatterns"]
+    [template] = [block for block in blocks(read(path)) if block.language == "html"]
+    file = tmp_path / template.caption
+    file.parent.mkdir(parents=True)
+    file.write_text(template.code, encoding="utf-8")
+    [engine] = settings.TEMPLATES
+    settings.TEMPLATES = [{**engine, "DIRS": [tmp_path / "templates"]}]
+    settings.ROOT_URLCONF = urls
+    settings.LOGIN_URL, settings.OTEL_INTEL = guide["LOGIN_URL"], guide["OTEL_INTEL"]
+    assert client.get("/telemetry/").headers["Location"] == "/admin/login/?next=/telemetry/"
+    user = User.objects.create_user("staff", is_staff=True)
+    client.force_login(user)
+    assert client.get("/telemetry/").status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="view_user"))
+    page = client.get("/telemetry/")
+    assert page.status_code == 503  # as far as ClickHouse, which is not there
+    assert '<a href="/admin/">Administration</a>' in page.content.decode()
+
+
+def test_staff_pages_name_every_filter_and_block() -> None:
+    text = read("docs/how-to/staff-pages.md")
+    named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))))
+    assert {column.name for log in LOGS for column in log.filters} | {"from", "to", "sort"} == named
+    [listed] = re.findall(r"^The blocks are (.*)$", text, re.MULTILINE)
+    base = (ROOT / "otel_intel/templates/otel_intel/base.html").read_text(encoding="utf-8")
+    assert re.findall(r"`(\w+)`", listed) == re.findall(r"{% block (\w+) %}", base)
+
+
+def test_numbers(clickhouse: ClickHouse, tmp_path: Path) -> None:
+    of = {"intel.engine.version": "2.0"}
+    send(clickhouse, event("recommendation.viewed", **of), event("recommendation.accepted", **of))
+    path = "docs/how-to/numbers.md"
+    with override_settings(OTEL_INTEL={"CLICKHOUSE_URL": clickhouse.url("reader")}):
+        report = names(path)["report"]()
+    assert (report["accepted"], report["acceptance_rate"]) == (1, 1.0)
+    with override_settings(OTEL_INTEL={}):
+        assert names(path)["report"]() is None
+
+    (tmp_path / ".otel-intel").symlink_to(clickhouse.server.directory)
+    bin_first = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    script = "".join(block.code for block in blocks(read(path)) if block.language == "sh")
+    ran = subprocess.run(
+        ["bash", "-c", f"set -eo pipefail\n{script}"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": bin_first},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "acceptance_rate:  1" in ran.stdout
+    assert '"2.0",1,1' in ran.stdout
+    written = {file.name for file in tmp_path.iterdir()} - {".otel-intel"}
+    assert written == {"decisions.parquet", "events.csv", "outcomes.jsonl.gz"}
+    assert r"\N" in (tmp_path / "events.csv").read_text(encoding="utf-8")
 
 
 def test_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

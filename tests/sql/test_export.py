@@ -51,6 +51,13 @@ def test_every_view_in_every_format(clickhouse: ClickHouse, tmp_path: Path, view
             assert content[:4] == content[-4:] == b"PAR1"
 
 
+def test_null_in_csv_is_what_the_help_says(clickhouse: ClickHouse) -> None:
+    send(clickhouse, event("recommendation.accepted"))
+    [row] = csv.DictReader(io.StringIO(_export(clickhouse, "recommendation_events", "--out", "-").decode()))
+    assert row["decision_time_ms"] == r"\N"
+    assert "NULL is a backslash and an N" in CliRunner().invoke(main, ["export", "--help"]).output
+
+
 def test_days_are_utc_days_and_oldest_first(clickhouse: ClickHouse) -> None:
     today = time.time_ns() // DAY * DAY
     send(clickhouse, *(event("dashboard.opened", today - age * DAY) for age in (0, 2, 1, 3)))

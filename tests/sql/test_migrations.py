@@ -188,6 +188,12 @@ def test_server_that_does_not_answer() -> None:
         pass
 
 
+def test_server_that_refuses_a_password_has_answered(clickhouse: ClickHouse) -> None:
+    url = clickhouse.url("admin").replace(clickhouse.server.passwords["admin"], "wrong")
+    with pytest.raises(ClickHouseUnreachable, match=r"^ClickHouse refused: .*516"), connect(url):
+        pass
+
+
 def test_a_table_of_somebody_else_is_not_replaced(admin: Client) -> None:
     admin.command("CREATE TABLE metrics.figures (a UInt8) ENGINE = MergeTree ORDER BY a")
     try:

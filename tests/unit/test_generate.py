@@ -54,6 +54,26 @@ def test_a_lost_block_is_reported() -> None:
         generate.with_rows("clickhouse/README.md", "# ClickHouse")
 
 
+def test_a_lost_closing_line_is_reported_and_the_next_block_is_kept() -> None:
+    path = "clickhouse/views/30_ingest.sql"
+    text = (ROOT / path).read_text(encoding="utf-8")
+    edited = re.sub(r"^ *-- /generated\n", "", text, count=1, flags=re.MULTILINE)
+    assert edited != text
+    lost = "the closing line '/generated' of 'generated: resource attributes of logs' is missing"
+    with pytest.raises(SystemExit, match=lost):
+        generate.with_blocks(path, edited)
+
+
+def test_an_unknown_argument_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["generate", "--chekc"])
+    monkeypatch.setattr(generate, "outputs", lambda: pytest.fail("went on"))
+    with pytest.raises(SystemExit, match="2"):
+        generate.main()
+    assert "unrecognized arguments: --chekc" in capsys.readouterr().err
+
+
 def test_the_registry_defines_every_key_that_an_event_has() -> None:
     registry = yaml.safe_load((ROOT / "semconv" / "intel.yaml").read_text(encoding="utf-8"))
     defined = {attribute["key"] for attribute in registry["attributes"]}

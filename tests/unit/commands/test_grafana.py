@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +207,17 @@ def test_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     result = run(tmp_path / "file" / "out")
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_systems_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
+    result = run(Path("g"))
+    assert result.exit_code == 1
+    assert re.fullmatch(
+        r"Error: 'g/dashboards/\w+\.json' cannot be written: '\.': Permission denied\. Nothing was written\n",
+        result.output,
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from otel_intel.commands.main import main
+from otel_intel.reading.export import whole_file
 from otel_intel.server import embedded
 
 
@@ -72,6 +73,56 @@ def test_failed_export_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     assert run("export", "decisions", "--out", str(file), "--url", "http://a:b@127.0.0.1:1").exit_code == 1
     assert file.read_text() == "yesterday's"
     assert [path.name for path in tmp_path.iterdir()] == ["decisions.csv"]
+
+
+def test_export_into_a_missing_directory_names_the_file_that_was_given(tmp_path: Path) -> None:
+    file = tmp_path / "missing" / "decisions.csv"
+    with pytest.raises(FileNotFoundError) as caught, whole_file(file):
+        pass
+    assert (caught.value.filename, caught.value.strerror) == (str(file), "No such file or directory")
+
+
+@pytest.mark.parametrize("wait", ["-1", "nan", "inf", "3601"])
+def test_a_wait_that_is_no_time_is_refused(wait: str) -> None:
+    result = run("doctor", "--wait", wait)
+    assert result.exit_code == 2
+    assert "not a number of seconds from 0 to 3600" in result.output
+
+
+@pytest.fixture
+def no_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail if a server is started."""
+    monkeypatch.setattr(embedded, "start", lambda *arguments, **options: pytest.fail("started"))
+
+
+def _up(tmp_path: Path, file: Path | str) -> str:
+    result = run("up", "--data", str(tmp_path / "data"), "--env-file", str(file))
+    assert result.exit_code == 1, result.output
+    return result.output
+
+
+@pytest.mark.usefixtures("no_start")
+@pytest.mark.parametrize("content", [b"SECRET_KEY=mine\n", b"OTEL_INTEL_CLICKHOUSE_URL=a\n# mine\n", b"\xff\xfe"])
+def test_a_file_of_someone_else_is_not_replaced_by_the_variables(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(content)
+    output = _up(tmp_path, file)
+    assert output.startswith(f"Error: {file} holds more than the variables that up writes")
+    assert "choose another --env-file" in output
+    assert file.read_bytes() == content
+
+
+@pytest.mark.usefixtures("no_start")
+def test_a_file_that_cannot_be_written_is_named_before_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for file, reason in (
+        (tmp_path / "missing" / "env", "No such file or directory"),
+        (tmp_path / "file" / "env", "Not a directory"),
+        (tmp_path / "loop", "File exists"),
+    ):
+        assert _up(tmp_path, file) == f"Error: {file} cannot be written: {reason}\n"
+    assert _up(tmp_path, "") == "Error: --env-file is empty: name a file, such as .env.telemetry\n"
 
 
 def _server(directory: Path) -> None:

@@ -11,6 +11,11 @@ def test_percent(share: float | None, text: str) -> None:
     assert pages_format.percent(share) == text
 
 
+@pytest.mark.parametrize(("value", "text"), [(0, "0 decisions"), (1, "1 decision"), (1200, "1\u202f200 decisions")])
+def test_what_is_counted_is_named_in_singular_or_plural(value: int, text: str) -> None:
+    assert pages_format.counted(value, "decision") == text
+
+
 @pytest.mark.parametrize(
     ("milliseconds", "text"),
     [

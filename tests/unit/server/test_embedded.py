@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import tomllib
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -92,8 +93,13 @@ def test_busy_port_is_named_and_nothing_is_created(tmp_path: Path, option: str) 
 
 def test_missing_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(EmbeddedError, match=r"pip install 'otel-intel\[embedded\]'"):
+    with pytest.raises(EmbeddedError, match="needs chdb-core: pip install --no-deps chdb-core=="):
         embedded.start(tmp_path, 0, 0)
+
+
+def test_named_wheel_is_the_one_of_the_package() -> None:
+    project = tomllib.loads(Path(__file__).parents[3].joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["optional-dependencies"]["embedded"] == [embedded.CHDB]
 
 
 def test_private_file_is_for_its_owner_only_and_replaced_at_once(tmp_path: Path) -> None:
