@@ -47,7 +47,7 @@ OTEL_INTEL = {"ENGINE_VERSION": "1", "QUERY_TIMEOUT": 20.0}
 """,
     "site_urls.py": """
 from django.urls import include, path
-urlpatterns = [path("telemetry/", include("otel_intel.urls"))]
+urlpatterns = [path("accounts/", include("django.contrib.auth.urls")), path("telemetry/", include("otel_intel.urls"))]
 """,
     "pages.py": """
 from django.contrib.auth.models import User
