@@ -361,7 +361,25 @@ ROWS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
 }
 """Rows of Markdown tables; each ends in a comment with the name, because a comment between rows would end the table."""
 
+
+def comments_of_columns() -> str:
+    """Return the SQL that gives each column of ``metrics`` its comment: the dictionary's."""
+    text = with_rows("clickhouse/README.md", (ROOT / "clickhouse/README.md").read_text(encoding="utf-8"))
+    statements = ["-- Generated from clickhouse/README.md: make generate. A view with parameters has no columns yet."]
+    for view, section in re.findall(r"^### `metrics\.(\w+)`\n(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL):
+        rows = re.findall(r"^\| `(\w+)` \| .+? \| (.+?)(?: <!--.*-->)? \|$", section, re.MULTILINE)
+        comments = [f"    COMMENT COLUMN {name} {_sql_string(meaning.replace('`', ''))}" for name, meaning in rows]
+        statements.append(f"ALTER TABLE metrics.{view}\n" + ",\n".join(comments) + ";")
+    return "\n\n".join(statements) + "\n"
+
+
+def _sql_string(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 FILES: Final[Mapping[str, Callable[[], str]]] = {
+    "clickhouse/views/90_comment_columns.sql": comments_of_columns,
     "collector/allowed.yaml": allowed_in_collector,
     "semconv/manifest.yaml": manifest,
     "semconv/intel.yaml": registry,

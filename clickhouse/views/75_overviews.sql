@@ -103,9 +103,10 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
     s.outcome_status AS outcome_status,
-    o.count AS count,
+    -- ifNull: readers have join_use_nulls on, others have not.
+    ifNull(o.count, 0) AS count,
     if(sum(count) OVER () = 0, NULL, count / sum(count) OVER ()) AS share,
-    o.samples AS samples,
+    ifNull(o.samples, 0) AS samples,
     if(samples = 0, NULL, o.sum_hours / samples) AS average_hours,
     if(samples = 0, NULL, o.p50) AS p50_hours,
     if(samples = 0, NULL, o.p90) AS p90_hours,

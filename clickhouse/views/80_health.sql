@@ -104,7 +104,8 @@ SELECT
     dropped_after_shutdown,
     dropped_exit_deadline,
     -- /generated
-    if(is_complete, landed, NULL) AS arrived,
+    -- ifNull: readers have join_use_nulls on, others have not.
+    if(is_complete, ifNull(landed, 0), NULL) AS arrived,
     if(isNull(arrived), NULL, toUInt64(greatest(toInt64(delivered) - toInt64(assumeNotNull(arrived)), 0))) AS missing
 FROM
 (
@@ -190,7 +191,7 @@ WITH
         -- By both times: imported history does not come every day, and the first one names the months to read.
         WHERE Timestamp > now() - INTERVAL 14 DAY AND IngestedAt > now() - INTERVAL 7 DAY
     ) AS arrived,
-    (SELECT sum(s.rows) FROM metrics.storage AS s WHERE s.table = 'otel_logs') AS landed
+    (SELECT count() FROM intel.otel_logs) AS landed
 SELECT
     node,
     disk,

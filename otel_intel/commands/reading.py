@@ -100,7 +100,12 @@ def _own_server() -> embedded.Server | None:
 
 @click.command()
 @click.argument("view", type=click.Choice(tuple(VIEWS)))
-@click.option("--format", "file_format", type=click.Choice(tuple(FORMATS)), default="csv", show_default=True)
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(tuple(FORMATS)),
+    help="By default the one that the file's name ends in, or csv.",
+)
 @click.option("--days", type=click.IntRange(1, 3650), help="Today (UTC) and the days before it; everything by default.")
 @click.option(
     "--out",
@@ -114,15 +119,20 @@ def _own_server() -> embedded.Server | None:
     metavar="URL",
     help="A reader's ClickHouse URL, http://user:password@host:8123; also OTEL_INTEL_CLICKHOUSE_URL.",
 )
-def export_command(view: str, file_format: str, days: int | None, out: Path | None, url: str) -> None:
+def export_command(view: str, file_format: str | None, days: int | None, out: Path | None, url: str) -> None:
     """Write a view of metrics to a file, oldest rows first.
 
     In CSV, NULL is a backslash and an N. Cells are not escaped for spreadsheets, where one that begins with = is a
     formula: take the CSV of the staff pages for those.
 
     \b
-    otel-intel export decisions --days 90 --format parquet --out decisions.parquet
+    otel-intel export decisions --days 90 --out decisions.parquet
     otel-intel export signal_outcomes --format jsonl > outcomes.jsonl
     """
+    if file_format is None:
+        ending = out.suffix.removeprefix(".").lower() if out else ""
+        file_format = ending if ending in FORMATS else "csv"
+        if ending and file_format != ending:
+            raise click.BadParameter(f"{out} ends in no format: add --format {'|'.join(FORMATS)}", param_hint="--out")
     with errors(), connect(url) as client, whole_file(None if out == Path("-") else out) as stream:
         export(client, view, file_format, days, stream)

@@ -129,3 +129,16 @@ def test_passwords_are_needed(clickhouse_server: ClickHouse, role: str) -> None:
         timeout=10,
     )
     assert "AUTHENTICATION_FAILED" in answer.text
+
+
+def test_where_an_outer_join_finds_nothing_analysts_see_null(clickhouse_server: ClickHouse) -> None:
+    joined = "SELECT y FROM (SELECT 1 AS x) AS a LEFT JOIN (SELECT 2 AS x, 'b' AS y) AS b USING (x)"
+    assert clickhouse_server.value(joined) is None
+
+
+def test_a_query_that_runs_away_leaves_room_for_others(clickhouse_server: ClickHouse) -> None:
+    limits = "SELECT name, value FROM system.settings WHERE name IN ('max_threads', 'max_execution_time')"
+    assert {row["name"]: row["value"] for row in clickhouse_server.rows(limits)} == {
+        "max_threads": "4",
+        "max_execution_time": "60",
+    }

@@ -6,6 +6,7 @@ import re
 from string import Template
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from otel_intel.resources import folder
 from tests.otlp import event, send
@@ -40,6 +41,23 @@ def test_names_every_column_with_its_type(clickhouse_server: ClickHouse, name: s
     assert re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", SECTIONS[name][1], re.MULTILINE) == [
         (row["name"], row["type"]) for row in described
     ]
+
+
+def test_the_database_has_each_columns_comment(clickhouse_server: ClickHouse) -> None:
+    rows = clickhouse_server.rows("SELECT table, name, comment FROM system.columns WHERE database = 'metrics'")
+    assert {(row["table"], row["name"], row["comment"]) for row in rows} == {
+        (view, column, re.sub(r" <!--.*-->$|`", "", meaning))
+        for view, (parameters, text) in SECTIONS.items()
+        if not parameters
+        for column, meaning in re.findall(r"^\| `(\w+)` \| .+? \| (.+) \|$", text, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_missing_parameter_is_named(clickhouse_server: ClickHouse, name: str) -> None:
+    if parameters := SECTIONS[name][0]:
+        with pytest.raises(DatabaseError, match=f"Substitution `({'|'.join(parameters)})` is not set"):
+            clickhouse_server.rows(f"SELECT * FROM metrics.{name}()")
 
 
 @pytest.mark.parametrize("name", SECTIONS)

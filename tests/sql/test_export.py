@@ -51,6 +51,23 @@ def test_every_view_in_every_format(clickhouse: ClickHouse, tmp_path: Path, view
             assert content[:4] == content[-4:] == b"PAR1"
 
 
+@pytest.mark.parametrize(
+    ("name", "start"), [("x.parquet", b"PAR1"), ("x.JSONL", b"{"), ("x.csv", b'"event_id"'), ("x", b'"')]
+)
+def test_the_name_says_the_format(clickhouse: ClickHouse, tmp_path: Path, name: str, start: bytes) -> None:
+    send(clickhouse, event("dashboard.opened"))
+    _export(clickhouse, "admin_views", "--out", str(tmp_path / name))
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_a_name_that_says_another_format_is_refused(clickhouse: ClickHouse, tmp_path: Path) -> None:
+    arguments = ["export", "admin_views", "--out", str(tmp_path / "x.xlsx"), "--url", clickhouse.url("reader")]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert "x.xlsx ends in no format: add --format csv|jsonl|parquet" in result.output.replace("\n", " ")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_null_in_csv_is_what_the_help_says(clickhouse: ClickHouse) -> None:
     send(clickhouse, event("recommendation.accepted"))
     [row] = csv.DictReader(io.StringIO(_export(clickhouse, "recommendation_events", "--out", "-").decode()))

@@ -86,12 +86,14 @@ def test_run_after_a_kill_finishes_the_work(clickhouse: ClickHouse, admin: Clien
     program = (
         "import os, sys; from pathlib import Path; from otel_intel.schema import migrate as m\n"
         "from otel_intel.schema.connection import connect\n"
-        "steps = iter(range(1, 9)); insert = m.Client.insert\n"
-        "def dying(self, *a, **k):\n"
-        f"    if next(steps) == {survived}: os.kill(os.getpid(), 9)\n"
-        "    return insert(self, *a, **k)\n"
-        "m.Client.insert = dying\n"
-        "with connect(sys.argv[1]) as client: m.migrate(client, print, Path(sys.argv[2]))"
+        "steps = iter(range(1, 9))\n"
+        "with connect(sys.argv[1]) as client:\n"
+        "    command = client.command\n"
+        "    def dying(sql, **k):\n"
+        f"        if sql.startswith('INSERT') and next(steps) == {survived}: os.kill(os.getpid(), 9)\n"
+        "        return command(sql, **k)\n"
+        "    client.command = dying\n"
+        "    m.migrate(client, print, Path(sys.argv[2]))"
     )
     died = subprocess.run([sys.executable, "-c", program, clickhouse.url("admin"), str(sql)], check=False)
     assert died.returncode == -9

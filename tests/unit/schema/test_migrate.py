@@ -53,13 +53,14 @@ def test_statements_can_run_again(path: Path) -> None:
     steps = [step for step in read_steps(path.parent) if step.file == path.name]
     assert steps
     for step in steps:
-        assert re.match(r"CREATE OR REPLACE |(CREATE|ALTER) .*\bIF NOT EXISTS\b|DROP .*\bIF EXISTS\b", step.title), (
-            step.title
-        )
+        again = r"CREATE OR REPLACE |(CREATE|ALTER) .*\bIF NOT EXISTS\b|DROP .*\bIF EXISTS\b|ALTER .*\n +COMMENT COLUMN"
+        assert re.search(rf"^({again})", step.statement, re.MULTILINE), step.title
 
 
 def test_every_view_runs_as_the_owner_without_a_log_in() -> None:
     for step in read_steps(SQL / "views"):
+        if step.title.startswith("ALTER TABLE metrics."):  # the comments of its columns
+            continue
         assert "\nDEFINER = intel_owner SQL SECURITY DEFINER\nAS\n" in step.statement, step.title
 
 
