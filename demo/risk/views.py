@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from otel_intel import (
+    Recommendation,
     get_telemetry,
     track_admin_note_create,
     track_dashboard_open,
@@ -61,9 +62,18 @@ def _signals() -> QuerySet[RiskSignal]:
     return RiskSignal.objects.select_related("agreement", "decided_by")
 
 
-def _shown_recommendation(request: HttpRequest, response: HttpResponseBase) -> tuple[str, str] | None:
-    """Tell the decorator what the page recommended; None if the signal is already decided."""
-    return getattr(request, "shown_recommendation", None)
+def _recommendation(request: HttpRequest, response: HttpResponseBase) -> Recommendation | None:
+    """Tell the decorators what the page recommends, and which version made it."""
+    return getattr(request, "recommendation", None)
+
+
+def _undecided(request: HttpRequest, response: HttpResponseBase) -> Recommendation | None:
+    """Tell the decorator what the page asks to decide on; None if the signal is already decided."""
+    return getattr(request, "undecided", None)
+
+
+def _version(signal: RiskSignal) -> str:
+    return signal.engine_version or service.EXPLANATION_ENGINE_VERSION
 
 
 @staff_only
@@ -89,8 +99,8 @@ def signal_list(request: HttpRequest) -> HttpResponse:
 
 
 @staff_only
-@track_signal_detail_open
-@track_recommendation_view(recommendation=_shown_recommendation)
+@track_signal_detail_open(recommendation=_recommendation)
+@track_recommendation_view(recommendation=_undecided)
 def signal_detail(request: HttpRequest, signal_id: int) -> HttpResponse:
     """Show one signal with its recommendation."""
     return _detail(request, get_object_or_404(_signals(), pk=signal_id), NoteForm())
@@ -98,12 +108,13 @@ def signal_detail(request: HttpRequest, signal_id: int) -> HttpResponse:
 
 def _detail(request: HttpRequest, signal: RiskSignal, note_form: NoteForm, status: int = 200) -> HttpResponse:
     recommendation = service.recommend(signal, timezone.localdate())
-    if not signal.decision:
-        request.shown_recommendation = (recommendation.type, recommendation.confidence)  # type: ignore[attr-defined]
+    shown = Recommendation(recommendation.type, recommendation.confidence, _version(signal))
+    request.recommendation = shown  # type: ignore[attr-defined]
+    request.undecided = None if signal.decision else shown  # type: ignore[attr-defined]
     context = {
         "signal": signal,
         "recommendation": recommendation,
-        "engine_version": signal.engine_version or service.EXPLANATION_ENGINE_VERSION,
+        "engine_version": _version(signal),
         "note_form": note_form,
         "decisions": RiskSignal.Decision.choices,
         "outcomes": RiskSignal.Outcome.choices,
@@ -132,7 +143,7 @@ def decide(request: HttpRequest, signal_id: int) -> HttpResponse:
     signal.decision = decision
     signal.decided_by = cast("User", request.user)
     signal.decided_at = timezone.now()
-    signal.engine_version = service.EXPLANATION_ENGINE_VERSION
+    signal.engine_version = _version(signal)
     signal.save()
     telemetry = get_telemetry()
     track = {
@@ -184,7 +195,7 @@ def resolve(request: HttpRequest, signal_id: int) -> HttpResponse:
         resolution_time_hours=(signal.closed_at - signal.raised_at).total_seconds() / 3600,
         admin_note_id=note.pk if note else None,
         admin_user_id=request.user.pk,
-        engine_version=signal.engine_version or service.EXPLANATION_ENGINE_VERSION,
+        engine_version=_version(signal),
     )
     messages.success(request, f"Signal closed: {signal.get_outcome_display().lower()}.")
     return redirect("signal-detail", signal_id)

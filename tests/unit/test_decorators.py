@@ -22,6 +22,9 @@ from django.urls import path
 from django.utils.decorators import method_decorator
 from django.utils.functional import SimpleLazyObject
 from django.views import View
+from ninja import NinjaAPI
+from ninja.decorators import decorate_view
+from ninja.security import django_auth
 from rest_framework.decorators import action, api_view
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
@@ -272,7 +275,17 @@ def page_without_a_user(request: HttpRequest, signal_id: int) -> HttpResponse:
     return HttpResponse("page")
 
 
+api = NinjaAPI(urls_namespace="test")
+
+
+@api.get("/signals/{signal_id}", auth=django_auth)
+@decorate_view(otel_intel.track_signal_detail_open)
+def ninja_detail(request: HttpRequest, signal_id: int) -> dict[str, int]:
+    return {"id": signal_id}
+
+
 urlpatterns = [
+    path("api/", api.urls),
     path("plain/<int:signal_id>/", plain_page),
     path("tracked/<int:signal_id>/", login_required(otel_intel.track_signal_detail_open(plain_page))),
     path("plain-anonymous/<int:signal_id>/", page_without_a_user),
@@ -575,3 +588,13 @@ def test_a_view_that_returns_data_is_told_what_to_decorate() -> None:
     view = otel_intel.track_dashboard_open(data)
     with pytest.raises(TypeError, match=r"returned dict, no response: .*decorate_view"):
         view(request())
+
+
+@pytest.mark.django_db
+@override_settings(ROOT_URLCONF=__name__)
+def test_an_operation_of_django_ninja(client: Client, otel_intel_events: CapturedEvents) -> None:
+    user = User.objects.create_user("admin", is_staff=True)
+    assert client.get("/api/signals/7").status_code == 401
+    client.force_login(user)
+    assert client.get("/api/signals/7").json() == {"id": 7}
+    assert otel_intel_events.only("intel.signal.detail_opened").attributes["intel.risk_signal.id"] == "7"

@@ -165,7 +165,11 @@ class History:
 
     def _signal(self, day: date) -> RiskSignal:
         type = self.rng.choice(list(RiskSignal.Type))
-        signal = RiskSignal(agreement=self._agreement(type, day), type=type, raised_at=self._office_hour(day))
+        raised_at = self._office_hour(day)
+        version = self._version(day)  # the one that recommends something about it, whenever somebody looks
+        signal = RiskSignal(
+            agreement=self._agreement(type, day), type=type, raised_at=raised_at, engine_version=version
+        )
         if self.rng.random() < (0.9 if day < self.now.date() - timedelta(days=3) else 0.35):
             self._decide(signal, day)
         return signal
@@ -179,7 +183,6 @@ class History:
         signal.decision = self.rng.choices(list(RiskSignal.Decision), habits.decisions)[0]
         signal.decided_at = decided_at
         signal.decided_by = self.rng.choices(self.staff, range(len(self.staff), 0, -1))[0]
-        signal.engine_version = version
         closed_at = decided_at + timedelta(hours=self.rng.expovariate(1 / 30) + 0.5)
         if closed_at < self.now and self.rng.random() < 0.85:
             signal.outcome = self.rng.choices(list(RiskSignal.Outcome), habits.outcomes)[0]
