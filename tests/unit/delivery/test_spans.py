@@ -36,8 +36,8 @@ print(json.dumps({"threads": threads_after_setup, "trace": seen[0], "spans": SPA
 """
 
 
-def run(before: str = "", spans: str = "0", **more: str) -> dict[str, object]:
-    script = SITE.replace("BEFORE", before).replace("SPANS", spans)
+def run(before: str = "", spans: str = "0", script: str = SITE, **more: str) -> dict[str, object]:
+    script = script.replace("BEFORE", before).replace("SPANS", spans)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "DJANGO_"))}
     command = [sys.executable, "-c", script]
     result = subprocess.run(command, env=kept | more, capture_output=True, text=True, timeout=60, check=True)
@@ -51,6 +51,36 @@ def test_requests_are_traced_without_a_thread_at_start() -> None:
     assert seen["threads"] == ["MainThread"]
     assert seen["trace"] != "0" * 32
     assert seen["middleware"] == 1
+
+
+ASGI = """
+import asyncio
+from django.http import StreamingHttpResponse
+from django.test import AsyncClient
+async def apage(request):
+    return page(request)
+async def streamed(request):
+    page(request)
+    async def parts():
+        yield b"x"
+    return StreamingHttpResponse(parts())
+urlpatterns += [path("apage/", apage), path("streamed/", streamed)]
+async def visit():
+    for name in ("page", "apage", "streamed"):
+        response = await AsyncClient().get(f"/{name}/")
+        if response.streaming:
+            [part async for part in response]
+seen.clear()
+asyncio.run(visit())
+seen = [",".join(seen)]
+"""
+
+
+def test_requests_under_asgi_are_traced_as_well() -> None:
+    """Sync, async and streaming views; the Django instrumentation needs another package for it, and does not say so."""
+    traces = str(run(script=SITE.replace("print(", f"{ASGI}\nprint("))["trace"]).split(",")
+    assert len(set(traces)) == 3
+    assert "0" * 32 not in traces
 
 
 OWN_PROVIDER = """
