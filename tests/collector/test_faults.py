@@ -20,6 +20,7 @@ from otel_intel.schema import migrate
 from otel_intel.server import embedded
 from tests.collector.process import Collector
 from tests.collector.traffic import IDS, Sender, arrived, assert_counted_once, make_events, told_missing
+from tests.disks import Disk, mount_disk
 from tests.otlp import Record
 from tests.servers import ClickHouse, kill
 from tests.waiting import poll_until
@@ -28,10 +29,17 @@ from tests.waiting import poll_until
 class Database:
     """A ClickHouse that a test may stop, kill and start again on the same ports."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, disk: Disk | None = None) -> None:
         self.directory = directory
+        self._disk = disk
         self.server, self._process = embedded.start(directory, 0, 0)
         self.clickhouse = ClickHouse(self.server)
+
+    @property
+    def disk(self) -> Disk:
+        """Its own small disk."""
+        assert self._disk is not None
+        return self._disk
 
     def kill(self) -> None:
         """Kill it at once, like a power failure."""
@@ -45,14 +53,20 @@ class Database:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """An own server for the test."""
-    database = Database(tmp_path / "clickhouse")
-    try:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An own server for the test; indirectly parametrized, on a disk of that many MB."""
+    with contextlib.ExitStack() as stack:
+        directory, disk = tmp_path / "clickhouse", None
+        if megabytes := getattr(request, "param", 0):
+            disk = stack.enter_context(mount_disk(tmp_path / "clickhouse-disk", megabytes))
+            directory = disk.path / "clickhouse"
+        database = Database(directory, disk)
+        stack.callback(database.kill)
         migrate.migrate(database.clickhouse.client("admin"), lambda line: None)
         yield database
-    finally:
-        database.kill()
+
+
+on_a_small_disk = pytest.mark.parametrize("database", [128], indirect=True)
 
 
 @pytest.fixture
@@ -218,18 +232,8 @@ def test_wrong_grants_and_then_right_ones(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB for the queue."""
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", str(mount)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip(f"NOT TESTED: a full disk needs the right to mount a tmpfs ({made.stderr.strip()})")
-    yield mount
-    subprocess.run(["umount", "--lazy", str(mount)], check=True)
+    with mount_disk(tmp_path / "disk", 4) as disk:
+        yield disk.path
 
 
 def test_disk_of_the_queue_is_full(database: Database, collector: Collector, small_disk: Path) -> None:
@@ -290,3 +294,34 @@ def test_everything_stops_and_starts_in_order(database: Database, collector: Col
     database.start()
     collector.start()
     assert_counted_once(database.clickhouse, records)
+
+
+@on_a_small_disk
+def test_disk_of_clickhouse_is_full(database: Database, collector: Collector) -> None:
+    """The Collector keeps what it has acknowledged until there is space."""
+    collector.start()
+    records = make_events(250)
+    deliver(collector, records[:500])
+    assert poll_until(arrived(database.clickhouse, 500))
+    database.disk.fill()
+    deliver(collector, records[500:])
+    assert poll_until(lambda: re.search(r"Will retry.*not enough space", collector.logged()))
+    database.disk.free()
+    assert_counted_once(database.clickhouse, records)
+    assert told_missing(collector, database.clickhouse, records) == 0
+
+
+@on_a_small_disk
+def test_both_disks_are_full(database: Database, collector: Collector, small_disk: Path) -> None:
+    """Senders are refused; the queue is smaller than its disk, and what was acknowledged arrives."""
+    collector.settings |= {"QUEUE_DIR": str(small_disk / "queue"), "QUEUE_SIZE": "2000"}
+    collector.start()
+    database.disk.fill()
+    records = make_events(1500)
+    sender = Sender(collector, records)
+    sender.start()
+    assert poll_until(lambda: sender.refusals > 3, 30)
+    database.disk.free()
+    sender.finish(60)
+    assert_counted_once(database.clickhouse, records)
+    assert told_missing(collector, database.clickhouse, records) == 0

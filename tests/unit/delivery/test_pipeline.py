@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from otel_intel import Telemetry
 from otel_intel.delivery import pipeline as delivery
 from otel_intel.delivery.ledger import PipelineStatus
-from otel_intel.events import DROP_REASONS, SCHEMA_URL
+from otel_intel.events import DASHBOARD_OPENED, DROP_REASONS, SCHEMA_URL
 from tests.sink import Sink, attributes_of, run_grpc_receiver, run_sink
 from tests.waiting import poll_until
 
@@ -380,3 +380,14 @@ def test_an_unknown_protocol_is_reported_and_keeps_the_events(
     production.track_dashboard_open(1)
     assert poll_until(lambda: "OTEL_EXPORTER_OTLP_PROTOCOL=http/json is not supported" in caplog.text)
     assert production.status()["queued"] == 1
+
+
+def test_the_first_loss_of_a_reason_is_reported_at_once(production: Telemetry, sink: Sink) -> None:
+    def reported(key: str) -> list[object]:
+        reports = [record for record in sink.records if record.event_name == "intel.pipeline.reported"]
+        return [attributes_of(report)[f"intel.pipeline.{key}"] for report in reports]
+
+    production.refuse(DASHBOARD_OPENED, "no_admin")
+    assert poll_until(lambda: 1 in reported("dropped.no_admin"), 10)
+    production.track_signal_outcome(1, "RESOLVED", resolution_time_hours="soon")  # type: ignore[arg-type]
+    assert poll_until(lambda: 1 in reported("invalid_optional"), 10)
