@@ -158,3 +158,60 @@ def test_a_site_without_the_staff_pages_needs_no_log_in() -> None:
 
 
 urlpatterns = [path("telemetry/", include("otel_intel.urls"))]
+
+
+INGEST = "http://127.0.0.1/?query=INSERT+INTO+x+FORMAT+y"
+
+
+@pytest.mark.parametrize(
+    ("settings", "variables", "said"),
+    [
+        ({**GOOD, "CLICKHOUSE_URL": ""}, {}, "E003|I001 OTEL_INTEL['CLICKHOUSE_URL'] is not set"),
+        ({**GOOD, "CLICKHOUSE_URL": "x"}, {}, "E003 OTEL_INTEL['CLICKHOUSE_URL'] is not an HTTP URL"),
+        ({**GOOD, "ENGINE_VERSION": ""}, {}, "W002 OTEL_INTEL['ENGINE_VERSION'] is not set"),
+        ({**GOOD, "VIEW_PERMISSION": "x"}, {}, "E004 OTEL_INTEL['VIEW_PERMISSION'] = 'x' is no permission"),
+        (GOOD, {"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, "I002 No OTEL_EXPORTER_OTLP_ENDPOINT is set"),
+        (GOOD, {"OTEL_SERVICE_NAME": ""}, "I003 OTEL_SERVICE_NAME is not set"),
+        (
+            GOOD,
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost"},
+            "E005 OTEL_EXPORTER_OTLP_ENDPOINT=localhost is not an HTTP URL",
+        ),
+        (
+            GOOD,
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://h/?query=INSERT+INTO+x+FORMAT+y",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            },
+            "E006 OTEL_EXPORTER_OTLP_ENDPOINT is ClickHouse itself, which has no gRPC",
+        ),
+        (
+            GOOD,
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": INGEST},
+            "E007 OTEL_EXPORTER_OTLP_ENDPOINT is ClickHouse itself, which has no /v1/logs",
+        ),
+    ],
+    ids=lambda value: str(value)[:24] if isinstance(value, str) else "",
+)
+def test_each_message_says_what_is_wrong_and_what_to_do(
+    settings: dict[str, object], variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    number, _, text = said.rpartition("|")[2].partition(" ")
+    with override_settings(OTEL_INTEL=settings):
+        [message, *_] = [message for message in run_checks() if message.id == f"otel_intel.{number}"]
+    assert str(message.msg).startswith(text)
+    assert str(message.hint)[0].isupper() or number == "E005"
+    assert str(message.hint).endswith(".")
+
+
+@override_settings(OTEL_INTEL={**GOOD, "VIEW_PERMISSION": "risk.view_risksignal"})
+def test_a_permission_has_one_dot() -> None:
+    assert ids() == []
+
+
+def test_the_endpoint_of_one_signal_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://collector.example.com/v1/logs")
+    with override_settings(OTEL_INTEL=GOOD):
+        assert ids(deploy=True) == ["otel_intel.W020"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 
 from otel_intel import ConfigurationError
@@ -111,3 +112,20 @@ def test_a_module_that_fails_to_import_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigurationError, match=r"broken_engine\.VERSION.*OSError: no such engine"):
         resolve_engine_version("broken_engine.VERSION")
+
+
+def test_without_the_setting_the_defaults_apply() -> None:
+    with override_settings():
+        del settings.OTEL_INTEL
+        assert get_settings().QUEUE_SIZE == 8192
+
+
+def test_a_path_may_lead_into_a_module_that_nobody_has_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "engine_of_test"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "release.py").write_text("VERSION = '3.1'")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert resolve_engine_version("engine_of_test.release.VERSION")() == "3.1"

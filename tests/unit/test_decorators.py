@@ -286,6 +286,7 @@ def ninja_detail(request: HttpRequest, signal_id: int) -> dict[str, int]:
 
 urlpatterns = [
     path("api/", api.urls),
+    path("positional/<int:signal_id>/", login_required(lambda request, signal_id: detail(request, signal_id))),
     path("plain/<int:signal_id>/", plain_page),
     path("tracked/<int:signal_id>/", login_required(otel_intel.track_signal_detail_open(plain_page))),
     path("plain-anonymous/<int:signal_id>/", page_without_a_user),
@@ -597,4 +598,14 @@ def test_an_operation_of_django_ninja(client: Client, otel_intel_events: Capture
     assert client.get("/api/signals/7").status_code == 401
     client.force_login(user)
     assert client.get("/api/signals/7").json() == {"id": 7}
+    assert otel_intel_events.only("intel.signal.detail_opened").attributes["intel.risk_signal.id"] == "7"
+
+
+@pytest.mark.django_db
+@override_settings(ROOT_URLCONF=__name__)
+def test_the_urls_arguments_are_read_from_the_request_where_the_view_gets_them_otherwise(
+    client: Client, otel_intel_events: CapturedEvents
+) -> None:
+    client.force_login(User.objects.create_user("admin", is_staff=True))
+    client.get("/positional/7/")
     assert otel_intel_events.only("intel.signal.detail_opened").attributes["intel.risk_signal.id"] == "7"

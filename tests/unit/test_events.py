@@ -118,3 +118,8 @@ def test_whatever_an_id_is_it_can_be_encoded_or_is_refused(value: object) -> Non
 
 def test_nothing_personal_is_on_the_allow_list() -> None:
     assert all(key.startswith("intel.") or key == "log.record.uid" for key in events.allowed_keys())
+
+
+def test_an_argument_that_a_helper_has_not_is_named() -> None:
+    with pytest.raises(InvalidEventError, match="track_dashboard_open takes no note, risk_signal_id"):
+        events.DASHBOARD_OPENED.arguments({"admin_user_id": 1, "risk_signal_id": 2, "note": 3})

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from django.test import override_settings
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_intel import ConfigurationError, InvalidEventError, Telemetry, get_telemetry
+from otel_intel import ConfigurationError, InvalidEventError, Telemetry, events, get_telemetry
 from otel_intel.testing import CapturedEvents
 from tests.sink import Sink, attributes_of
 from tests.waiting import poll_until
@@ -212,3 +212,14 @@ def test_standard_headers_are_sent(production: Telemetry, sink: Sink, monkeypatc
 def test_without_flush_events_are_sent_automatically(production: Telemetry, sink: Sink) -> None:
     production.track_dashboard_open(1)
     assert poll_until(lambda: sink.events)
+
+
+def test_what_is_recorded_for_a_decorator_raises_under_pytest_as_well() -> None:
+    with pytest.raises(InvalidEventError, match="admin_user_id is missing"):
+        get_telemetry().record(events.DASHBOARD_OPENED, {})
+
+
+@pytest.mark.parametrize("wrong", [1, "2026-01-01", date(2026, 1, 1)])
+def test_a_timestamp_of_another_type_is_named(wrong: object) -> None:
+    with pytest.raises(InvalidEventError, match=f"timestamp must be a datetime, not {type(wrong).__name__}"):
+        get_telemetry().track_dashboard_open(1, timestamp=wrong)  # type: ignore[arg-type]

@@ -54,3 +54,17 @@ def test_the_fixture_works_in_a_project_of_a_user(pytester: pytest.Pytester) -> 
         """
     )
     pytester.runpytest_subprocess("-p", "no:django", "-p", "no:randomly").assert_outcomes(passed=3)
+
+
+def test_only_says_that_decisions_come_with_the_commit() -> None:
+    said = r"0 events named 'x'; captured: nothing \(decisions are captured at the commit\)$"
+    with capture_events() as events, pytest.raises(AssertionError, match=said):
+        events.only("x")
+
+
+def test_only_lists_all_events_in_their_order() -> None:
+    with capture_events() as events:
+        get_telemetry().track_dashboard_open(1)
+        get_telemetry().track_signal_detail_open(1, 2)
+        with pytest.raises(AssertionError, match=r"captured: intel\.dashboard\.opened, intel\.signal\.detail_opened$"):
+            events.only("x")

@@ -234,3 +234,12 @@ def test_other_hosts_are_asked_for_through_the_proxy(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.invalid:4318")
     exporter = Exporter()
     assert exporter.export([record(exporter)]) is Delivery.DELIVERED
+
+
+def test_the_batchs_time_limit_is_the_requests(monkeypatch: pytest.MonkeyPatch, sink: Sink) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
+    monkeypatch.setenv("OTEL_BLRP_EXPORT_TIMEOUT", "300")
+    sink.answer = lambda request: 503 if sink.done.wait(8) else 200
+    exporter, started = Exporter(), time.monotonic()
+    assert exporter.export([record(exporter)]) is Delivery.FAILED
+    assert time.monotonic() - started < 5

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 import grpc
 import pytest
 from django.test import override_settings
+from opentelemetry.context import Context
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otel_intel import Telemetry
 from otel_intel.delivery import pipeline as delivery
-from otel_intel.delivery.ledger import PipelineStatus
+from otel_intel.delivery.ledger import PipelineStatus, QueuedEvent
 from otel_intel.events import DASHBOARD_OPENED, DROP_REASONS, SCHEMA_URL
 from tests.sink import Sink, attributes_of, run_grpc_receiver, run_sink
 from tests.waiting import poll_until
@@ -391,3 +392,37 @@ def test_the_first_loss_of_a_reason_is_reported_at_once(production: Telemetry, s
     assert poll_until(lambda: 1 in reported("dropped.no_admin"), 10)
     production.track_signal_outcome(1, "RESOLVED", resolution_time_hours="soon")  # type: ignore[arg-type]
     assert poll_until(lambda: 1 in reported("invalid_optional"), 10)
+
+
+@pytest.mark.parametrize("useless", ["0", "-1", "many", ""])
+def test_a_variable_that_is_no_number_above_0_is_as_if_not_set(useless: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BLRP_MAX_QUEUE_SIZE", useless)
+    pipeline = delivery.Pipeline(queue_size=2)
+    pipeline.shutdown(0.1)
+    for _ in range(2):
+        pipeline.put(QueuedEvent(DASHBOARD_OPENED, 1, Context(), "1", ("1",)))
+    assert pipeline.status()["dropped"]["after_shutdown"] == 2  # not queue_full
+
+
+def test_the_standard_variables_set_batch_and_delay(
+    production: Telemetry, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "3600000")
+    monkeypatch.setenv("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "10")
+    production.track_dashboard_open(1)
+    assert production.flush(10)
+    for _ in range(12):  # a full batch goes out by itself, also after an earlier one
+        production.track_dashboard_open(1)
+    assert poll_until(lambda: len(sink.events) >= 11, 10)
+    assert production.flush(10)
+    assert max(len(request.resource_logs[0].scope_logs[0].log_records) for request in sink.requests) <= 10
+
+
+def test_a_rejected_event_is_logged_with_the_answer(
+    production: Telemetry, sink: Sink, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink.answer, sink.body = lambda request: 413, ("text/plain", b"request too large")
+    production.track_dashboard_open(1)
+    assert production.flush(10) is False
+    assert "1 event(s) dropped (rejected): 413" in caplog.text
+    assert "request too large" in caplog.text

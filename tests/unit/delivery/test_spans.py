@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from otel_intel.delivery.spans import PerProcessBatches
+from otel_intel.delivery.spans import PerProcessBatches, _QuietExporter
 
 SITE = """
 import json, os, sys
@@ -118,3 +120,44 @@ def test_the_thread_comes_with_the_first_span(monkeypatch: pytest.MonkeyPatch) -
     provider.get_tracer("test").start_span("request").end()
     assert threading.active_count() == before + 1
     batches.shutdown()
+
+
+class Spans(SpanExporter):
+    """Note what is exported and answer as told."""
+
+    def __init__(self, result: SpanExportResult) -> None:
+        self.result = result
+        self.exported: list[object] = []
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.exported += spans
+        return self.result
+
+
+@pytest.mark.parametrize(("result", "lines"), [(SpanExportResult.SUCCESS, 0), (SpanExportResult.FAILURE, 1)])
+def test_spans_that_cannot_be_delivered_are_logged_once(
+    result: SpanExportResult, lines: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    inner = Spans(result)
+    exporter = _QuietExporter(inner)
+    spans = [ReadableSpan("a"), ReadableSpan("b")]
+    assert exporter.export(spans[:1]) is exporter.export(spans[1:]) is result
+    assert inner.exported == spans
+    assert caplog.text.count("Spans cannot be delivered") == lines
+
+
+def test_spans_share_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Spans] = []
+
+    def make() -> Spans:
+        made.append(Spans(SpanExportResult.SUCCESS))
+        return made[-1]
+
+    monkeypatch.setattr("otel_intel.delivery.spans._exporter", make)
+    processor = PerProcessBatches()
+    provider = TracerProvider()
+    provider.add_span_processor(processor)
+    for name in ("a", "b"):
+        provider.get_tracer("x").start_span(name).end()
+    processor.shutdown()
+    assert [len(spans.exported) for spans in made] == [2]
