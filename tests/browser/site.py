@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse
 from django.template import engines
 from django.urls import include, path
+
+from otel_intel import track_dashboard_open
 
 PAGE = """{% load otel_intel static %}<!doctype html><html lang="en"><head><title>Signal</title>
 <link rel="icon" href="data:,">
@@ -41,7 +44,29 @@ def panel(request: HttpRequest) -> HttpResponse:
     return HttpResponse(engines["django"].from_string(html).render({}, request))
 
 
+SPECULATING = """<!doctype html><html lang="en"><head><title>Speculating</title><link rel="icon" href="data:,">
+<link rel="prefetch" href="/counted/?by=link">
+<script type="speculationrules">{"prerender": [{"urls": ["/counted/?by=rules"], "eagerness": "immediate"}]}</script>
+</head><body><a id="open" href="/counted/?by=click">Open</a></body></html>"""
+asked: list[str] = []
+
+
+def speculating(request: HttpRequest) -> HttpResponse:
+    """Serve a page that lets the browser load others in advance."""
+    return HttpResponse(SPECULATING)
+
+
+@staff_member_required
+@track_dashboard_open
+def counted(request: HttpRequest) -> HttpResponse:
+    """Serve a page whose openings are counted."""
+    asked.append(request.GET["by"])
+    return HttpResponse('<!doctype html><html lang="en"><title>Counted</title><link rel="icon" href="data:,"></html>')
+
+
 urlpatterns = [
+    path("speculating/", speculating),
+    path("counted/", counted),
     path("page/", page),
     path("panel/", panel),
     path("telemetry/", include("otel_intel.urls")),

@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
 from otel_intel.testing import CapturedEvents
+from tests.browser import site
 from tests.browser.conftest import NewPage
 from tests.waiting import poll_until
 
@@ -168,3 +169,16 @@ def test_a_page_older_than_the_log_in_still_reports(
     page.click("#summary")
     assert poll_until(lambda: otel_intel_events)
     assert reported(page, otel_intel_events) == ["summary"]
+
+
+def test_what_the_browser_loads_in_advance_is_not_seen(
+    page: Page, live_server: LiveServer, otel_intel_events: CapturedEvents
+) -> None:
+    site.asked.clear()
+    page.goto(f"{live_server.url}/speculating/")
+    assert poll_until(lambda: "link" in site.asked)
+    assert reported(page, otel_intel_events) == []
+    page.click("#open")
+    page.wait_for_url("**by=click")
+    assert poll_until(lambda: "click" in site.asked)
+    assert [event.name for event in otel_intel_events] == ["intel.dashboard.opened"]
