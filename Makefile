@@ -73,6 +73,10 @@ bench-collector: $(VENV)/test.stamp collector ## Measure the way through the Col
 bench-dashboards: $(VENV)/test.stamp ## Measure the dashboards' queries on 10 million events; EVENTS=1000000: on fewer
 	@$(VENV)/bin/python -m benchmarks.dashboards $(EVENTS)
 
+.PHONY: snapshots
+snapshots: $(VENV)/test.stamp ## Take the staff pages as they are now for right; look at the diff
+	@$(VENV)/bin/python -X dev -m pytest -q -n0 --snapshot-update tests/pipeline/test_snapshots.py
+
 MUTANTS ?= otel_intel.delivery.* otel_intel.pages.*
 .PHONY: mutants
 mutants: $(VENV)/test.stamp ## Plant mistakes in the package and count those that no unit test notices; MUTANTS: where

@@ -200,7 +200,7 @@ SELECT
     any(s.disk_total_bytes) AS total_bytes,
     free_bytes / nullIf(total_bytes, 0) AS free_share,
     toUInt64(ifNull(round(bytes * arrived / 7 / nullIf(landed, 0)), 0)) AS bytes_per_day,
-    toUInt64(floor(free_bytes / nullIf(bytes_per_day, 0))) AS days_left
+    if(bytes_per_day = 0, NULL, intDivOrZero(free_bytes, bytes_per_day)) AS days_left
 FROM metrics.storage AS s
 GROUP BY node, disk
 COMMENT 'How full the disks of the node that is asked are, and in how many days they are full';

@@ -173,6 +173,8 @@ def test_days_until_the_disk_is_full(clickhouse: ClickHouse) -> None:
     assert disk["days_left"] == disk["free_bytes"] // disk["bytes_per_day"]
 
 
-def test_a_disk_that_nothing_arrives_on_is_never_full(clickhouse: ClickHouse) -> None:
+@pytest.mark.parametrize("history", [0, 1])
+def test_a_disk_that_nothing_arrives_on_is_never_full(clickhouse: ClickHouse, history: int) -> None:
+    send(clickhouse, *[event("dashboard.opened", time.time_ns() - 90 * 86400 * SECOND)] * history)
     [disk] = clickhouse.rows("SELECT bytes_per_day, days_left FROM metrics.disks")
     assert disk == {"bytes_per_day": 0, "days_left": None}
