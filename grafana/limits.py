@@ -5,6 +5,8 @@ Change one here and run `python -m grafana.build`: it updates both.
 
 from __future__ import annotations
 
+from otel_intel.reading.health import LOW_DAYS, LOW_SHARE
+
 # With fewer decisions a share is too uncertain: at 50 decisions its standard error is 0.07.
 MINIMUM_DECISIONS = 50
 RECENT_DAYS = 3
@@ -38,6 +40,16 @@ DROPPED_HOURS = 1
 # An acknowledged event counts as missing if it is not stored after this time.
 MISSING_MINUTES = 15
 
-# The free part of the disk, as a fraction.
-DISK_FREE_LOW = 0.15
+# Two reports in this time, both with the same events in the queue: the process can send, but its events are not taken.
+UNDELIVERED_MINUTES = 15
+UNDELIVERED_REPORTS = 2
+
+# A process reports every minute. A service runs around the clock if there are reports in so many hours of a day.
+REPORTS_STOPPED_MINUTES = 30
+AROUND_THE_CLOCK_HOURS = 20
+
+# The free part of a disk, as a fraction, and the days until it is full. `otel-intel status` and the staff pages call a
+# disk low by the same numbers.
+DISK_FREE_LOW = LOW_SHARE
+DISK_DAYS_LOW = LOW_DAYS
 PARTS_HIGH = 300

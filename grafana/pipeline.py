@@ -160,9 +160,10 @@ def how_full_the_disk_is() -> Panel:
             9,
             "Disk and parts",
             f"""How much of the fullest disk is free on the ClickHouse server that answers, red below
-            {limits.DISK_FREE_LOW:.0%}; and in how many parts its tables are stored, red from {limits.PARTS_HIGH} on:
+            {limits.DISK_FREE_LOW:.0%}; in how many days a disk is full if as much arrives as in the last 7 days, red
+            below {limits.DISK_DAYS_LOW}; and in how many parts its tables are stored, red from {limits.PARTS_HIGH} on:
             then more is inserted than it can merge. As of now, whatever the time range and service. Source:
-            metrics.storage.""",
+            metrics.disks, metrics.storage.""",
             width=6,
             height=4,
         ),
@@ -176,6 +177,11 @@ def how_full_the_disk_is() -> Panel:
                 **look.step_options(look.NEUTRAL, (0, look.BAD), (limits.DISK_FREE_LOW, look.GOOD)),
             },
             "free": {"displayName": "Bytes free", "unit": look.BYTES, "decimals": 1},
+            "days": {
+                "displayName": "Days left",
+                "noValue": "No arrivals",
+                **look.step_options(look.NEUTRAL, (0, look.BAD), (limits.DISK_DAYS_LOW, look.GOOD)),
+            },
             "part_count": {
                 "displayName": "Parts",
                 **look.step_options(look.GOOD, (limits.PARTS_HIGH, look.BAD)),

@@ -114,8 +114,9 @@ ORDER BY size DESC, name
 
 DISK = """
 SELECT
-    min(disk_free_bytes / nullIf(disk_total_bytes, 0)) AS free_share,
-    min(disk_free_bytes) AS free,
-    sum(s.parts) AS part_count
-FROM metrics.storage AS s
+    min(d.free_share) AS free_share,
+    min(d.free_bytes) AS free,
+    min(d.days_left) AS days,
+    (SELECT sum(s.parts) FROM metrics.storage AS s) AS part_count
+FROM metrics.disks AS d
 """

@@ -202,7 +202,7 @@ def tables(dashboards: Dashboards) -> Iterator[str]:
 
 def bounds(dashboards: Dashboards) -> Iterator[str]:
     """Queries are limited to some days, and a series is in the order of time."""
-    always_small = {"metrics.storage", "metrics.pipeline_health"}
+    always_small = {"metrics.storage", "metrics.disks", "metrics.pipeline_health"}
     for name, dashboard in dashboards.items():
         for target in targets(name, dashboard):
             bounded = re.search(r"\$__(fromTime|timeFilter)|\$\{window\}|>=? now64\(9, 'UTC'\) - INTERVAL", target.sql)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 
 from tests.grafana import slow_decisions as decisions
 from tests.grafana import slow_rest as rest
-from tests.grafana.datasets import CANARY, CURRENT, OLD, SERVICES, TYPES, Dataset
+from tests.grafana.datasets import CANARY, CURRENT, OLD, SERVICES, TYPES, Dataset, nanoseconds
 from tests.grafana.files import Target, dashboards, targets
 from tests.grafana.macros import Context, expand
 from tests.grafana.queries import Answer, run
@@ -197,13 +197,27 @@ def test_storage(dataset: Dataset, grafana_server: ClickHouse, target: Target) -
     if place(target) == "10":
         assert found == sorted(before, key=lambda row: (-row[3], row[0]))
         return
-    [(free_share, free, parts)] = found
+    [(free_share, free, days, parts)] = found
     [[free_now, total]] = (
         grafana_server.client("admin").query("SELECT free_space, total_space FROM system.disks").result_rows
     )
+    per_day = bytes_per_day(dataset, before)
+    assert days == (free // per_day if per_day else None)
     assert parts == sum(row[2] for row in before)
     assert free_share * total == pytest.approx(free)
     assert free == pytest.approx(free_now, rel=0.05)
+
+
+def bytes_per_day(dataset: Dataset, tables: list[tuple[str, int, int, int]]) -> int:
+    """Return how many bytes of all tables a day takes: by the last week's part of the landing."""
+    landed = {name: rows for name, rows, _, _ in tables}.get("otel_logs", 0)
+    now = datetime.now(UTC)
+    week, fortnight = nanoseconds(now - timedelta(days=7)), nanoseconds(now - timedelta(days=14))
+    arrived = sum(
+        one.record.name.startswith("intel.") and one.ingested_ns > week and one.record.time_ns > fortnight
+        for one in dataset.landed
+    )
+    return round(sum(size for *_, size in tables) * arrived / 7 / landed) if landed else 0
 
 
 def stored(clickhouse: ClickHouse) -> list[tuple[str, int, int, int]]:
