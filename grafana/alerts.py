@@ -11,15 +11,16 @@ from otel_intel.commands.grafana_files import RUNBOOK
 
 DAY = 86400
 HOUR = 3600
+MINUTE = 60
 
 # The state of a rule without rows, or when the query fails. If ClickHouse is down, only the rule `silence` reports it:
-# one alert instead of seven. The other rules keep their state, because the outage does not mean that they are resolved.
+# one alert instead of ten. The other rules keep their state, because the outage does not mean that they are resolved.
 State = Literal["OK", "Error", "KeepLast"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: it fires if the query's number for a service stays above a limit.
+    """One rule: it fires if the query's number for a service or disk stays above a limit.
 
     Args:
         uid: The rule's uid without the common prefix; also the name of its section in the runbook.
@@ -157,6 +158,24 @@ PIPELINE = (
         exec_err="Error",
     ),
     Rule(
+        uid="reports-stopped",
+        title="Processes no longer report",
+        severity="warning",
+        sql=queries.REPORTS_STOPPED,
+        # The last report, and the day before it.
+        seconds=2 * DAY,
+        limit=limits.REPORTS_STOPPED_MINUTES,
+        pending="0s",
+        summary='{{ $labels.service_name }}: no report for {{ printf "%.0f" $values.A.Value }} minutes',
+        description=(
+            "Minutes since the last report of any process arrived, by day or night, of services with reports in"
+            f" {limits.AROUND_THE_CLOCK_HOURS} different hours of the day before it."
+        ),
+        panel=(names.PIPELINE_HEALTH, 8),
+        # No rows: no service runs around the clock.
+        no_data="OK",
+    ),
+    Rule(
         uid="not-ours",
         title="Events are rejected or quarantined",
         severity="warning",
@@ -183,6 +202,25 @@ PIPELINE = (
         summary="{{ $labels.service_name }}: {{ $values.A.Value }} events dropped, {{ $labels.reason }}",
         description="Events that the sending processes dropped in the last hour, by their own count.",
         panel=(names.PIPELINE_HEALTH, 5),
+        # No rows is the normal state.
+        no_data="OK",
+    ),
+    Rule(
+        uid="undelivered",
+        title="Processes report, but their events do not arrive",
+        severity="critical",
+        sql=queries.UNDELIVERED,
+        seconds=limits.UNDELIVERED_MINUTES * MINUTE,
+        limit=0,
+        # One more evaluation: a process that has just started has two reports after two minutes.
+        pending="5m",
+        summary="{{ $labels.service_name }}: {{ $values.A.Value }} events wait, and none is taken",
+        description=(
+            f"Events that wait in processes of which every report of the last {limits.UNDELIVERED_MINUTES} minutes"
+            " names waiting events and the same number of delivered ones, by kind of event. Only with"
+            f" {limits.UNDELIVERED_REPORTS} reports or more."
+        ),
+        panel=(names.PIPELINE_HEALTH, 8),
         # No rows is the normal state.
         no_data="OK",
     ),
@@ -220,6 +258,27 @@ PIPELINE = (
         ),
         panel=(names.PIPELINE_HEALTH, 3),
         # No rows means too few arrivals to judge.
+        no_data="OK",
+    ),
+    Rule(
+        uid="clickhouse-disk",
+        title="A disk of ClickHouse is nearly full",
+        severity="critical",
+        sql=queries.CLICKHOUSE_DISK,
+        # The query is about the present; Grafana wants a range all the same.
+        seconds=HOUR,
+        limit=0,
+        pending="0s",
+        summary=(
+            "{{ $labels.node }}: disk {{ $labels.disk }} is {{ humanizePercentage $values.A.Value }} full, or will be"
+            f" within {limits.DISK_DAYS_LOW} days"
+        ),
+        description=(
+            f"Less than {limits.DISK_FREE_LOW:.0%} of the disk is free, or as much arrives as fills it in fewer than"
+            f" {limits.DISK_DAYS_LOW} days. Inserts are refused once it is full."
+        ),
+        panel=(names.PIPELINE_HEALTH, 9),
+        # No rows is the normal state.
         no_data="OK",
     ),
 )

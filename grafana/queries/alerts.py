@@ -1,4 +1,4 @@
-"""The queries of the alerts: one row for each service (its labels) with one number, at the time of the evaluation.
+"""The queries of the alerts: one row for each service or disk (its labels) with one number, as of the evaluation.
 
 Grafana's thresholds need a table with exactly one numeric column and no time column. No rows: nothing to judge.
 """
@@ -65,6 +65,23 @@ HAVING uniqExact(toDate(ingested_at)) >= {limits.SILENCE_REGULAR_DAYS}
 ORDER BY service_name
 """
 
+# The hours are those of the day before the last report: counted back from now, they would be too few after some hours,
+# and the alert would end while nothing has changed. By the time of arrival, because a sender's clock may be wrong.
+REPORTS_STOPPED = f"""
+SELECT
+    service_name,
+    round((toUnixTimestamp($__toTime) - toUnixTimestamp64Milli(last_report) / 1000) / 60, 3) AS minutes
+FROM
+(
+    SELECT service_name, max(ingested_at) AS last_report, groupUniqArray(toStartOfHour(ingested_at)) AS hours
+    FROM metrics.pipeline_reports
+    WHERE $__timeFilter(ingested_at)
+    GROUP BY service_name
+)
+WHERE arrayCount(hour -> hour > last_report - INTERVAL 1 DAY, hours) >= {limits.AROUND_THE_CLOCK_HOURS}
+ORDER BY service_name
+"""
+
 NOT_OURS = """
 SELECT service_name, concat('rejected: ', reason) AS problem, count() AS records
 FROM metrics.rejected_events
@@ -97,6 +114,21 @@ HAVING events > 0
 ORDER BY service_name, reason
 """
 
+# Each event is sent before the next report, so that a healthy queue is empty or moves between two reports.
+UNDELIVERED = f"""
+SELECT service_name, sum(waiting) AS events
+FROM
+(
+    SELECT service_name, argMax(queued, reported_at) AS waiting
+    FROM metrics.pipeline_reports
+    WHERE $__timeFilter(ingested_at)
+    GROUP BY service_name, process_id, kind
+    HAVING count() >= {limits.UNDELIVERED_REPORTS} AND min(queued) > 0 AND max(delivered) = min(delivered)
+)
+GROUP BY service_name
+ORDER BY service_name
+"""
+
 # missing is NULL for a process that is older than the landing.
 MISSING = """
 SELECT service_name, sum(assumeNotNull(missing)) AS events
@@ -114,4 +146,13 @@ WHERE $__timeFilter(ingested_at) AND delay_ms < {limits.IMPORTED_DELAY_MS}
 GROUP BY service_name
 HAVING count() >= {limits.MINIMUM_ARRIVALS}
 ORDER BY service_name
+"""
+
+# Two limits and one number: only a low disk has a row. The used part, because the free part of a full disk is 0, which
+# is not above any limit.
+CLICKHOUSE_DISK = f"""
+SELECT node, disk, round(1 - free_share, 6) AS used_share
+FROM metrics.disks
+WHERE free_share < {limits.DISK_FREE_LOW} OR days_left < {limits.DISK_DAYS_LOW}
+ORDER BY node, disk
 """

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import platform
 import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import clickhouse_driver
 import pytest
 
 from grafana import alerts, limits
 from otel_intel.events import PROCESS_ID_KEY
+from otel_intel.reading.health import Disk
+from tests.disks import mount_disk
 from tests.grafana.datasets import SERVICES, Dataset, Landed, land, nanoseconds
 from tests.grafana.macros import Context, expand_macros
 from tests.grafana.queries import run
 from tests.otlp import Record, event, report
-from tests.servers import ClickHouse
+from tests.servers import ClickHouse, run_clickhouse
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -38,12 +43,22 @@ RULES: dict[str, Any] = {
 Labels = tuple[str, ...]
 
 
-def evaluate(clickhouse: ClickHouse, uid: str, now: datetime = NOW) -> dict[Labels, float]:
-    """Return the rule's number by labels; check that the answer has the form that Grafana needs."""
+def asked(uid: str, now: datetime = NOW) -> str:
+    """Return the rule's query as Grafana sends it."""
     query = RULES[uid]["data"][0]
     span = query["relativeTimeRange"]
     context = Context(now - timedelta(seconds=span["from"]), now - timedelta(seconds=span["to"]))
-    answer = run(clickhouse, expand_macros(query["model"]["rawSql"], context))
+    return expand_macros(query["model"]["rawSql"], context)
+
+
+def evaluate(clickhouse: ClickHouse, uid: str, now: datetime = NOW, disks: str = "") -> dict[Labels, float]:
+    """Return the rule's number by labels; check that the answer has the form that Grafana needs.
+
+    Args:
+        disks: A query whose rows stand for those of metrics.disks.
+    """
+    sql = asked(uid, now)
+    answer = run(clickhouse, sql.replace("metrics.disks", f"({disks})") if disks else sql)
     assert answer.kinds().count("number") == 1
     assert set(answer.kinds()) <= {"number", "text"}
     number = answer.kinds().index("number")
@@ -77,7 +92,7 @@ def decisions(at: datetime, service: str = "shop", **actions: int) -> Iterator[L
             yield landed(event(f"recommendation.{action}"), at, service)
 
 
-@pytest.mark.parametrize("uid", RULES)
+@pytest.mark.parametrize("uid", [uid for uid in RULES if uid != "clickhouse-disk"])
 def test_nothing_fires_without_events(clickhouse: ClickHouse, uid: str) -> None:
     assert evaluate(clickhouse, uid) == {}
 
@@ -211,6 +226,51 @@ class TestSilence:
         assert {(rule["noDataState"], rule["execErrState"]) for rule in others} == {("OK", "KeepLast")}
 
 
+class TestReportsStopped:
+    NIGHT = NOW.replace(hour=3)
+
+    def reports(
+        self, clickhouse: ClickHouse, last: datetime, hours: int, service: str = "shop", step: timedelta = HOUR
+    ) -> None:
+        """Land a report in each of some hours, the last one at a given time."""
+        times = (nanoseconds(last - number * step) for number in range(hours))
+        land(clickhouse, (Landed(report("p1", "view", at, service), at) for at in times))
+
+    @pytest.mark.parametrize("now", [NOW, NIGHT], ids=["noon", "night"])
+    @pytest.mark.parametrize(("minutes", "fires"), [(1, False), (30, False), (31, True), (24 * 60, True)])
+    def test_minutes_since_the_last_report(
+        self, clickhouse: ClickHouse, now: datetime, minutes: int, fires: bool
+    ) -> None:
+        self.reports(clickhouse, now - minutes * MINUTE, 24)
+        self.reports(clickhouse, now - MINUTE, 24, "other")
+        numbers = evaluate(clickhouse, "reports-stopped", now)
+        assert numbers == {("shop",): minutes, ("other",): 1}
+        assert firing("reports-stopped", numbers) == ({("shop",)} if fires else set())
+
+    @pytest.mark.parametrize(
+        ("hours", "step", "found"),
+        [
+            (limits.AROUND_THE_CLOCK_HOURS, HOUR, True),
+            (limits.AROUND_THE_CLOCK_HOURS - 1, HOUR, False),
+            (40, HOUR / 4, False),  # ten hours
+            (24, 2 * HOUR, False),  # twelve in a day
+        ],
+    )
+    def test_only_around_the_clock(self, clickhouse: ClickHouse, hours: int, step: timedelta, found: bool) -> None:
+        self.reports(clickhouse, NOW - HOUR, hours, step=step)
+        assert evaluate(clickhouse, "reports-stopped") == ({("shop",): 60} if found else {})
+
+    def test_the_time_of_arrival_counts(self, clickhouse: ClickHouse) -> None:
+        times = [nanoseconds(NOW - HOUR - number * HOUR) for number in range(24)]
+        land(clickhouse, (Landed(report("p1", "view", at + nanoseconds(NOW) // 10**9), at) for at in times))
+        assert evaluate(clickhouse, "reports-stopped") == {("shop",): 60}
+
+    def test_events_are_no_reports(self, clickhouse: ClickHouse) -> None:
+        self.reports(clickhouse, NOW - HOUR, 24)
+        land(clickhouse, [landed(event("dashboard.opened"), NOW - MINUTE)])
+        assert evaluate(clickhouse, "reports-stopped") == {("shop",): 60}
+
+
 class TestNotOurs:
     def test_rejected_by_reason_and_quarantined(self, clickhouse: ClickHouse) -> None:
         at = NOW - HOUR
@@ -270,6 +330,68 @@ class TestDropped:
         assert evaluate(clickhouse, "dropped") == {("shop", "queue_full"): 2}
 
 
+class TestUndelivered:
+    def reports(
+        self,
+        clickhouse: ClickHouse,
+        *counts: tuple[float, int, int],
+        process: str = "p1",
+        kind: str = "view",
+        now: datetime = NOW,
+    ) -> None:
+        """Land reports, each as the minutes since its arrival, the queued and the delivered events."""
+        for minutes, queued, delivered in counts:
+            at = nanoseconds(now - minutes * MINUTE)
+            land(clickhouse, [Landed(report(process, kind, at, queued=queued, delivered=delivered), at)])
+
+    @pytest.mark.parametrize(
+        ("counts", "waiting"),
+        [
+            ([(14, 5, 2), (1, 7, 2)], 7),
+            ([(15, 5, 0), (8, 9, 0), (1, 4, 0)], 4),
+            ([(14, 5, 2), (1, 7, 3)], None),  # one was delivered
+            ([(14, 5, 2), (1, 0, 2)], None),  # nothing waits any more
+            ([(14, 0, 2), (8, 6, 2), (1, 7, 2)], None),  # nothing waited yet
+            ([(14, 5, 2), (8, 0, 2), (1, 7, 2)], None),
+            ([(1, 5, 2)], None),  # once is not enough
+            ([(16, 5, 2), (1, 5, 2)], None),  # the first is too old
+            ([(16, 0, 1), (14, 5, 2), (1, 7, 2)], 7),
+        ],
+    )
+    @pytest.mark.parametrize("now", [NOW, NOW.replace(hour=3)], ids=["noon", "night"])
+    def test_waiting_events(
+        self, clickhouse: ClickHouse, now: datetime, counts: list[tuple[float, int, int]], waiting: int | None
+    ) -> None:
+        self.reports(clickhouse, *counts, now=now)
+        numbers = evaluate(clickhouse, "undelivered", now)
+        assert numbers == ({("shop",): waiting} if waiting else {})
+        assert firing("undelivered", numbers) == numbers.keys()
+
+    def test_processes_and_kinds_of_events_add_up(self, clickhouse: ClickHouse) -> None:
+        for waiting, (process, kind) in enumerate((("p1", "view"), ("p1", "outcome"), ("p2", "view")), 2):
+            self.reports(clickhouse, (2, 1, 9), (1, waiting**2, 9), process=process, kind=kind)
+        self.reports(clickhouse, (2, 1, 9), (1, 50, 10), process="p3")
+        assert evaluate(clickhouse, "undelivered") == {("shop",): 4 + 9 + 16}
+
+    def test_a_report_each_of_two_processes_is_not_enough(self, clickhouse: ClickHouse) -> None:
+        for process in ("p1", "p2"):
+            self.reports(clickhouse, (1, 5, 2), process=process)
+        assert evaluate(clickhouse, "undelivered") == {}
+
+    def test_the_last_report_counts_in_whatever_order_they_arrive(self, clickhouse: ClickHouse) -> None:
+        at = nanoseconds(NOW - MINUTE)
+        for number, queued in enumerate((9, 4)):
+            sent = report("p1", "view", at - number, queued=queued)
+            land(clickhouse, [Landed(sent, at + number)])
+        assert evaluate(clickhouse, "undelivered") == {("shop",): 9}
+
+    def test_a_clock_that_is_behind_hides_nothing(self, clickhouse: ClickHouse) -> None:
+        for number in range(2):
+            sent = report("p1", "view", nanoseconds(NOW - DAY) + number, queued=3)
+            land(clickhouse, [Landed(sent, nanoseconds(NOW - MINUTE) + number)])
+        assert evaluate(clickhouse, "undelivered") == {("shop",): 3}
+
+
 class TestMissing:
     @pytest.mark.parametrize(("arrived", "missing"), [(5, 0), (3, 2), (0, 5)])
     def test_delivered_less_arrived(self, clickhouse: ClickHouse, arrived: int, missing: int) -> None:
@@ -326,6 +448,58 @@ class TestLandingDelay:
     def test_imported_history_is_not_late(self, clickhouse: ClickHouse) -> None:
         self.arrivals(clickhouse, *[100] * limits.MINIMUM_ARRIVALS, *[limits.IMPORTED_DELAY_MS] * 50)
         assert evaluate(clickhouse, "landing-delay") == {("shop",): 100}
+
+
+def disk_row(free_share: float, days_left: int | None, disk: str = "default") -> str:
+    """Return a query for the row of metrics.disks, but with these values."""
+    days = "NULL" if days_left is None else f"toUInt64({days_left})"
+    values = f"'node' AS node, '{disk}' AS disk, toNullable({free_share:f}) AS free_share, {days} AS days_left"
+    return f"SELECT * REPLACE ({values}) FROM metrics.disks"
+
+
+class TestClickhouseDisk:
+    @pytest.mark.parametrize(
+        ("free_share", "days_left", "used"),
+        [
+            (limits.DISK_FREE_LOW, None, None),  # exactly the limit
+            (limits.DISK_FREE_LOW, limits.DISK_DAYS_LOW, None),
+            (limits.DISK_FREE_LOW - 0.01, None, 0.86),  # nothing arrives
+            (limits.DISK_FREE_LOW - 0.01, 1000, 0.86),
+            (0.9, limits.DISK_DAYS_LOW - 1, 0.1),
+            (0, 0, 1),  # completely full
+            (0, None, 1),
+        ],
+    )
+    def test_used_share(
+        self, clickhouse: ClickHouse, free_share: float, days_left: int | None, used: float | None
+    ) -> None:
+        numbers = evaluate(clickhouse, "clickhouse-disk", disks=disk_row(free_share, days_left))
+        assert numbers == ({} if used is None else {("node", "default"): used})
+        assert firing("clickhouse-disk", numbers) == numbers.keys()
+
+    def test_each_disk_of_a_node(self, clickhouse: ClickHouse) -> None:
+        rows = (disk_row(0.5, None), disk_row(0.1, None, "cold"), disk_row(0.2, 3, "hot"))
+        numbers = evaluate(clickhouse, "clickhouse-disk", disks=" UNION ALL ".join(rows))
+        assert numbers == {("node", "cold"): 0.9, ("node", "hot"): 0.8}
+
+    def test_fires_on_a_disk_that_is_really_full(self, tmp_path: Path) -> None:
+        with mount_disk(tmp_path / "disk", 128) as disk, run_clickhouse(disk.path / "data") as clickhouse:
+            server = clickhouse.server
+            # As Grafana asks: over the native protocol.
+            grafana = clickhouse_driver.Client(
+                "127.0.0.1", server.native_port, user="intel_dashboard", password=server.passwords["dashboard"]
+            )
+            assert grafana.execute(asked("clickhouse-disk")) == []
+            disk.fill()
+            [(node, name, used)] = grafana.execute(asked("clickhouse-disk"))
+            grafana.disconnect()
+            assert (node, name, used) == (platform.node(), "default", 1)
+
+    def test_a_disk_is_low_by_the_numbers_of_status(self) -> None:
+        for free, days in ((149, None), (150, None), (150, 13), (150, 14), (0, 0)):
+            disk = Disk("default", free, 1000, days)
+            few_days = days is not None and days < limits.DISK_DAYS_LOW
+            assert disk.is_low == (free / 1000 < limits.DISK_FREE_LOW or few_days)
 
 
 def test_numbers_equal_a_slow_count(dataset: Dataset, grafana_server: ClickHouse) -> None:

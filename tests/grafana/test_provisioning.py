@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from grafana import names
+from grafana import limits, names
 from otel_intel.commands import grafana_files as command
 from otel_intel.resources import folder
 from tests.grafana.files import dashboards, panels, provisioning
@@ -234,10 +234,20 @@ def test_runbook_says_when_it_fires(rule: dict[str, Any]) -> None:
     assert re.findall(r">= (\d+)", sql) == re.findall(r"^\d+|(?<=, )\d+", quiet)
 
 
+def test_runbook_has_the_limits_of_a_disk_and_of_reports() -> None:
+    text = folder("grafana").joinpath("RUNBOOK.md").read_text("utf-8")
+    assert (
+        f"any disk with less than {limits.DISK_FREE_LOW} free, or full in fewer than {limits.DISK_DAYS_LOW} days"
+        in text
+    )
+    assert f"every report of the last {limits.UNDELIVERED_MINUTES} minutes" in text
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["uid"])
 def test_rule_is_bounded_and_needs_no_front_end(rule: dict[str, Any]) -> None:
     sql = rule["data"][0]["model"]["rawSql"]
-    assert "$__timeFilter(" in sql
+    # The disks are as of now, and their view reads some days only.
+    assert "$__timeFilter(" in sql or "metrics.disks" in sql
     now = datetime.now(UTC)
     assert "$" not in expand_macros(sql, Context(now, now))
 
