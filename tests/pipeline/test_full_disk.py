@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from django.contrib.auth.models import User
 from django.test import Client, override_settings
 
 from otel_intel import Telemetry, TelemetryUnavailable
+from otel_intel.resources import folder
 from otel_intel.schema import migrate
 from otel_intel.schema.connection import connect, read_rows
 from otel_intel.schema.rebuild import rebuild
@@ -136,6 +138,20 @@ def test_a_cache_that_an_older_version_left_empty_is_written_again(disk: Disk, s
         clickhouse.close()
     finally:
         kill(again, process)
+
+
+def test_the_statement_of_the_runbook_repairs_an_empty_cache(server: ClickHouse) -> None:
+    request = logs_request([event("signal.detail_opened")]).SerializeToString()
+    [cached] = (server.server.directory / "__cache__").glob("*.proto")
+    cached.write_bytes(b"")
+    refused = post(server, request)
+    assert refused.status_code == 400
+    runbook = folder("grafana").joinpath("RUNBOOK.md").read_text("utf-8")
+    [said] = re.findall("answered by 400 with `([^`]*)`", runbook)
+    assert said in refused.text
+    [statement] = re.findall("Run `(SYSTEM [^`]*)` as the admin", runbook)
+    server.client("admin").command(statement)
+    assert post(server, request).status_code == 200
 
 
 def test_migrate_and_rebuild_say_what_is_missing_and_work_later(disk: Disk, server: ClickHouse) -> None:
