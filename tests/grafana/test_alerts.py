@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -372,6 +373,26 @@ class TestUndelivered:
             self.reports(clickhouse, (2, 1, 9), (1, waiting**2, 9), process=process, kind=kind)
         self.reports(clickhouse, (2, 1, 9), (1, 50, 10), process="p3")
         assert evaluate(clickhouse, "undelivered") == {("shop",): 4 + 9 + 16}
+
+    def test_numbers_equal_a_slow_count(self, clickhouse: ClickHouse) -> None:
+        rng = random.Random(7)
+        sent, expected = [], Counter[Labels]()
+        for service, number, kind in product(SERVICES, range(20), ("view", "outcome")):
+            reports, delivered = [], 0
+            for minutes in sorted(rng.sample(range(1, 25), 4), reverse=True):
+                delivered += rng.choice((0, 0, 0, 0, 1))
+                reports.append((minutes, rng.choice((0, 1, 2, 3, 4, 5)), delivered))
+            for minutes, queued, count in reports:
+                at = nanoseconds(NOW - minutes * MINUTE)
+                made = report(f"{service} {number}", kind, at, service, queued=queued, delivered=count)
+                sent.append(Landed(made, at))
+            recent = [one for one in reports if one[0] <= limits.UNDELIVERED_MINUTES]
+            waits = all(queued for _, queued, _ in recent)
+            if len(recent) >= limits.UNDELIVERED_REPORTS and waits and recent[0][2] == recent[-1][2]:
+                expected[service,] += recent[-1][1]
+        land(clickhouse, sent)
+        assert len(expected) == len(SERVICES)
+        assert evaluate(clickhouse, "undelivered") == expected
 
     def test_a_report_each_of_two_processes_is_not_enough(self, clickhouse: ClickHouse) -> None:
         for process in ("p1", "p2"):
