@@ -104,7 +104,7 @@ FROM
     ORDER BY timestamp DESC, event_id DESC
     LIMIT 100
 ) AS late
-LEFT JOIN (SELECT risk_signal_id, outcome_status AS status FROM metrics.signal_outcomes WHERE is_first = 1) AS counted
+INNER JOIN (SELECT risk_signal_id, outcome_status AS status FROM metrics.signal_outcomes WHERE is_first = 1) AS counted
     USING (risk_signal_id)
 ORDER BY happened DESC, event_id DESC
 """
