@@ -111,7 +111,7 @@ DROP_REASONS: Final[Mapping[Reason, str]] = {
     "invalid": "it does not fit the catalogue",
     "no_admin": "the request's user is anonymous or was never loaded; decorate below the login check",
     "not_staff": "the request's user is not staff; give the decorator audience= if others decide, too",
-    "refused_click": "the click did not come from a page of this site, or its CSRF token is not valid",
+    "refused_click": "the click did not come from a page of this site, or says nothing that can be counted",
     "queue_full": "events come in faster than they are delivered, or the endpoint is down",
     "rejected": "the endpoint refused it for good",
     "after_shutdown": "the pipeline of this process was shut down",
