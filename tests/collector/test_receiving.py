@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 import ssl
 from dataclasses import replace
@@ -209,11 +208,8 @@ def test_only_listed_keys_of_a_span_are_stored(collector: Collector, clickhouse:
     assert row == {"route": "r", "status": "Error", "service_name": "shop"}
 
 
-def test_two_tokens_while_one_is_replaced(collector: Collector, clickhouse: ClickHouse, tmp_path: Path) -> None:
-    both = tmp_path / "both.yaml"
-    [text] = re.findall("```yaml\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
-    both.write_text(text)
-    collector.configs.append(both)
+def test_two_tokens_while_one_is_replaced(collector: Collector, clickhouse: ClickHouse) -> None:
+    collector.configs.append(FOLDER / "two-tokens.yaml")
     collector.settings["OTLP_INGEST_TOKEN_OLD"] = "old-token"
     collector.start()
     body = logs_request([event("dashboard.opened")]).SerializeToString()
