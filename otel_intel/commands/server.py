@@ -14,7 +14,7 @@ import click
 from otel_intel.schema.connection import connect
 from otel_intel.schema.migrate import migrate
 from otel_intel.server import collector, embedded, landlock
-from otel_intel.server.processes import LOOPBACK, stop_child, write_private
+from otel_intel.server.processes import LOOPBACK, stop_child, tell_service_manager, write_private
 
 from . import env_file as files
 from .options import DATA, data_option, errors
@@ -51,6 +51,11 @@ _UNCONFINED = (
     type=click.Path(path_type=Path, dir_okay=False),
     help="The collector's program; by default the one that `make collector` built.",
 )
+@click.option(
+    "--new-passwords",
+    is_flag=True,
+    help="Make new passwords, and with a Collector a new token: those of earlier starts stop working.",
+)
 def up_command(
     data: Path,
     http_port: int | None,
@@ -59,6 +64,7 @@ def up_command(
     detach: bool,
     with_collector: bool,
     collector_binary: Path | None,
+    new_passwords: bool,
 ) -> None:
     """Start the embedded ClickHouse on loopback and bring its schema up to date.
 
@@ -75,7 +81,9 @@ def up_command(
         binary = collector.find_binary(collector_binary) if with_collector or collector_binary else None
         if not landlock.supported():
             click.echo(_UNCONFINED, err=True)
-        server, process = embedded.start(data.resolve(), http_port, native_port, detach=detach)
+        server, process = embedded.start(
+            data.resolve(), http_port, native_port, detach=detach, new_passwords=new_passwords
+        )
         parts = {"ClickHouse": (process, "server.log")}  # in the order in which they are stopped
         try:
             with connect(server.url("admin")) as client:
@@ -85,10 +93,8 @@ def up_command(
                     f"Applied {applied} statement{'s' if applied > 1 else ''} to bring the schema up to date.", err=True
                 )
             if binary:
-                parts = {
-                    "The Collector": (collector.start(server, binary, detach=detach)[1], "collector.log"),
-                    **parts,
-                }
+                in_front = collector.start(server, binary, detach=detach, new_token=new_passwords)[1]
+                parts = {"The Collector": (in_front, "collector.log"), **parts}
             elif warning := collector.left(data.resolve()):
                 click.echo(warning, err=True)
             text = _lines(server)
@@ -101,14 +107,15 @@ def up_command(
             for part, _ in parts.values():
                 stop_child(part)
             raise
-        in_front = ", with a Collector in front" if binary else ""
-        ready = f"ClickHouse is ready on {LOOPBACK}:{server.http_port}{in_front}"
+        addition = ", with a Collector in front" if binary else ""
+        ready = f"ClickHouse is ready on {LOOPBACK}:{server.http_port}{addition}"
         if detach:
             of = "" if data == DATA else f" --data {shlex.quote(str(data))}"
             click.echo(f"{ready}; stop it with otel-intel down{of}", err=True)
             return
         with contextlib.suppress(KeyboardInterrupt):
             click.echo(f"{ready}; Ctrl-C stops it.", err=True)
+            tell_service_manager("READY=1")
             told = 0
             # A Collector that `down` stopped exits with 0: the server then keeps running.
             while process.poll() is None and not any(part.poll() for part, _ in parts.values()):

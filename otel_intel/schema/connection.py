@@ -36,7 +36,10 @@ def connect(url: str) -> Iterator[Client]:
         ) from None
     try:
         client = clickhouse_connect.get_client(
-            dsn=url, pool_mgr=direct_pool(address.hostname), autogenerate_session_id=False
+            dsn=url,
+            interface=address.scheme,  # the driver ignores the URL's: it sent passwords in plain text for https://
+            pool_mgr=direct_pool(address.hostname),
+            autogenerate_session_id=False,
         )
     except ClickHouseError as error:
         # Only an answer has a code, as for a wrong password.

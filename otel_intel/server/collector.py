@@ -66,7 +66,9 @@ def find_binary(given: Path | None = None) -> Path:
     )
 
 
-def start(server: Server, binary: Path, *, detach: bool = False) -> tuple[Collector, subprocess.Popen[bytes]]:
+def start(
+    server: Server, binary: Path, *, detach: bool = False, new_token: bool = False
+) -> tuple[Collector, subprocess.Popen[bytes]]:
     """Start a collector that writes into a running server and return when it takes requests.
 
     The server's directory keeps the token, the ports and the queue of data that is not written yet.
@@ -75,12 +77,13 @@ def start(server: Server, binary: Path, *, detach: bool = False) -> tuple[Collec
         server: The server that it writes to.
         binary: The program, as find_binary returns it.
         detach: True if it must keep running after this process has ended.
+        new_token: True if the token of an earlier start may not send any more.
     """
     stop(server.directory)  # an older collector may have outlived its server
     before = _load(server.directory)
     collector = Collector(
         {name: _free_port(port) for name, port in (before.ports if before else _PORTS).items()},
-        before.token if before else secrets.token_urlsafe(24),
+        before.token if before and not new_token else secrets.token_urlsafe(24),
     )
     log, lock = server.directory / _LOG, Lock(server.directory / _PID)
     try:

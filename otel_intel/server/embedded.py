@@ -93,7 +93,12 @@ def load(directory: Path) -> Server:
 
 
 def start(
-    directory: Path, http_port: int | None = None, native_port: int | None = None, *, detach: bool = False
+    directory: Path,
+    http_port: int | None = None,
+    native_port: int | None = None,
+    *,
+    detach: bool = False,
+    new_passwords: bool = False,
 ) -> tuple[Server, subprocess.Popen[bytes]]:
     """Start the server of a directory and return when it answers.
 
@@ -102,6 +107,7 @@ def start(
         http_port: 0 takes a free port; None takes the port of the last start, or 8123 for the first start.
         native_port: The same for the native protocol, with 9000 for the first start.
         detach: True if the server must keep running after this process has ended; otherwise it stops with it.
+        new_passwords: True if no password of an earlier start may log in any more.
     """
     if importlib.util.find_spec("chdb") is None:
         # Its own dependencies, pandas and pyarrow, are for its Python API.
@@ -113,7 +119,7 @@ def start(
         directory,
         _port("--http-port", http_port, before.http_port if before else HTTP_PORT),
         _port("--native-port", native_port, before.native_port if before else NATIVE_PORT),
-        before.passwords if before else {role: secrets.token_urlsafe(24) for role in ROLES},
+        before.passwords if before and not new_passwords else {role: secrets.token_urlsafe(24) for role in ROLES},
     )
     with contextlib.closing(claim(directory)) as lock:
         lock.write("")  # forget the last server's process id: `stop` must not signal that process

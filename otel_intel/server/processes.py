@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -115,6 +116,15 @@ def stop_holder(what: str, path: Path) -> bool:
             raise EmbeddedError(f"The {what} (process {pid}) did not stop within {_STOP_TIMEOUT:.0f} s")
         time.sleep(0.02)
     return True
+
+
+def tell_service_manager(state: str) -> None:
+    """Tell systemd, if it started this process and asks for it (Type=notify), such as that the server is ready."""
+    # The protocol: https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html
+    if address := os.environ.get("NOTIFY_SOCKET"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.connect("\0" + address[1:] if address.startswith("@") else address)
+            manager.send(state.encode())
 
 
 def last_lines(path: Path, *, without: str = "") -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import subprocess
+import shutil
+import ssl
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, Status, StatusCode
 
+from tests.certificates import make_certificates, sign
 from tests.collector.process import FOLDER, TLS_CONFIG, TOKEN, Collector, free_port
 from tests.collector.test_pipeline import run_doctor
 from tests.otlp import Record, event, logs_request
@@ -68,19 +69,30 @@ def test_invalid_otlp_is_refused_for_good(collector: Collector, body: bytes) -> 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two CAs, and a server certificate signed by the first."""
-    folder = tmp_path_factory.mktemp("tls")
+    return make_certificates(tmp_path_factory.mktemp("tls"))
 
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
-    for name in ("ca", "other"):
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={name}",
-                "-keyout", f"{name}.key", "-out", f"{name}.pem")  # fmt: skip
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-            "-keyout", "server.key", "-out", "server.csr")  # fmt: skip
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "1", "-copy_extensions",
-            "copy", "-out", "server.pem")  # fmt: skip
-    return folder
+def test_a_renewed_certificate_is_used_without_a_restart(certificates: Path, collector: Collector) -> None:
+    live = certificates.parent / "live"
+    shutil.copytree(certificates, live)
+    collector.configs.append(TLS_CONFIG)
+    collector.settings |= {
+        "OTLP_TLS_CERT_FILE": str(live / "server.pem"),
+        "OTLP_TLS_KEY_FILE": str(live / "server.key"),
+        "OTLP_TLS_RELOAD_INTERVAL": "100ms",
+    }
+    collector.start()
+
+    def shown(port: int) -> str:
+        return ssl.get_server_certificate(("127.0.0.1", port)).strip()
+
+    ports = (collector.http_port, collector.grpc_port)
+    assert {shown(port) for port in ports} == {(live / "server.pem").read_text().strip()}
+    sign(live)
+    renewed = (live / "server.pem").read_text().strip()
+    assert renewed != (certificates / "server.pem").read_text().strip()
+    for port in ports:
+        assert poll_until(lambda port=port: shown(port) == renewed)  # type: ignore[misc]
 
 
 def test_tls(certificates: Path, collector: Collector, clickhouse: ClickHouse) -> None:
@@ -196,11 +208,8 @@ def test_only_listed_keys_of_a_span_are_stored(collector: Collector, clickhouse:
     assert row == {"route": "r", "status": "Error", "service_name": "shop"}
 
 
-def test_two_tokens_while_one_is_replaced(collector: Collector, clickhouse: ClickHouse, tmp_path: Path) -> None:
-    both = tmp_path / "both.yaml"
-    [text] = re.findall("```yaml\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
-    both.write_text(text)
-    collector.configs.append(both)
+def test_two_tokens_while_one_is_replaced(collector: Collector, clickhouse: ClickHouse) -> None:
+    collector.configs.append(FOLDER / "two-tokens.yaml")
     collector.settings["OTLP_INGEST_TOKEN_OLD"] = "old-token"
     collector.start()
     body = logs_request([event("dashboard.opened")]).SerializeToString()

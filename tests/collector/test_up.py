@@ -78,6 +78,18 @@ def test_detached_server_and_collector_start_and_stop_together(data: Path) -> No
     assert _variables(again.stdout)["OTEL_EXPORTER_OTLP_HEADERS"] == variables["OTEL_EXPORTER_OTLP_HEADERS"]
 
 
+def test_new_passwords_give_the_collector_a_new_token_and_keep_its_queue(data: Path) -> None:
+    first = _variables(run_otel_intel(data, *WITH_COLLECTOR, "--detach").stdout)
+    embedded.stop(data)  # the Collector goes on without ClickHouse
+    assert _post(first) == 200
+    collector.stop(data)
+    second = _variables(run_otel_intel(data, "up", "--collector", "--detach", "--new-passwords").stdout)
+    assert poll_until(lambda: _views(data) == 1)
+    assert _post(first) == 401
+    assert _post(second) == 200
+    assert poll_until(lambda: _views(data) == 2)
+
+
 @pytest.mark.parametrize("received", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_both_end_with_the_command(data: Path, received: signal.Signals) -> None:
     with running(otel_intel(data, *WITH_COLLECTOR)) as up:

@@ -65,6 +65,10 @@ def test_images_have_the_versions_that_are_tested(clickhouse_server: ClickHouse)
     minor = ".".join(clickhouse_server.value("SELECT version()").split(".")[:2])
     assert images["clickhouse"].startswith(f"clickhouse/clickhouse-server:{minor}.")
     assert images["queue-owner"] == images["clickhouse"]
+    # The wheel and the image have patch releases of their own; the dictionary says which.
+    dictionary = (ROOT / "clickhouse/README.md").read_text(encoding="utf-8")
+    for version in (clickhouse_server.value("SELECT version()"), images["clickhouse"].partition(":")[2]):
+        assert str(version) in dictionary
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -181,15 +185,23 @@ def test_image_is_built_from_files_in_the_context() -> None:
     assert {service["build"]["target"] for service in SERVICES.values() if "build" in service} == targets
 
 
+def test_operations_guide_tells_how_to_replace_every_secret() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("## New secrets")[2]
+    explained = set(re.findall(r"^\| `(\w+)` \|", text.partition("\n## ")[0], re.MULTILINE))
+    assert explained == {name for name, how, _ in VARIABLE.findall(TEXT) if how == ":?"}
+
+
 def test_operations_guide_names_existing_services_and_volumes() -> None:
     text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     named = re.findall(r"docker compose (?:stop|start|restart) (\w+)", text)
-    named += re.findall(r"docker compose run --rm (?:--no-deps -v \S+ --entrypoint \w+ )?(\w+)", text)
+    named += re.findall(r"docker compose run --rm (?:-T )?(?:--no-deps )?(?:--entrypoint \w+ )?(\w+)", text)
+    named += re.findall(r"docker compose (?:up -d|build|exec -T|rm -sf)(?: --[\w-]+)* (\w+)", text)
     assert named
     assert set(named) <= SERVICES.keys()
     declared = yaml.safe_load(TEXT)
     volumes = set(re.findall(rf"{declared['name']}_(\w+)", text))
-    assert volumes == {"clickhouse"}
+    assert volumes == {"clickhouse", "grafana"}
     assert volumes <= declared["volumes"].keys()
-    assert f"{volumes.pop()}:/var/lib/clickhouse" in SERVICES["clickhouse"]["volumes"]
+    assert "clickhouse:/var/lib/clickhouse" in SERVICES["clickhouse"]["volumes"]
+    assert "grafana:/var/lib/grafana" in SERVICES["grafana"]["volumes"]
     assert SERVICES["migrate"]["command"] == ["migrate"]  # so that another command takes its place

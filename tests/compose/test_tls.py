@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import pytest
 import yaml
 
 from tests.collector.process import binary
@@ -74,6 +76,44 @@ def test_collector_takes_all_files_with_this_environment(tmp_path: Path) -> None
     needed = {name for path in configs for name in re.findall(r"\$\{env:(\w+)\}", path.read_text())}
     settings = environment("collector") | SERVICE["environment"] | {"QUEUE_DIR": str(tmp_path)}
     assert needed <= settings.keys()
+    command = [str(binary()), "validate", *(f"--config={path}" for path in configs)]
+    checked = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+READS: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.reads.yml").read_text(encoding="utf-8"))["services"]
+TOKENS: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.token.yml").read_text(encoding="utf-8"))["services"]
+
+
+@pytest.mark.parametrize("name", ["docker-compose.reads.yml", "docker-compose.token.yml"])
+def test_schema_of_the_other_files_is_the_compose_specification(name: str) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(ROOT / name)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_reads_open_the_port_with_tls_and_no_other() -> None:
+    service = READS["clickhouse"]
+    configuration, certificates = service["volumes"]
+    file, target, mode = configuration.split(":")
+    assert (Path(target).parent, mode) == (Path("/etc/clickhouse-server/config.d"), "ro")
+    https = ElementTree.parse(ROOT / file).getroot()  # noqa: S314
+    assert service["ports"] == [f"0.0.0.0:{https.findtext('https_port')}:{https.findtext('https_port')}"]
+    for name in ("certificateFile", "privateKeyFile"):
+        assert Path(https.findtext(f"openSSL/server/{name}", "")).parent == Path(certificates["target"])
+    assert (certificates["read_only"], certificates["bind"]) == (True, {"create_host_path": False})
+
+
+def test_collector_takes_both_tokens_with_this_environment(tmp_path: Path) -> None:
+    service = TOKENS["collector"]
+    [volume] = service["volumes"]
+    assert service["command"][:-1] == BASE["command"]
+    assert service["command"][-1] == f"--config={volume.split(':')[1]}"
+    configs = [*(ROOT / "collector" / Path(option).name for option in BASE["command"]), ROOT / volume.split(":")[0]]
+    settings = environment("collector") | {"OTLP_INGEST_TOKEN_OLD": "old", "QUEUE_DIR": str(tmp_path)}
+    assert service["environment"] == {
+        "OTLP_INGEST_TOKEN_OLD": "${OTLP_INGEST_TOKEN_OLD:?is missing, see docs/operations.md}"
+    }
     command = [str(binary()), "validate", *(f"--config={path}" for path in configs)]
     checked = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr

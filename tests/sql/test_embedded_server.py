@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import stat
 import threading
 from collections.abc import Callable
@@ -99,6 +100,47 @@ def test_data_passwords_and_ports_are_kept_between_runs(data: Path) -> None:
         assert _rows(second.url("reader")) == 1
     finally:
         kill(second, process)
+
+
+def test_new_passwords_replace_all_and_nothing_is_lost(data: Path, tmp_path: Path) -> None:
+    env_file = tmp_path / "env"
+    assert run_otel_intel(data, *UP, "--detach", "--env-file", str(env_file)).returncode == 0
+    first, wrote = embedded.load(data), env_file.read_text()
+    clickhouse = ClickHouse(first)
+    send(clickhouse, event("dashboard.opened"))
+    clickhouse.close()
+    while_it_runs = run_otel_intel(data, "up", "--detach", "--new-passwords")
+    assert (while_it_runs.returncode, embedded.load(data)) == (1, first)
+    assert run_otel_intel(data, "down").returncode == 0
+    up = run_otel_intel(data, "up", "--detach", "--new-passwords", "--env-file", str(env_file))
+    assert (up.returncode, up.stdout) == (0, ""), up.stderr
+    second = embedded.load(data)
+    assert set(first.passwords.values()).isdisjoint(second.passwords.values())
+    assert not any(password in up.stderr for password in second.passwords.values())
+    assert env_file.read_text() == run_otel_intel(data, "env").stdout != wrote
+    assert _rows(second.url("reader")) == 1
+    for role in embedded.ROLES:
+        with pytest.raises(OtelIntelError, match="refused"), connect(first.url(role)):
+            pass
+    assert run_otel_intel(data, "down").returncode == 0
+    assert run_otel_intel(data, "up", "--detach").returncode == 0
+    assert embedded.load(data) == second
+
+
+def test_a_service_manager_is_told_when_the_server_answers(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with running(otel_intel(data, *UP)) as up:
+            assert manager.recv(100) == b"READY=1"
+            assert connects(embedded.load(data))
+            environment = Path(f"/proc/{engine_pid(embedded.load(data))}/environ").read_bytes()
+            assert b"NOTIFY_SOCKET" not in environment
+            up.send_signal(signal.SIGTERM)
+            assert up.wait(30) == 0
 
 
 def test_secrets_are_for_their_owner_only(clickhouse_server: ClickHouse) -> None:
