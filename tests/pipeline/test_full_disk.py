@@ -67,7 +67,7 @@ def signals(server: ClickHouse) -> list[str]:
     return sorted(str(signal) for (signal,) in rows)
 
 
-def command(server: ClickHouse, name: str) -> subprocess.CompletedProcess[str]:
+def command(server: ClickHouse, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")},
         **server.variables(),
@@ -75,7 +75,7 @@ def command(server: ClickHouse, name: str) -> subprocess.CompletedProcess[str]:
         "OTEL_INTEL_ENGINE_VERSION": "1",
         "OTEL_SERVICE_NAME": "shop",
     }
-    line = [sys.executable, "-m", "otel_intel", name]
+    line = [sys.executable, "-m", "otel_intel", *arguments]
     return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -171,6 +171,19 @@ def test_migrate_and_rebuild_say_what_is_missing_and_work_later(disk: Disk, serv
     with connect(server.url("admin")) as client:
         rebuild([client], lambda line: None)
     assert signals(server) == sorted(map(str, range(100)))
+
+
+def test_a_shorter_retention_does_not_wait_for_space(disk: Disk, server: ClickHouse) -> None:
+    assert post(server, logs_request([event("signal.detail_opened")]).SerializeToString()).status_code == 200
+    disk.fill()
+    done = command(server, "migrate", "--retention-landing", "20 DAY")
+    assert (done.returncode, done.stderr) == (0, "")
+    disk.free()
+    mutations = "SELECT count() FROM system.mutations WHERE NOT is_done"
+    assert poll_until(lambda: server.value(mutations, "admin") == 0)
+    assert "toIntervalDay(20)" in server.value(
+        "SELECT engine_full FROM system.tables WHERE name = 'otel_logs'", "admin"
+    )
 
 
 @pytest.mark.django_db
