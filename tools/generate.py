@@ -93,6 +93,12 @@ def decisions() -> Lines:
     yield f"indexOf([{quoted(e.value for e in of_kind('recommendation') if e.is_decision)}], action) AS rank,"
 
 
+def decided() -> Lines:
+    """Yield the SQL that tells whether a signal was decided on."""
+    values = quoted(event.value for event in of_kind("recommendation") if event.is_decision)
+    yield f"countIf(action IN ({values})) > 0 AS was_decided,"
+
+
 def counts_of_actions() -> Lines:
     """Yield a column for each action, and the decisions among them."""
     events = of_kind("recommendation")
@@ -333,6 +339,7 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
         "outcomes of the overview": outcomes_of_overview,
         "counts of actions for the overview": for_overview([*ACTIONS, "decisions"]),
         "counts of outcomes for the overview": for_overview([*STATUSES, "outcomes"]),
+        "decisions of the funnel": decided,
         "statuses": lambda: [f"SELECT arrayJoin([{quoted(OUTCOME_STATUSES)}]) AS outcome_status"],
         "views of an admin": views_of_an_admin,
     },

@@ -182,3 +182,56 @@ WHERE timestamp >= toDateTime64({first_day:Date}, 9, 'UTC')
 GROUP BY hour, view_kind
 ORDER BY hour, view_kind
 COMMENT 'View events by hour of the day (UTC) and kind; hours without events have no row';
+
+CREATE OR REPLACE VIEW metrics.funnel_between
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    ['viewed', 'decided', 'ended'][number] AS step,
+    counts[number] AS signals,
+    signals / nullIf(counts[1], 0) AS share
+FROM
+(
+    SELECT
+        [countIf(was_viewed), countIf(was_viewed AND was_decided), countIf(was_viewed AND was_decided AND has_outcome)]
+            AS counts
+    FROM
+    (
+        SELECT
+            countIf(action = 'VIEWED') > 0 AS was_viewed,
+            -- generated: decisions of the funnel
+            countIf(action IN ('ACCEPTED', 'IGNORED', 'OVERRIDDEN')) > 0 AS was_decided,
+            -- /generated
+            -- GLOBAL: on a cluster, the list is computed once for all shards, not on each shard.
+            risk_signal_id GLOBAL IN (
+                SELECT risk_signal_id
+                FROM metrics.signal_outcomes
+                WHERE timestamp >= toDateTime64({first_day:Date}, 9, 'UTC')
+                    AND timestamp < toDateTime64({last_day:Date} + 1, 9, 'UTC')
+            ) AS has_outcome
+        FROM metrics.recommendation_events
+        WHERE timestamp >= toDateTime64({first_day:Date}, 9, 'UTC')
+            AND timestamp < toDateTime64({last_day:Date} + 1, 9, 'UTC')
+            AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
+            AND ({recommendation_type:String} = '' OR recommendation_type = {recommendation_type:String})
+        GROUP BY risk_signal_id
+    )
+)
+ARRAY JOIN [1, 2, 3] AS number
+ORDER BY number
+COMMENT 'Signals that were viewed, of these decided on, and of these with an outcome';
+
+CREATE OR REPLACE VIEW metrics.decision_times_by_version_between
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    toString(d.engine_version) AS engine_version,
+    count(d.decision_time_ms) AS samples,
+    if(samples = 0, NULL, toFloat64(sum(toInt128(d.decision_time_ms))) / samples) AS average_ms,
+    -- By nearest rank: the ceil(q * n)-th smallest.
+    if(samples = 0, NULL, quantileExactWeighted(0.5)(d.decision_time_ms, 1)) AS p50_ms,
+    if(samples = 0, NULL, quantileExactWeighted(0.9)(d.decision_time_ms, 1)) AS p90_ms
+FROM metrics.decisions_between(first_day = {first_day:Date}, last_day = {last_day:Date}) AS d
+GROUP BY engine_version
+ORDER BY engine_version
+COMMENT 'decision_time_between of each engine version, in one pass';

@@ -6,9 +6,8 @@ from grafana.queries.common import (
     ACTIONS,
     DAY_AS_TIME,
     DAYS,
-    EVENTS,
-    IS_DECISION,
-    IS_VIEW,
+    FIRST_DAY,
+    LAST_DAY,
     PREVIOUS_WINDOW,
     TYPE,
     TYPE_ARGUMENT,
@@ -16,7 +15,6 @@ from grafana.queries.common import (
     VERSION_ARGUMENT,
     WINDOW,
     decision_times_by_day,
-    share,
     shares_by_day,
     sums,
 )
@@ -91,27 +89,11 @@ ORDER BY time
 
 FUNNEL = f"""
 SELECT
-    ['Viewed', 'Decided', 'With outcome'][step] AS name,
-    counts[step] AS signals,
-    {share("signals", "counts[1]")} AS share
-FROM
-(
-    SELECT
-        [countIf(was_viewed), countIf(was_viewed AND was_decided), countIf(was_viewed AND was_decided AND has_outcome)]
-            AS counts
-    FROM
-    (
-        SELECT
-            countIf({IS_VIEW}) > 0 AS was_viewed,
-            countIf({IS_DECISION}) > 0 AS was_decided,
-            risk_signal_id IN (SELECT risk_signal_id FROM metrics.signal_outcomes WHERE {EVENTS}) AS has_outcome
-        FROM metrics.recommendation_events
-        WHERE {EVENTS} AND {VERSION} AND {TYPE}
-        GROUP BY risk_signal_id
-    )
-)
-ARRAY JOIN [1, 2, 3] AS step
-ORDER BY step
+    transform(step, ['viewed', 'decided', 'ended'], ['Viewed', 'Decided', 'With outcome'], step) AS name,
+    signals,
+    share
+FROM metrics.funnel_between(
+    first_day = {FIRST_DAY}, last_day = {LAST_DAY}, {VERSION_ARGUMENT}, {TYPE_ARGUMENT})
 """
 
 FRESHNESS = """

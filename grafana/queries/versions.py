@@ -78,7 +78,7 @@ def _numbers(role: str, version: str) -> str:
     CROSS JOIN (SELECT outcomes, false_positive_rate FROM metrics.false_positive_rate_between({arguments})) AS closed"""
 
 
-# Decision times as in metrics.decision_time_between; to query that for each version would pair all decisions twice.
+# To query metrics.decision_time_between for each version would pair all decisions twice.
 NUMBERS = f"""
 SELECT
     role, name, decisions, acceptance_share, override_rate, average_ms, p50_ms, p90_ms, outcomes, false_positive_rate
@@ -88,14 +88,8 @@ FROM
 ) AS numbers
 LEFT JOIN
 (
-    SELECT
-        toString(engine_version) AS name,
-        {share("toFloat64(sum(toInt128(decision_time_ms)))", "count(decision_time_ms)")} AS average_ms,
-        {nearest_rank(0.5, "decision_time_ms")} AS p50_ms,
-        {nearest_rank(0.9, "decision_time_ms")} AS p90_ms
-    FROM metrics.decisions_between({WINDOW})
-    WHERE {_PAIR}
-    GROUP BY engine_version
+    SELECT engine_version AS name, average_ms, p50_ms, p90_ms
+    FROM metrics.decision_times_by_version_between({WINDOW})
 ) AS times USING (name)
 ORDER BY role
 """

@@ -13,7 +13,7 @@ import pytest
 from tests.otlp import send
 from tests.servers import ClickHouse
 from tests.sql.reference import STATUSES, VIEW_KINDS, Reference, Window, nearest_rank, rate
-from tests.sql.streams import DAYS, FIRST_DAY, VERSIONS, make_stream
+from tests.sql.streams import DAYS, FIRST_DAY, TYPES, VERSIONS, make_stream
 
 # Windows that end before, in and after the stream's days, so that the windows before them have events or none.
 LAST_DAYS = [FIRST_DAY + timedelta(days=days) for days in (2, 8, DAYS, DAYS + 20, DAYS + 40, DAYS + 70)]
@@ -123,3 +123,42 @@ def test_busy_admins_and_hours(loaded: tuple[ClickHouse, Reference], version: st
         assert clickhouse.rows(f"SELECT * FROM metrics.activity_by_hour_between({arguments})", asked) == [
             {"hour": hour, "view_kind": kind, "events": count} for (hour, kind), count in sorted(hours.items())
         ]
+
+
+@pytest.mark.parametrize("version", ["", VERSIONS[0]])
+@pytest.mark.parametrize("kind", ["", TYPES[0]])
+def test_funnel(loaded: tuple[ClickHouse, Reference], kind: str, version: str) -> None:
+    clickhouse, reference = loaded
+    first, last = FIRST_DAY + timedelta(days=1), FIRST_DAY + timedelta(days=9)
+    facts = [
+        fact
+        for fact in reference.recommendations
+        if first <= fact.day <= last and version in ("", fact.version) and kind in ("", fact.type)
+    ]
+    viewed = {fact.signal for fact in facts if fact.action == "VIEWED"}
+    acted = viewed & {fact.signal for fact in facts if fact.action != "VIEWED"}
+    ended = acted & {fact.signal for fact in reference.outcomes if first <= fact.day <= last}
+    assert viewed  # how the three differ is seen by the panel's test in tests/grafana, on more signals
+    rows = clickhouse.rows(
+        "SELECT * FROM metrics.funnel_between(first_day = {first:Date}, last_day = {last:Date},"
+        " engine_version = {version:String}, recommendation_type = {type:String})",
+        {"first": first, "last": last, "version": version, "type": kind},
+    )
+    assert rows == [
+        {"step": step, "signals": len(signals), "share": len(signals) / len(viewed)}
+        for step, signals in (("viewed", viewed), ("decided", acted), ("ended", ended))
+    ]
+
+
+def test_decision_times_of_each_version(loaded: tuple[ClickHouse, Reference]) -> None:
+    clickhouse, reference = loaded
+    first, last = FIRST_DAY, FIRST_DAY + timedelta(days=9)
+    rows = clickhouse.rows(
+        "SELECT * FROM metrics.decision_times_by_version_between(first_day = {first:Date}, last_day = {last:Date})",
+        {"first": first, "last": last},
+    )
+    versions = sorted({fact.version for fact, _ in reference.decisions if first <= fact.day <= last})
+    assert rows == [
+        {"engine_version": version, **reference.decision_time(Window(first, last, version, ""))} for version in versions
+    ]
+    assert len(rows) > 1
