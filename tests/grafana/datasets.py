@@ -147,6 +147,12 @@ def _history(name: str, now: datetime, days: int) -> Dataset:
     dataset.landed += _not_counted(nanoseconds(now) - SECOND)
     if days > 30:
         dataset.landed += _not_counted(nanoseconds(now - timedelta(days=9)))
+        # History that was imported: it happened weeks before it arrived.
+        imported = nanoseconds(now - timedelta(days=5))
+        for number in range(40):
+            about = {"intel.engine.version": "v1", "intel.admin.id": ADMINS[0]}
+            opened = event("dashboard.opened", imported - 30 * DAY - number * SECOND, **about)
+            dataset.landed.append(Landed(opened, imported + number * MILLISECOND))
         # Processes that have ended; one so long ago that the landing no longer has all of its events.
         ended = nanoseconds(now - timedelta(days=9))
         for number, service in enumerate(SERVICES, 1):
@@ -176,7 +182,7 @@ def _reports(landed: list[Landed], end: int, days: int) -> Iterator[Landed]:
                     "queued": 3 + 20 * number + 5 * kind + later,
                     "process__pid": 70 + number,
                 }
-                sent = report(process(service), name, at - number * SECOND, service, **counts)
+                sent = report(process(service), name, at - (10 * number + kind) * SECOND, service, **counts)
                 yield Landed(sent, at + 50 * MILLISECOND)
 
 
