@@ -17,7 +17,6 @@ class OtelIntelConfig(AppConfig):
         from . import checks  # noqa: F401 (registers them)
         from .conf import get_settings, is_under_test
         from .delivery.endings import follow_signals
-        from .delivery.pipeline import hurry_all, shutdown_all
         from .exceptions import ConfigurationError
 
         setting_changed.connect(_forget_settings, dispatch_uid="otel_intel")
@@ -28,7 +27,7 @@ class OtelIntelConfig(AppConfig):
         if not settings.ENABLED or (is_under_test() and not settings.SEND_IN_TESTS):
             return
         # Here, because the first event may come from a thread, which may not set handlers of signals.
-        follow_signals(hurry_all, shutdown_all)
+        follow_signals()
         if settings.TRACES:
             from .delivery.spans import instrument_django
 

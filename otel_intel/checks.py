@@ -37,9 +37,13 @@ def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> lis
 
     messages: list[CheckMessage] = []
     with suppress(ImproperlyConfigured):
-        if not hasattr(user := get_user_model(), "is_staff"):
-            text = f"The user model {user._meta.label} has no is_staff: nobody can open the staff pages."
-            hint = "Add a field or property is_staff; give the decorators audience=."
+        user = get_user_model()
+        if callable(getattr(user, "is_staff", user)):  # a class is callable, a field or property is not
+            text = f"The user model {user._meta.label} has no field or property is_staff."
+            hint = (
+                "Add one: without it nobody can open the staff pages or report a click. Decorated views count whoever"
+                " is logged in where Django's admin is not installed, and nobody where it is; audience= says who."
+            )
             messages.append(Warning(text, hint=hint, id="otel_intel.W003"))
     try:
         reverse("telemetry-dashboard")

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.http import is_same_domain
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -57,13 +58,14 @@ def is_from_this_site(request: HttpRequest) -> bool:
 
     Every browser says it by Sec-Fetch-Site over HTTPS, and by Origin otherwise: https://words.filippo.io/csrf/
     """
-    origin = request.headers.get("Origin") or request.headers.get("Referer")
-    if origin in settings.CSRF_TRUSTED_ORIGINS:
-        return True
+    origin = urlsplit(request.headers.get("Origin") or request.headers.get("Referer") or "")
+    for trusted in map(urlsplit, settings.CSRF_TRUSTED_ORIGINS):
+        if origin.scheme == trusted.scheme and is_same_domain(origin.netloc, trusted.netloc.lstrip("*")):
+            return True
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in ("same-origin", "none")
-    return origin is None or urlsplit(origin).netloc == request.get_host()
+    return origin.geturl() == "" or origin.netloc == request.get_host()
 
 
 def _answer(status: int, text: str) -> HttpResponse:

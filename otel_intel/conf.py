@@ -85,7 +85,7 @@ def _convert(source: str, value: object, default: object) -> object:
         try:
             if isinstance(value, int | float | str) and not isinstance(value, bool):
                 number = type(default)(value)
-                if number > 0:
+                if number > 0 and (isinstance(value, str) or number == value):
                     return number
         except (ValueError, OverflowError):
             pass

@@ -47,6 +47,7 @@ Shown: TypeAlias = "Callable[[HttpRequest, HttpResponseBase], Recommendation | t
 Audience: TypeAlias = Literal["staff", "authenticated"] | Callable[..., bool]
 _AUDIENCES = ("staff", "authenticated")
 
+_PURPOSES = ("Sec-Purpose", "X-Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 _SPECULATIVE = ("prefetch", "prerender", "preview")
 
 
@@ -84,8 +85,9 @@ def _is_speculative(request: HttpRequest) -> bool:
 
     https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Sec-Purpose
     """
-    purpose = " ".join(request.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"))
-    return any(word in purpose for word in _SPECULATIVE)
+    # Scripts may not set Sec-Purpose: Turbo sends X-Sec-Purpose, htmx's preload extension HX-Preloaded.
+    purpose = " ".join(request.headers.get(name, "") for name in _PURPOSES).lower()
+    return "HX-Preloaded" in request.headers or any(word in purpose for word in _SPECULATIVE)
 
 
 def _is_part_of_its_page(request: HttpRequest) -> bool:
@@ -127,6 +129,8 @@ class _Tracker:
     audience: Audience | None = None
 
     def __post_init__(self) -> None:
+        if iscoroutinefunction(self.recommendation):
+            raise TypeError("recommendation must not be async: let the view find it out, and return it from there")
         if not (self.audience is None or callable(self.audience) or self.audience in _AUDIENCES):
             raise ValueError(f"audience must be 'staff', 'authenticated' or a function, not {self.audience!r}")
 
@@ -134,6 +138,8 @@ class _Tracker:
         """Return the view, tracked."""
         if isinstance(view, type):
             dispatch = "dispatch"
+            if not hasattr(view, dispatch):
+                raise TypeError(f"{view.__name__} is no class-based view: it has no dispatch()")
             setattr(view, dispatch, self.observe(getattr(view, dispatch)))
             return view
 
@@ -239,6 +245,8 @@ class _Tracker:
 
 
 def _decorate(view: View | None, tracker: _Tracker) -> View | _Decorator:
+    if isinstance(view, str):
+        raise TypeError(f"{tracker.event.helper}({view!r}) names no view: say {tracker.event.helper}(signal={view!r})")
     return tracker.observe if view is None else tracker.observe(view)
 
 

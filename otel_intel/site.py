@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 
 def is_staff(user: object) -> bool:
-    """Tell whether a user is staff; one whose model has no ``is_staff`` is not."""
-    return bool(getattr(user, "is_staff", False))
+    """Tell whether a user is staff; one whose model has no ``is_staff``, or a method of that name, is not."""
+    value = getattr(user, "is_staff", False)
+    return bool(value) and not callable(value)
 
 
 def log_in_url() -> str:
@@ -16,7 +17,10 @@ def log_in_url() -> str:
     from django.shortcuts import resolve_url
     from django.urls import NoReverseMatch, reverse
 
-    url: str = resolve_url(settings.LOGIN_URL)
+    try:
+        url: str = resolve_url(settings.LOGIN_URL)
+    except NoReverseMatch:
+        url = f"/{settings.LOGIN_URL}"
     if _leads_somewhere(url):
         return url
     try:

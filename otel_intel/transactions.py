@@ -40,54 +40,53 @@ def when_committed(send: Callable[[], None]) -> None:
     if not waiting_for:
         send()
     for alias, connection in list(waiting_for.items()):
-        if _is_manual(connection):
-            _ManualTransaction.of(connection).waiting.append(partial(committed, alias))
-        else:
+        if connection.in_atomic_block and connection.commit_on_exit:
             # robust: an error here must not reach the view (https://github.com/django/django/pull/15766)
             connection.on_commit(partial(committed, alias), robust=True)
+        else:
+            _when_application_commits(connection, partial(committed, alias))
 
 
 def _is_manual(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether the application commits by itself, after ``set_autocommit(False)`` or with AUTOCOMMIT off."""
-    return connection.connection is not None and not connection.autocommit and not connection.in_atomic_block
+    if connection.connection is None:
+        return connection.settings_dict["AUTOCOMMIT"] is False
+    return not connection.autocommit and not (connection.in_atomic_block and connection.commit_on_exit)
 
 
-class _ManualTransaction:
-    """What waits for the next commit on a connection where the application commits: ``on_commit`` refuses that one."""
+class _Waiting:
+    """A function that waits for the application's own commit."""
 
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self.waiting: list[Callable[[], None]] = []
-        for name, then in (
-            ("commit", self._committed),
-            ("rollback", self._rolled_back),
-            ("close", self._rolled_back),
-            ("set_autocommit", self._committed),  # to on, which commits what is open
-        ):
-            setattr(connection, name, self._followed(getattr(connection, name), then))
+    def __init__(self, send: Callable[[], None]) -> None:
+        self.send = send
 
-    @classmethod
-    def of(cls, connection: BaseDatabaseWrapper) -> _ManualTransaction:
-        """Return the one of a connection."""
-        name = "_otel_intel_transaction"
-        if name not in vars(connection):
-            vars(connection)[name] = cls(connection)
-        found: _ManualTransaction = vars(connection)[name]
-        return found
+    def __call__(self) -> None:
+        self.send()
 
-    @staticmethod
-    def _followed(method: Callable[P, None], then: Callable[[], None]) -> Callable[P, None]:
-        @wraps(method)
-        def call(*args: P.args, **kwargs: P.kwargs) -> None:
-            method(*args, **kwargs)
-            then()
 
-        return call
+def _when_application_commits(connection: BaseDatabaseWrapper, send: Callable[[], None]) -> None:
+    """Call a function after the next ``commit()`` of a connection where the application commits.
 
-    def _committed(self) -> None:
-        waiting = self.waiting[:]
-        self._rolled_back()
-        for send in waiting:
-            send()
+    It waits where Django keeps its own, which forgets them at a rollback, also of a block of ``atomic()``. But Django
+    calls them only when autocommit is switched on again: https://code.djangoproject.com/ticket/32220
+    """
+    connection.ensure_connection()  # a new connection forgets what waits
+    hooks: list[tuple[set[str], Callable[[], None], bool]] = connection.run_on_commit  # type: ignore[assignment]
+    hooks.append((set(connection.savepoint_ids), _Waiting(send), True))
+    if "_otel_intel_follows" not in vars(connection):
+        vars(connection)["_otel_intel_follows"] = True
+        for name in ("commit", "set_autocommit"):
+            setattr(connection, name, _followed(connection, getattr(connection, name), name))
 
-    def _rolled_back(self) -> None:
-        self.waiting.clear()
+
+def _followed(connection: BaseDatabaseWrapper, method: Callable[P, None], name: str) -> Callable[P, None]:
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        method(*args, **kwargs)
+        if name == "commit" or connection.autocommit:
+            waiting = [entry for entry in connection.run_on_commit if isinstance(entry[1], _Waiting)]
+            connection.run_on_commit = [entry for entry in connection.run_on_commit if entry not in waiting]
+            for entry in waiting:
+                entry[1]()
+
+    return call

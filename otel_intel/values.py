@@ -7,7 +7,9 @@ import operator
 import re
 import sys
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import lru_cache
+from numbers import Integral, Real
 from typing import Final
 from uuid import UUID
 
@@ -46,7 +48,7 @@ def text(value: object) -> str:
         if len(value) > MAX_TEXT:
             raise ValueError(f"must not be longer than {MAX_TEXT} characters")
         raise ValueError("must not be empty or contain control characters")
-    return value
+    return value.strip()
 
 
 def _plain(value: object) -> str:
@@ -89,11 +91,13 @@ def one_of(allowed: Sequence[str]) -> Callable[[object], str]:
         member = members.get(value) if isinstance(value, str) else None
         if member is None:
             try:
-                member = members.get(text(value).strip().upper())
+                member = members.get(text(value).upper())
             except ValueError:
                 member = None
         if member is None:
-            raise ValueError(f"must be one of {', '.join(allowed)}, not {value!r:.60}")
+            # Not any value's repr(): that of a QuerySet asks the database.
+            given = repr(value[:60]) if isinstance(value, str) else type(value).__name__
+            raise ValueError(f"must be one of {', '.join(allowed)}, not {given}")
         return member
 
     return clean
@@ -117,23 +121,19 @@ def hours(value: object) -> float:
 
 
 def _whole(value: object) -> int | None:
-    """Return what counts as a whole number (an int, an IntegerChoices, numpy's), but True and False."""
+    """Return what is a whole number (an int, an IntegerChoices, numpy's), but True and False."""
     if type(value) is int:
         return value
-    if _is_bool(value):
-        return None
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        return None
+    # By its class: a MagicMock has every method, __index__ and __float__ as well.
+    return operator.index(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
 
 
 def _duration(value: object, unit: str, skew: float) -> float:
     """Return a real number (a float, a Decimal, a Fraction, numpy's) that is finite and not negative."""
-    if _is_bool(value) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
+    if not isinstance(value, Real | Decimal) or isinstance(value, bool):
         raise ValueError(f"must be a number of {unit}, not {type(value).__name__}")
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)
     except OverflowError:
         number = math.inf
     if -skew <= number < 0:
@@ -141,7 +141,3 @@ def _duration(value: object, unit: str, skew: float) -> float:
     if not 0 <= number < math.inf:
         raise ValueError("must be finite and not negative")
     return number
-
-
-def _is_bool(value: object) -> bool:
-    return type(value).__name__ in ("bool", "bool_")  # numpy's, too

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import (
     LogsServiceServicer,
     add_LogsServiceServicer_to_server,
 )
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
@@ -35,6 +36,7 @@ class Sink:
     def __init__(self) -> None:
         self.requests: list[ExportLogsServiceRequest] = []  # only those answered with 200
         self.headers: list[dict[str, str]] = []
+        self.spans = 0  # how many spans came
         self.answer: Callable[[ExportLogsServiceRequest], int] = lambda request: 200
         self.exception: tuple[int, bytes] | None = None  # ClickHouse's code and text, sent with every status but 200
         self.body: tuple[str, bytes] | None = None  # type and content of every answer but 200
@@ -75,6 +77,13 @@ def run_sink(port: int = 0) -> Iterator[Sink]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
+            if self.path.endswith("/v1/traces"):
+                spans = ExportTraceServiceRequest.FromString(body).resource_spans
+                sink.spans += sum(len(scope.spans) for resource in spans for scope in resource.scope_spans)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             request = ExportLogsServiceRequest.FromString(body)
             status = sink.answer(request)
             if status == 200:

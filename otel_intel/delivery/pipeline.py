@@ -5,7 +5,6 @@ The caller only appends; encoding, sending, retrying and reporting happen in the
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import random
@@ -14,6 +13,7 @@ import time
 import uuid
 import weakref
 from collections import deque
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +42,7 @@ LARGE_BATCH_SIZE: Final = 512
 MAX_BATCH_SIZE: Final = 2048
 DEFAULT_DELAY_MS: Final = 1000
 
+MAX_LOGGED: Final = 16  # different messages of a reason; the rest is counted
 MAX_REFUSED_IN_A_ROW: Final = 8  # then the endpoint is asked again later
 
 
@@ -54,7 +55,6 @@ def _env_int(name: str, default: int) -> int:
 
 
 _pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
-_exiting = False  # once True, start no thread: it would never run, and start() would never return
 
 
 class Pipeline:
@@ -80,6 +80,7 @@ class Pipeline:
         self._delay = min(MAX_DELAY, _env_int("OTEL_BLRP_SCHEDULE_DELAY", DEFAULT_DELAY_MS) / 1000)
         self._reset()
         _pipelines.add(self)
+        endings.deliverers.add(self)
 
     def _reset(self) -> None:
         self._pid = os.getpid()
@@ -89,7 +90,7 @@ class Pipeline:
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._worker: threading.Thread | None = None
         self._exporter: Exporter | None = None
-        self._closing = _exiting
+        self._closing = endings.is_exiting()
         self._in_a_hurry = False
         self._deadline = float("inf")
         self._failures = 0
@@ -127,12 +128,13 @@ class Pipeline:
         self._ledger.drop(kind, reason)
         if self._worker is None and not self._closing:
             self._start()  # a process that only loses events must report its counters, too
-        self._log_once(reason, "Event dropped (%s): %s.", reason, why or DROP_REASONS[reason])
+        text = _text_of(why) or DROP_REASONS[reason]
+        self._log_once(f"{reason}: {text}", "Event dropped (%s): %s.", reason, text)
 
     def note_invalid_optional(self, kind: Kind, why: object) -> None:
         """Count an event that goes on without an optional value, and log the first."""
         self._ledger.note_invalid_optional(kind)
-        self._log_once("invalid_optional", "Optional value left out: %s.", why)
+        self._log_once(f"invalid_optional: {_text_of(why)}", "Optional value left out: %s.", _text_of(why))
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until all that was emitted so far has been delivered.
@@ -162,20 +164,25 @@ class Pipeline:
         """Return the counters of this process; events in flight count as queued."""
         return self._ledger.status()
 
+    def begin_shutdown(self, timeout: float | None = None) -> None:
+        """Take no more events, and deliver those that wait as soon as possible; arguments as in ``shutdown``."""
+        if not self._closing and self._pid == os.getpid():
+            self._deadline = time.monotonic() + (self._exit_timeout if timeout is None else timeout)
+            self._closing = True
+            self._wake.put(None)
+
     def shutdown(self, timeout: float | None = None) -> None:
         """Deliver the events that wait, count those that could not be delivered in time, and accept no more.
 
         Args:
             timeout: Seconds to wait at most; the exit timeout by default.
         """
-        if self._closing or self._pid != os.getpid():
+        if self._ledger.is_closed or self._pid != os.getpid():
             return
-        self._deadline = time.monotonic() + (self._exit_timeout if timeout is None else timeout)
-        self._closing = True
+        self.begin_shutdown(timeout)
         worker = self._worker
         if worker is not None and worker.is_alive():
-            self._wake.put(None)
-            worker.join(self._deadline - time.monotonic())
+            worker.join(max(0.0, self._deadline - time.monotonic()))
         elif self._queue:
             # No thread could be started, so deliver here:
             # https://github.com/open-telemetry/opentelemetry-python/issues/4752
@@ -195,7 +202,7 @@ class Pipeline:
             except RuntimeError:  # the interpreter is shutting down; shutdown() delivers without a thread
                 return
             self._worker = worker
-            endings.follow(hurry_all, shutdown_all)
+            endings.follow()
 
     def _run(self) -> None:
         reported = time.monotonic()
@@ -348,12 +355,24 @@ class Pipeline:
         self._log_once(reason, "%d event(s) dropped (%s): %s.", count, reason, why or DROP_REASONS[reason])
 
     def _log_once(self, key: str, message: str, *arguments: object) -> None:
-        if key not in self._logged:
-            self._logged.add(key)
+        kind = key.partition(":")[0]
+        if key in self._logged or sum(logged.startswith(kind) for logged in self._logged) >= MAX_LOGGED:
+            return
+        self._logged.add(key)
+        # A filter or handler of the application may raise, and this may be in its page.
+        with suppress(Exception):
             logger.warning(f"{message} (said once per process; see status())", *arguments)
-            if key != "failed":  # then the report would not arrive, either
-                self._report_soon = True
-                self._wake.put(None)
+        if key != "failed":  # then the report would not arrive, either
+            self._report_soon = True
+            self._wake.put(None)
+
+
+def _text_of(why: object) -> str:
+    """Return what is wrong in words; whose text raises is named by its type."""
+    try:
+        return "" if why is None else str(why)[:300]
+    except Exception:  # noqa: BLE001 (an object of the application)
+        return type(why).__name__
 
 
 def _reset_after_fork() -> None:
@@ -361,26 +380,4 @@ def _reset_after_fork() -> None:
         pipeline._reset()
 
 
-delivering_at_exit: Final[list[tuple[threading.Thread, float]]] = []
-"""Threads that deliver spans at exit, and the deadline of each (``time.monotonic``)."""
-
-
-def hurry_all() -> None:
-    """Deliver each event at once from here on: the application has been told to stop."""
-    for pipeline in list(_pipelines):
-        pipeline.hurry()
-
-
-def shutdown_all() -> None:
-    """Deliver what waits, within the exit timeout; the process ends."""
-    global _exiting
-    for pipeline in list(_pipelines):
-        pipeline.shutdown()
-    for thread, deadline in delivering_at_exit:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    _exiting = True
-
-
 os.register_at_fork(after_in_child=_reset_after_fork)
-# Registered at import: it then runs after the application's own exit handlers, which may still track events.
-atexit.register(shutdown_all)

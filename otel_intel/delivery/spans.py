@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import threading
@@ -18,12 +17,13 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from otel_intel.conf import env_flag, get_settings
 
+from .endings import deliverers
 from .environment import GRPC, grpc_options, protocol, resource, timeout, without_secrets
-from .pipeline import delivering_at_exit
 from .session import Session, exporter_log
 
 logger = logging.getLogger("otel_intel")
 
+HURRY = 60.0  # seconds; a process that still runs then was not stopped
 DEFAULT_DELAY_MS = 1000  # with OpenTelemetry's 5 s, a new event would be visible long before its request
 
 
@@ -83,6 +83,7 @@ class PerProcessBatches(SpanProcessor):
     def __init__(self) -> None:
         self._pid = 0
         self._batches: BatchSpanProcessor | None = None
+        self._closing: tuple[threading.Thread, float] | None = None
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Do nothing: spans are exported when they end."""
@@ -93,28 +94,39 @@ class PerProcessBatches(SpanProcessor):
             self._pid = os.getpid()
             delay = None if os.environ.get(OTEL_BSP_SCHEDULE_DELAY) else DEFAULT_DELAY_MS
             self._batches = BatchSpanProcessor(_QuietExporter(_exporter()), schedule_delay_millis=delay)
-            atexit.register(self._begin_shutdown)
+            deliverers.add(self)
         if self._batches is not None:
             self._batches.on_end(span)
 
-    def shutdown(self) -> None:
-        """Export the spans that wait, within EXIT_TIMEOUT: the SDK's own shutdown may take many seconds."""
-        closing = self._begin_shutdown()
-        if closing is not None:
-            closing.join(get_settings().EXIT_TIMEOUT)
+    def hurry(self) -> None:
+        """Export what waits now, and each span soon after it ends: the application has been told to stop."""
+        if self._batches is not None and self._pid == os.getpid():
+            threading.Thread(target=self._flush_until_the_end, name="otel_intel-spans-hurry", daemon=True).start()
 
-    def _begin_shutdown(self) -> threading.Thread | None:
+    def _flush_until_the_end(self) -> None:
+        until = time.monotonic() + HURRY
+        while (batches := self._batches) is not None and time.monotonic() < until:
+            batches.force_flush(1000)
+            time.sleep(0.05)
+
+    def begin_shutdown(self) -> None:
         """Start a thread that exports the spans that wait; the exit waits for it and for the events together."""
         batches, self._batches = self._batches, None
         if batches is None or self._pid != os.getpid():
-            return None
+            return
         closing = threading.Thread(target=batches.shutdown, name="otel_intel-spans", daemon=True)
         try:
             closing.start()
         except RuntimeError:  # no new thread can start while the interpreter shuts down
-            return None
-        delivering_at_exit.append((closing, time.monotonic() + get_settings().EXIT_TIMEOUT))
-        return closing
+            return
+        self._closing = closing, time.monotonic() + get_settings().EXIT_TIMEOUT
+
+    def shutdown(self) -> None:
+        """Export the spans that wait, within EXIT_TIMEOUT: the SDK's own shutdown may take many seconds."""
+        self.begin_shutdown()
+        if self._closing is not None:
+            thread, deadline = self._closing
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Export the spans that wait."""

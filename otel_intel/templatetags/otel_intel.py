@@ -10,6 +10,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString, mark_safe
 
 from otel_intel.events import EXPLANATION_EXPANDED
+from otel_intel.telemetry import get_telemetry
+from otel_intel.values import identifier
 
 register = template.Library()
 
@@ -28,9 +30,16 @@ def track_explanation_expand(signal_id: object, engine_version: object = "") -> 
             missing = "path('telemetry/', include('otel_intel.urls'))"
             raise ImproperlyConfigured(f"{{% track_explanation_expand %}} reports to {missing}: add it.") from None
         return mark_safe("")  # a page must never fail because of telemetry
+    try:
+        signal = identifier(signal_id)
+    except Exception as error:
+        if settings.DEBUG:
+            raise ImproperlyConfigured(f"{{% track_explanation_expand %}}: the signal's id {error}.") from error
+        get_telemetry().refuse(EXPLANATION_EXPANDED, "invalid", error)
+        return mark_safe("")
     attributes = {
         "data-otel-intel-event": EXPLANATION_EXPANDED.name,
-        "data-otel-intel-signal": str(signal_id),
+        "data-otel-intel-signal": signal,
         "data-otel-intel-url": url,
         # Of fetch(): no token, which would be one user's and one log-in's. The server asks where the click comes from.
         "data-otel-intel-csrf": "same-origin",

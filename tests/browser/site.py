@@ -24,7 +24,9 @@ PAGE = """{% load otel_intel static %}<!doctype html><html lang="en"><head><titl
 <details><summary id="inner">More</summary>Because.</details></details>
 <button id="versioned" {% track_explanation_expand "versioned" engine_version="1.4" %}>Why?</button>
 <a id="boosted" hx-boost="true" href="/page/">Reload</a>
-<a id="away" href="/panel/">Away</a>
+<details id="linked" {% track_explanation_expand "linked" %}>
+<summary>Why? <a id="inside" href="#needle">More</a></summary></details>
+<a id="away" href="/page/?away">Away</a>
 <button id="collapsible" aria-expanded="true" {% track_explanation_expand "collapsible" %}>Less</button>
 <a id="link" href="/page/" {% track_explanation_expand "link" %}>Why?</a>
 <p id="plain">Nothing to report here.</p>

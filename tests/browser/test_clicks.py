@@ -87,6 +87,14 @@ def test_folding_again_is_not_reported(selector: str, page: Page, otel_intel_eve
     assert len(reported(page, otel_intel_events)) == 2
 
 
+def test_a_button_that_does_not_say_what_it_has_done_counts_once(page: Page, otel_intel_events: CapturedEvents) -> None:
+    for _ in range(3):
+        page.click("#versioned")
+    page.click("#summary")
+    assert poll_until(lambda: len(otel_intel_events) == 2)
+    assert reported(page, otel_intel_events) == ["versioned", "summary"]
+
+
 def test_the_keyboard_reports_as_well(page: Page, otel_intel_events: CapturedEvents) -> None:
     page.focus("#details summary")
     page.keyboard.press("Enter")
@@ -115,6 +123,10 @@ def find_in_page(page: Page) -> None:
     page.wait_for_function("document.querySelector('#found').open || true")
 
 
+def click_on_a_link_in_a_summary(page: Page) -> None:
+    page.click("#inside")
+
+
 def click_into_what_is_unfolded(page: Page) -> None:
     page.evaluate("document.querySelector('#outer').open = true")
     page.click("#inner")
@@ -122,8 +134,8 @@ def click_into_what_is_unfolded(page: Page) -> None:
 
 @pytest.mark.parametrize(
     "act",
-    [open_by_code, arrive_open, find_in_page, click_into_what_is_unfolded],
-    ids=["code", "open", "found", "inside"],
+    [open_by_code, arrive_open, find_in_page, click_into_what_is_unfolded, click_on_a_link_in_a_summary],
+    ids=["code", "open", "found", "inside", "link"],
 )
 def test_what_nobody_unfolds_is_not_reported(
     act: Callable[[Page], None], page: Page, otel_intel_events: CapturedEvents

@@ -38,7 +38,7 @@ urlpatterns = [path("sync/", accept), path("async/", accept_in_the_loop)]
 if not settings.configured:
     settings.configure(
         ALLOWED_HOSTS=["*"], ROOT_URLCONF="site_of_test", SECRET_KEY="only-for-tests", MIDDLEWARE=[],
-        INSTALLED_APPS=["otel_intel"], OTEL_INTEL={"ENGINE_VERSION": "1.0"},
+        INSTALLED_APPS=["otel_intel"], OTEL_INTEL={"ENGINE_VERSION": "1.0", "TRACES": os.environ.get("TRACES", "no")},
     )
     from django.core.asgi import get_asgi_application
     from django.core.wsgi import get_wsgi_application
@@ -108,6 +108,15 @@ def test_a_server_that_is_stopped_loses_nothing(server: str, path: str, sink: Si
         process.send_signal(signal.SIGTERM)
         process.wait(30)
     assert poll_until(lambda: len(sink.events) == 20), len(sink.events)
+
+
+def test_the_spans_of_a_server_that_is_stopped_arrive_as_well(sink: Sink, folder: Path) -> None:
+    more = {"TRACES": "true", "OTEL_BSP_SCHEDULE_DELAY": DELAY}
+    with served(sink, folder, *UVICORN, **more) as (process, url):
+        decide(url, "sync")
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    assert poll_until(lambda: sink.spans == 20), sink.spans
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

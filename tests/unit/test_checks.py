@@ -144,7 +144,7 @@ class Nobody:
 def test_a_user_model_without_is_staff_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.contrib.auth.get_user_model", lambda: Nobody)
     assert [str(message.id) for message in checks.check_site(None)] == ["otel_intel.W003"]
-    assert "people.Person has no is_staff" in str(checks.check_site(None)[0].msg)
+    assert "people.Person has no field or property is_staff" in str(checks.check_site(None)[0].msg)
 
 
 @override_settings(OTEL_INTEL=GOOD, ROOT_URLCONF="tests.unit.test_checks")

@@ -59,9 +59,12 @@ def test_users_who_are_not_staff_are_refused(
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Referer": "https://evil.example/testserver"},
+        {"Origin": "http://trusted.example"},
+        {"Origin": "https://evilwild.example"},
     ],
     ids=str,
 )
+@override_settings(CSRF_TRUSTED_ORIGINS=["https://trusted.example", "https://*.wild.example"])
 def test_a_click_from_another_site_is_refused_and_counted(
     headers: dict[str, str], client: Client, admin: User, otel_intel_events: CapturedEvents, lost: list[str]
 ) -> None:
@@ -78,10 +81,12 @@ def test_a_click_from_another_site_is_refused_and_counted(
         {"Origin": "http://testserver"},
         {"Referer": "http://testserver/page/"},
         {"Sec-Fetch-Site": "same-site", "Origin": "https://trusted.example"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "https://a.b.wild.example"},
+        {"Referer": "https://trusted.example/page/"},
     ],
     ids=str,
 )
-@override_settings(CSRF_TRUSTED_ORIGINS=["https://trusted.example"])
+@override_settings(CSRF_TRUSTED_ORIGINS=["https://trusted.example", "https://*.wild.example"])
 def test_a_click_from_this_site_needs_no_token(
     headers: dict[str, str], admin: User, otel_intel_events: CapturedEvents
 ) -> None:

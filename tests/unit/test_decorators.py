@@ -412,6 +412,9 @@ SPECULATION = [
     {"Purpose": "prefetch"},
     {"X-Purpose": "preview"},
     {"X-Moz": "prefetch"},
+    {"X-Sec-Purpose": "prefetch"},
+    {"Purpose": "Prefetch"},
+    {"HX-Request": "true", "HX-Preloaded": "true"},
 ]
 
 
@@ -609,3 +612,28 @@ def test_the_urls_arguments_are_read_from_the_request_where_the_view_gets_them_o
     client.force_login(User.objects.create_user("admin", is_staff=True))
     client.get("/positional/7/")
     assert otel_intel_events.only("intel.signal.detail_opened").attributes["intel.risk_signal.id"] == "7"
+
+
+def name_only() -> None:
+    otel_intel.track_signal_detail_open("pk")  # type: ignore[call-overload]
+
+
+def no_view() -> None:
+    otel_intel.track_dashboard_open(type("Page", (), {}))
+
+
+def async_recommendation() -> None:
+    otel_intel.track_recommendation_view(recommendation=async_detail)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        (name_only, r"names no view: say track_signal_detail_open\(signal='pk'\)"),
+        (no_view, "Page is no class-based view"),
+        (async_recommendation, "recommendation must not be async"),
+    ],
+)
+def test_mistakes_are_named_when_the_module_is_imported(mistake: Callable[[], None], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        mistake()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from django.contrib import admin
 from django.test import Client, override_settings
 from django.urls import include, path
@@ -40,6 +41,22 @@ def test_login_url_may_be_another_site() -> None:
 def test_login_url_has_the_prefix_of_the_site() -> None:
     Client().get("/telemetry/")  # the prefix is set by a request
     assert site.has_log_in()
+
+
+@pytest.mark.parametrize("name", ["admin:login", "nope:nope", "nope"])
+@override_settings(ROOT_URLCONF="tests.unit.test_templatetags")
+def test_login_url_may_name_nothing(name: str) -> None:
+    with override_settings(LOGIN_URL=name):
+        assert not site.has_log_in()
+
+
+class Person:
+    def is_staff(self) -> bool:
+        return True
+
+
+def test_a_method_is_no_field() -> None:
+    assert not site.is_staff(Person())
 
 
 @override_settings(ROOT_URLCONF="tests.unit.test_templatetags")

@@ -137,16 +137,58 @@ def test_wrong_arguments_raise_under_pytest() -> None:
         get_telemetry().track_signal_outcome()  # type: ignore[call-arg]
 
 
-def test_in_production_misuse_is_counted_and_logged_once(
+def test_in_production_each_mistake_is_counted_and_logged_once(
     production: Telemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "otel_intel"):
-        production.track_recommendation_view(1, 42, "EXPIRING_SOON", "BOGUS")
+        for _ in range(2):
+            production.track_recommendation_view(1, 42, "EXPIRING_SOON", "BOGUS")
         production.track_signal_outcome()  # type: ignore[call-arg]
         production.track_dashboard_open(1, timestamp=datetime(2024, 1, 1))
+    assert production.status()["dropped"]["invalid"] == 4
+    assert production.status()["emitted"] == 4
+    assert ["one of HIGH, MEDIUM, LOW" in message for message in caplog.messages] == [True, False, False]
+
+
+def test_the_log_of_mistakes_has_an_end(production: Telemetry, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(100):
+        production.track_recommendation_view(1, 42, "EXPIRING_SOON", f"BOGUS {number}")
+    assert production.status()["dropped"]["invalid"] == 100
+    assert len(caplog.messages) == 16
+
+
+class Hostile:
+    """An object none of whose methods works."""
+
+    def __index__(self) -> int:
+        raise HostileError
+
+    __float__ = __str__ = __repr__ = __hash__ = __index__  # type: ignore[assignment]
+
+
+class HostileError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class Reading(logging.Filter):
+    """A filter that reads each message, as those do that remove secrets."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.getMessage()
+        raise ValueError("a filter with a bug")
+
+
+def test_no_object_and_no_log_filter_reaches_the_page(production: Telemetry) -> None:
+    logger, reading = logging.getLogger("otel_intel"), Reading()
+    logger.addFilter(reading)
+    try:
+        production.track_dashboard_open(Hostile())  # type: ignore[arg-type]
+        production.track_signal_outcome(1, Hostile(), Hostile())  # type: ignore[arg-type]
+        production.refuse(events.DASHBOARD_OPENED, "invalid", HostileError())
+    finally:
+        logger.removeFilter(reading)
     assert production.status()["dropped"]["invalid"] == 3
-    assert production.status()["emitted"] == 3
-    assert ["one of HIGH, MEDIUM, LOW" in message for message in caplog.messages] == [True]
 
 
 @override_settings(OTEL_INTEL={})

@@ -5,6 +5,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.template import Context, Template
 from django.test import override_settings
 
+from otel_intel import Telemetry
+
 
 def test_the_tag_renders_escaped_data_attributes() -> None:
     template = Template(
@@ -37,3 +39,19 @@ def test_without_its_urls_the_tag_says_so_to_a_developer() -> None:
 
 
 urlpatterns: list[object] = []
+
+
+class Signal:
+    def __str__(self) -> str:
+        return "a customer's name"
+
+
+@pytest.mark.parametrize("signal", [Signal(), "", None, Exception])
+def test_what_is_no_id_does_not_leave_the_page(signal: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost: list[object] = []
+    monkeypatch.setattr(Telemetry, "refuse", lambda self, event, reason, error: lost.append(reason))
+    template = Template("{% load otel_intel %}<b {% track_explanation_expand signal %}>")
+    assert template.render(Context({"signal": signal})) == "<b >"
+    assert lost == ["invalid"]
+    with override_settings(DEBUG=True), pytest.raises(ImproperlyConfigured, match="the signal's id must"):
+        template.render(Context({"signal": signal}))

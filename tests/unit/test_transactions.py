@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 from django.db import DatabaseError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from otel_intel import Telemetry, get_telemetry
 from otel_intel.testing import CapturedEvents
@@ -124,17 +125,59 @@ def test_autocommit_that_is_switched_on_again_commits(otel_intel_events: Capture
 
 
 @pytest.mark.usefixtures("manual")
-@pytest.mark.parametrize(
-    "end", [transaction.rollback, lambda: connections["default"].close()], ids=["rollback", "close"]
-)
-def test_the_applications_own_rollback_sends_nothing(
-    end: Callable[[], None], otel_intel_events: CapturedEvents
-) -> None:
+def test_the_applications_own_rollback_sends_nothing(otel_intel_events: CapturedEvents) -> None:
     accept()
-    end()
-    transaction.set_autocommit(False)
+    transaction.set_autocommit(False)  # again: nothing is committed
+    assert not otel_intel_events
+    transaction.rollback()
     transaction.commit()
     assert not otel_intel_events
+
+
+@pytest.mark.usefixtures("manual")
+def test_blocks_within_the_applications_own_transaction_wait_for_its_commit(
+    otel_intel_events: CapturedEvents,
+) -> None:
+    for number in range(3):
+        with transaction.atomic():
+            accept()
+        assert len(otel_intel_events) == number
+        transaction.commit()
+        assert len(otel_intel_events) == number + 1
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        accept()
+        raise ZeroDivisionError
+    transaction.commit()
+    assert len(otel_intel_events) == 3
+
+
+@pytest.mark.usefixtures("manual")
+def test_what_others_wait_for_stays_theirs(otel_intel_events: CapturedEvents) -> None:
+    called: list[int] = []
+    with transaction.atomic():
+        transaction.on_commit(lambda: called.append(1))
+        accept()
+    transaction.commit()
+    assert (len(otel_intel_events), called) == (1, [])
+    transaction.set_autocommit(True)
+    assert (len(otel_intel_events), called) == (1, [1])
+
+
+def test_a_connection_that_begins_without_autocommit_waits(
+    otel_intel_events: CapturedEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connections["other"]
+    BaseDatabaseWrapper.close(connection)
+    monkeypatch.setitem(connection.settings_dict, "AUTOCOMMIT", False)
+    accept()  # before its first query
+    assert not otel_intel_events
+    connection.rollback()
+    connection.commit()
+    assert not otel_intel_events
+    accept()
+    connection.commit()
+    assert len(otel_intel_events) == 1
+    connection.set_autocommit(True)
 
 
 @pytest.mark.usefixtures("manual")

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from unittest.mock import MagicMock
 
 import numpy
 import pytest
+from django.contrib.auth.models import User
 from django.db import models
 from django.utils.functional import lazystr
 from django.utils.safestring import mark_safe
@@ -112,3 +114,23 @@ def test_clocks_that_differ_a_little_make_no_negative_duration() -> None:
 @pytest.mark.parametrize("given", ["HIGH", "High", "high", " high ", lazystr("high")])
 def test_words_of_a_closed_set_come_in_any_case(given: object) -> None:
     assert values.one_of(("HIGH", "LOW"))(given) == "HIGH"
+
+
+@pytest.mark.parametrize("mock", [MagicMock(), MagicMock().pk])
+def test_a_mock_is_no_value(mock: object) -> None:
+    for clean in (values.identifier, values.text, values.milliseconds, values.hours):
+        with pytest.raises(ValueError, match="not MagicMock"):
+            clean(mock)
+
+
+@pytest.mark.parametrize("given", [" 7", "7\u00a0", "\u30007 "])
+def test_blanks_around_a_text_are_no_part_of_it(given: str) -> None:
+    assert values.identifier(given) == values.text(given) == "7"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"), [("x" * 100, "'" + "x" * 60 + "'"), (User.objects.none(), "QuerySet"), (None, "NoneType")]
+)
+def test_a_wrong_word_is_named_without_asking_it_much(wrong: object, named: str) -> None:
+    with pytest.raises(ValueError, match=f"must be one of HIGH, LOW, not {named}$"):
+        values.one_of(("HIGH", "LOW"))(wrong)

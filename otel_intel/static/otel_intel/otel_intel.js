@@ -16,6 +16,16 @@
     fetch(otelIntelUrl, { method: "POST", mode: otelIntelCsrf, body, keepalive: true }).catch(() => {});
   };
 
+  const pressed = new WeakSet();
+
+  // A button that does not say by aria-expanded whether it has unfolded something does so at the first press.
+  const isUnfolded = (element) => {
+    if (element.hasAttribute("aria-expanded")) return element.getAttribute("aria-expanded") === "true";
+    const before = pressed.has(element);
+    pressed.add(element);
+    return before;
+  };
+
   // Only a person's click unfolds (the keyboard makes one, too): an element that arrives open, or is opened by code or
   // by find-in-page, was not asked for. Capturing: handlers that stop the event or replace the element come later.
   document.addEventListener(
@@ -24,10 +34,13 @@
       const element = event.target instanceof Element ? event.target.closest("[data-otel-intel-event]") : null;
       if (!element || !event.isTrusted) return;
       const summary = event.target.closest("summary");
+      // A link in a summary, or what is unfolded, does something else.
+      const clicked = event.target.closest("a, button, input, label, select, summary, textarea, [data-otel-intel-event]");
+      if (clicked !== element && clicked !== summary) return;
       const details = summary?.parentElement;
-      if (element.tagName === "DETAILS" && details !== element) return; // a click into what is unfolded
-      const open = details?.tagName === "DETAILS" ? details.open : element.getAttribute("aria-expanded") === "true";
-      if (!open) report(element);
+      if (element.tagName === "DETAILS" && details !== element) return;
+      if (details?.tagName === "DETAILS" ? details.open : isUnfolded(element)) return;
+      report(element);
     },
     true,
   );

@@ -424,5 +424,5 @@ def test_a_rejected_event_is_logged_with_the_answer(
     sink.answer, sink.body = lambda request: 413, ("text/plain", b"request too large")
     production.track_dashboard_open(1)
     assert production.flush(10) is False
-    assert "1 event(s) dropped (rejected): 413" in caplog.text
+    assert poll_until(lambda: "1 event(s) dropped (rejected): 413" in caplog.text)
     assert "request too large" in caplog.text
