@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from otel_intel.reading.doctor import VISIBLE_WITHIN, examine
 from otel_intel.reading.export import FORMATS, VIEWS, export, whole_file
 from otel_intel.reading.health import describe, read_health
 from otel_intel.schema.connection import connect
-from otel_intel.server import embedded
+from otel_intel.server import collector, embedded
 
 from .options import DATA, errors
 
@@ -83,11 +84,27 @@ def status_command(data: Path | None, as_json: bool) -> None:
             for line in restarts[-5:]:
                 click.echo(f"  {line}")
         found = read_health(server.url("reader") if server else "")
+    ended = server is not None and collector.has_ended(server.directory)
     if as_json:
-        click.echo(json.dumps({**asdict(found), "server_restarts": restarts}, default=str))
+        now = datetime.now(UTC)
+        click.echo(
+            json.dumps(
+                {
+                    "now": now,
+                    **asdict(found),
+                    "arrived": [{**asdict(kind), "age_seconds": kind.age_seconds(now)} for kind in found.arrived],
+                    "disks": [{**asdict(disk), "is_low": disk.is_low} for disk in found.disks],
+                    "server_restarts": restarts,
+                    "collector_has_ended": ended,
+                },
+                default=lambda value: f"{value.isoformat()}{'' if getattr(value, 'tzinfo', value) else 'Z'}",
+            )
+        )
         return
     for line in describe(found):
         click.echo(line)
+    if ended:
+        click.echo("The Collector has ended: `otel-intel up --collector --detach` starts it again")
 
 
 def _own_server() -> embedded.Server | None:

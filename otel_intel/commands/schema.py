@@ -8,7 +8,7 @@ import click
 
 from otel_intel.schema.migrate import migrate, on_node, pending
 from otel_intel.schema.rebuild import rebuild
-from otel_intel.schema.retention import retain
+from otel_intel.schema.retention import retain, retention_changes
 
 from .options import cluster_option, errors, nodes, urls_option
 
@@ -46,18 +46,22 @@ def migrate_command(
     CLICKHOUSE_URL=http://admin:secret@clickhouse:8123 otel-intel migrate --plan
     otel-intel migrate --cluster intel --url http://admin:secret@one:8123 --url http://admin:secret@two:8123
     """
+    given = {"landing": retention_landing, "quarantine": retention_quarantine}
+    periods = {what: period for what, period in given.items() if period}
     with errors(), nodes(urls, cluster_name, replicated) as (clients, cluster):
         if plan:
             for step in pending(clients[0]):
                 for statement in on_node(step, cluster):
                     click.echo(f"-- {step.file} step {step.number}\n{statement};\n")
             click.echo("-- then the views, as always")
+            for what, period in periods.items():
+                for statement in retention_changes(clients[0], what, period, cluster).values():
+                    click.echo(f"\n-- retention; deletes what is older\n{statement};")
             return
         for client in clients:
             migrate(client, click.echo, cluster=cluster)
-            for what, period in (("landing", retention_landing), ("quarantine", retention_quarantine)):
-                if period:
-                    retain(client, what, period, click.echo, cluster)
+            for what, period in periods.items():
+                retain(client, what, period, click.echo, cluster)
 
 
 @click.command()

@@ -81,13 +81,16 @@ def up_command(
         binary = collector.find_binary(collector_binary) if with_collector or collector_binary else None
         if not landlock.supported():
             click.echo(_UNCONFINED, err=True)
+        if binary and detach and embedded.running(data.resolve()) and not collector.running(data.resolve()):
+            _start_collector_again(data, binary)
+            return
         server, process = embedded.start(
             data.resolve(), http_port, native_port, detach=detach, new_passwords=new_passwords
         )
         parts = {"ClickHouse": (process, "server.log")}  # in the order in which they are stopped
         try:
             with connect(server.url("admin")) as client:
-                applied = migrate(client, lambda line: None)
+                applied = migrate(client, lambda line: None, again=False)
             if applied:
                 click.echo(
                     f"Applied {applied} statement{'s' if applied > 1 else ''} to bring the schema up to date.", err=True
@@ -127,6 +130,13 @@ def up_command(
     for name, code in ended.items():
         if code:
             raise click.ClickException(f"{name} ended with exit code {code}: see {data / parts[name][1]}")
+
+
+def _start_collector_again(data: Path, binary: Path) -> None:
+    """Start the Collector that has ended in front of a server that still runs."""
+    server = embedded.load(data.resolve())
+    collector.start(server, binary, detach=True)
+    click.echo(f"The Collector runs again in front of ClickHouse on {LOOPBACK}:{server.http_port}.", err=True)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from otel_intel.delivery.exporter import Delivery, Exporter
 from otel_intel.events import PIPELINE_PROBED, PROBE_ID_KEY
 from otel_intel.exceptions import OtelIntelError, TelemetryUnavailable
 
+from .health import read_disks
 from .metrics import get_outcome_distribution, get_recommendation_acceptance_rate
 from .reader import ADVICE, Reader
 
@@ -118,6 +119,9 @@ def _reading(probe_id: str, emitted_ns: int, visible_within: float, hop: _HopMak
             "Does the endpoint write into the ClickHouse of OTEL_INTEL['CLICKHOUSE_URL']? Look at the collector's log,"
             " run `otel-intel migrate`, then `otel-intel rebuild`."
         )
+        if full := [str(disk) for disk in read_disks(Reader())() if disk.is_low]:
+            fix = f"ClickHouse's disk is full ({full[0]}): free space, then it goes on by itself; see clickhouse-disk"
+            fix += " in the runbook."
         yield hop("landing", "failed", f"the probe was taken but is not readable after {visible_within:g} s", fix)
         return
     yield Hop("landing", "ok", probes[0].landed_ms, "stored the probe; the time counts from its creation")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from otel_intel.events import DROP_REASONS
@@ -14,6 +14,7 @@ from .reader import Reader
 LOW_SHARE: Final = 0.15
 """A disk with less than this part of it free is low: merges need room."""
 LOW_DAYS: Final = 14
+MANY_DAYS: Final = 3650
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class Arrived:
     kind: str
     events: int
     last: datetime | None
+
+    def age_seconds(self, now: datetime) -> float | None:
+        """Return how long ago the last one happened."""
+        # The driver returns UTC times without a time zone.
+        return None if self.last is None else (now - self.last.replace(tzinfo=UTC)).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,10 @@ class Disk:
         return few_days or self.free_bytes < LOW_SHARE * self.total_bytes
 
     def __str__(self) -> str:
-        days = "" if self.days_left is None else f", full in {self.days_left:,} days as things arrive now"
+        days = ""
+        if self.days_left is not None:
+            left = f"{self.days_left:,} days" if self.days_left <= MANY_DAYS else "more than 10 years"
+            days = f", full in {left} as things arrive now"
         return f"{self.disk}: {_size(self.free_bytes)} of {_size(self.total_bytes)} free{days}"
 
 
@@ -143,9 +152,8 @@ def describe(health: Health) -> Iterator[str]:
     now = datetime.now(UTC)
     yield "Events"
     for arrived in health.arrived:
-        # The driver returns UTC times without a time zone.
-        age = now - arrived.last.replace(tzinfo=UTC) if arrived.last else None
-        last = "" if age is None else f", the last {str(age).partition('.')[0]} ago"
+        age = arrived.age_seconds(now)
+        last = "" if age is None else f", the last {timedelta(seconds=int(age))} ago"
         yield f"  {arrived.kind:<16}{arrived.events:>12,}{last}"
     yield "Days (by arrival)"
     for day in health.days:

@@ -20,6 +20,9 @@ class ClickHouseUnreachable(OtelIntelError):
     """ClickHouse cannot be used at a URL; the message says whether it refused or did not answer, and why."""
 
 
+MIN_FREE: Final = 64_000_000
+"""Bytes that a change of the schema needs; much more than it takes, because events go on to come."""
+
 # The driver asks the server to keep an answer on its disk until it is complete. With a full disk the server then says
 # 200 and sends nothing, as if there were no rows.
 AT_ONCE: Final = {"wait_end_of_query": "0"}
@@ -61,6 +64,25 @@ def direct_pool(host: str | None) -> PoolManager | None:
 def read_rows(client: Client, sql: str, parameters: Mapping[str, object] | None = None) -> Sequence[Sequence[Any]]:
     """Return the rows of a query, also if the server's disk is full."""
     return client.query(sql, parameters=dict(parameters or {}), settings=AT_ONCE).result_rows
+
+
+class NoSpaceError(OtelIntelError):
+    """ClickHouse's disk is too full for a change of the schema or of facts; the message says what to do."""
+
+
+def require_space(client: Client) -> None:
+    """Raise NoSpaceError if a disk of the server is nearly full.
+
+    It writes the definitions of tables and views, and mutations, without looking whether they fit. On a full disk it
+    leaves empty files, says that all went well, and cannot be started again.
+    """
+    for name, free in read_rows(client, "SELECT name, free_space FROM system.disks"):
+        if free < MIN_FREE:
+            raise NoSpaceError(
+                f"ClickHouse's disk {name} has {free / 1e6:.0f} MB free. A change of the schema or of facts needs"
+                f" {MIN_FREE / 1e6:.0f} MB, or could leave files half written. Nothing was changed. Free space first:"
+                " see clickhouse-disk in the runbook"
+            )
 
 
 def first_line(error: Exception) -> str:

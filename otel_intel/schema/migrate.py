@@ -19,7 +19,7 @@ from otel_intel.exceptions import OtelIntelError
 from otel_intel.resources import folder
 
 from .cluster import Cluster
-from .connection import first_line, read_rows
+from .connection import first_line, read_rows, require_space
 
 OWNER = "intel_owner"
 ROLES = ("intel_ingest", "intel_metrics")
@@ -32,6 +32,7 @@ _LEDGER = (
     " ENGINE = ReplacingMergeTree ORDER BY (file, step) COMMENT 'Ledger of the applied migrations'",
 )
 _RENAMED = "0003_create_door.sql"  # used by development versions before 0.1.0; their tables are the same
+_VIEWS = "views"  # in the ledger: the checksum of all of them, as step 0
 _MATERIALIZED = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (?P<name>\S+).*?\nAS\n(?P<select>.*)", re.DOTALL)
 
 
@@ -70,7 +71,12 @@ def read_steps(directory: Path) -> list[Step]:
 
 
 def migrate(
-    client: Client, report: Callable[[str], object], sql: Path | None = None, cluster: Cluster | None = None
+    client: Client,
+    report: Callable[[str], object],
+    sql: Path | None = None,
+    cluster: Cluster | None = None,
+    *,
+    again: bool = True,
 ) -> int:
     """Apply the missing migrations, then all views; return how many statements of migrations were missing.
 
@@ -81,12 +87,21 @@ def migrate(
         report: Called with one line per statement of a migration, before it runs.
         sql: The folder with ``migrations`` and ``views``; the package's own by default.
         cluster: The cluster that the server is a node of.
+        again: Apply the views also if they are those of the last run.
+
+    Raises:
+        MigrationError: If the schema cannot be brought up to date.
+        NoSpaceError: If the disk is nearly full; then nothing was changed.
     """
     _require_owner(client)
+    sql = sql or folder("clickhouse")
+    views = _Views(sql / "views", cluster)
+    if not again and not pending(client, sql) and views.are_applied(client):
+        return 0
+    require_space(client)
     for statement in _LEDGER:
         client.command(statement)
     _refuse_another_layout(client, cluster)
-    sql = sql or folder("clickhouse")
     if client.command(f"SELECT count() FROM intel.schema_migrations WHERE file = '{_RENAMED}'"):
         report("The schema was made before 0.1.0: every migration runs again, which does not change existing tables")
         client.command("TRUNCATE TABLE intel.schema_migrations")
@@ -95,18 +110,37 @@ def migrate(
         report(f"{step.file} step {step.number}: {step.title}")
         for statement in on_node(step, cluster):
             _run(client, step, statement)
-        client.command(
-            "INSERT INTO intel.schema_migrations (file, step, sha256)"
-            " VALUES ({file:String}, {step:UInt16}, {sha256:String})",
-            parameters={"file": step.file, "step": step.number, "sha256": step.sha256},
-        )
+        _record(client, step.file, step.number, step.sha256)
     _refuse_tables_of_others(client)
-    for step in read_steps(sql / "views"):
-        for statement in on_node(step, cluster):
-            for part in _view_statements(statement):
-                _run(client, step, part)
+    for step, statement in views.statements:
+        _run(client, step, statement)
     _require_grants(client)
+    _record(client, _VIEWS, 0, views.sha256)
     return len(missing)
+
+
+def _record(client: Client, file: str, number: int, sha256: str) -> None:
+    client.command(
+        "INSERT INTO intel.schema_migrations (file, step, sha256)"
+        " VALUES ({file:String}, {step:UInt16}, {sha256:String})",
+        parameters={"file": file, "step": number, "sha256": sha256},
+    )
+
+
+class _Views:
+    """The statements that make the views, and whether a server has run just these."""
+
+    def __init__(self, directory: Path, cluster: Cluster | None) -> None:
+        self.statements = [
+            (step, part)
+            for step in read_steps(directory)
+            for statement in on_node(step, cluster)
+            for part in _view_statements(statement)
+        ]
+        self.sha256 = hashlib.sha256("".join(part for _, part in self.statements).encode()).hexdigest()
+
+    def are_applied(self, client: Client) -> bool:
+        return _applied(client).get((_VIEWS, 0)) == self.sha256
 
 
 def require_nodes(clients: Sequence[Client], cluster: Cluster) -> None:
@@ -134,7 +168,7 @@ def pending(client: Client, sql: Path | None = None) -> list[Step]:
     """Return the steps that ``migrate`` would run; raise MigrationError for a changed or unknown migration."""
     steps = read_steps((sql or folder("clickhouse")) / "migrations")
     applied = _applied(client)
-    known = {(step.file, step.number) for step in steps}
+    known = {(step.file, step.number) for step in steps} | {(_VIEWS, 0)}
     for file, number in sorted(applied.keys() - known):
         raise MigrationError(
             f"{file} step {number} is applied in this database but not part of this version of otel-intel:"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from clickhouse_connect.driver.client import Client
 
 from .cluster import Cluster, local_table
-from .connection import read_rows
+from .connection import read_rows, require_space
 from .migrate import MigrationError
 
 _FACTS = {
@@ -27,7 +27,12 @@ def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster:
         clients: Connected as an administrator, to each node of the cluster or to the one server.
         report: Called with one line per month of the landing, after it is done.
         cluster: The cluster that the servers are the nodes of.
+
+    Raises:
+        NoSpaceError: If a disk is nearly full; then nothing was changed.
     """
+    for node in clients:
+        require_space(node)
     client = clients[0]
     found = read_rows(
         client, "SELECT as_select FROM system.tables WHERE database = 'intel' AND name = 'typed_events_mv'"

@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 from otel_intel.exceptions import OtelIntelError
 
 from .cluster import Cluster, local_table
-from .connection import read_rows
+from .connection import read_rows, require_space
 
 # Rejected events are kept as long as the landing: a rebuild can reject or accept them again only from there.
 TABLES: Final = {
@@ -37,19 +37,35 @@ def retain(
         period: Such as "13 MONTH" or "400 days".
         report: Called with one line per table that changes; ClickHouse deletes older rows in the background.
         cluster: The cluster that the server is a node of.
+
+    Raises:
+        RetentionError: If the period cannot be understood.
+        NoSpaceError: If the disk is nearly full; then nothing was changed.
     """
+    changes = retention_changes(client, what, period, cluster)
+    if changes:
+        require_space(client)
+    for table, statement in changes.items():
+        report(f"{table}: kept for {period.strip().lower().removesuffix('s')}s")
+        # Without waiting for the parts to be written anew, which may take long.
+        client.command(statement, settings={"alter_sync": 0})
+
+
+def retention_changes(client: Client, what: str, period: str, cluster: Cluster | None = None) -> dict[str, str]:
+    """Return the statements that ``retain`` would run, by table; arguments and errors as there."""
     match = _PERIOD.fullmatch(period.strip())
     if not match:
-        setting = f"OTEL_INTEL_RETENTION_{what.upper()}"
-        raise RetentionError(f"{setting} must be a number of days, weeks, months or years, '13 MONTH', not {period!r}")
-    interval = f"toInterval{match[2].capitalize()}({match[1]})"
+        setting = f"--retention-{what} (OTEL_INTEL_RETENTION_{what.upper()})"
+        raise RetentionError(
+            f"{setting} must be a number of days, weeks, months or years, for example '13 MONTH', not {period!r}"
+        )
+    changes = {}
     for name, column in TABLES[what].items():
         table = local_table(name, cluster)
-        wanted = f"toDateTime({column}) + {interval}"
+        wanted = f"toDateTime({column}) + toInterval{match[2].capitalize()}({match[1]})"
         if f"TTL {wanted} " not in f"{_definition(client, table)} ":
-            report(f"{table}: kept for {match[1]} {match[2].lower()}s")
-            # Without waiting for the parts to be written anew: on a full disk that takes until there is space.
-            client.command(f"ALTER TABLE {table} MODIFY TTL {wanted}", settings={"alter_sync": 0})
+            changes[table] = f"ALTER TABLE {table} MODIFY TTL {wanted}"
+    return changes
 
 
 def _definition(client: Client, table: str) -> str:

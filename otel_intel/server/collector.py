@@ -23,6 +23,7 @@ from .processes import (
     Lock,
     await_answer,
     bind,
+    keep_last,
     last_lines,
     stop_child,
     stop_holder,
@@ -88,6 +89,7 @@ def start(
     log, lock = server.directory / _LOG, Lock(server.directory / _PID)
     try:
         write_private(server.directory / _STATE, json.dumps(asdict(collector), indent=2) + "\n")
+        keep_last(log)
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603
                 [binary, *(f"--config={folder('collector') / name}" for name in ("config.yaml", "allowed.yaml"))],
@@ -120,6 +122,11 @@ def left(directory: Path) -> str:
         f" {before.ports['http']} reach nothing, and what waits in its queue stays there. Add --collector, or set these"
         " variables for the applications."
     )
+
+
+def has_ended(directory: Path) -> bool:
+    """Tell whether a directory's server had a collector in front of it that does not run."""
+    return _load(directory) is not None and running(directory) is None
 
 
 def running(directory: Path) -> Collector | None:

@@ -28,6 +28,7 @@ from .processes import (
     Lock,
     await_answer,
     bind,
+    keep_last,
     last_lines,
     stop_child,
     stop_holder,
@@ -249,7 +250,9 @@ def _write_schema_cache(directory: Path, schema: bytes) -> None:
 def _spawn(server: Server, lock: Lock, detach: bool) -> subprocess.Popen[bytes]:
     # Run it as a script: the server does not need the package, and -P keeps the package's modules off its path.
     command = [sys.executable, "-P", str(Path(__file__).with_name("engine.py")), str(server.directory)]
-    (server.directory / _RESTARTS).unlink(missing_ok=True)
+    # What the last start and its crashes told must outlive the start that repairs them.
+    keep_last(server.directory / _RESTARTS)
+    keep_last(server.directory / _OUTPUT)
     with (server.directory / _OUTPUT).open("wb") as output:
         return subprocess.Popen(  # noqa: S603
             command if detach else [*command, "--stdin-eof"],

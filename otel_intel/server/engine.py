@@ -82,11 +82,16 @@ def _supervise(directory: Path, wait: _Wait) -> int:
             return 0
 
 
+_untold: Final[list[str]] = []
+
+
 def _tell(directory: Path, line: str) -> None:
-    with contextlib.suppress(OSError):  # a full disk must not end this process
+    _untold.append(line)
+    with contextlib.suppress(OSError):  # a full disk must not end this process: it is told when there is space
         with (directory / _RESTARTS).open("a", encoding="utf-8") as file:
-            file.write(line)
-        os.write(sys.stderr.fileno(), line.encode())
+            file.write("".join(_untold))
+        os.write(sys.stderr.fileno(), "".join(_untold).encode())
+        _untold.clear()
 
 
 class _Wait:

@@ -36,8 +36,8 @@ class Lock:
         BlockingIOError: If somebody holds it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    def __init__(self, path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> None:
+        self.descriptor = os.open(path, flags, 0o600)
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -59,7 +59,7 @@ class Lock:
         if not path.exists():
             return None
         try:
-            cls(path).close()
+            cls(path, os.O_RDONLY).close()  # the file system may be read-only
         except BlockingIOError:
             pid = path.read_text()
             return int(pid) if pid else None
@@ -127,11 +127,18 @@ def tell_service_manager(state: str) -> None:
             manager.send(state.encode())
 
 
+def keep_last(path: Path) -> None:
+    """Rename a log of the last start, so that a new one begins; the one before that goes."""
+    if path.exists():
+        path.replace(path.with_name(path.name + ".1"))
+
+
 def last_lines(path: Path, *, without: str = "") -> str:
-    """Return the last five lines of a log, without lines that contain a text."""
+    """Return the exception that a log ends with, or its last five lines, without those that contain a text."""
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     told = [line for line in lines if not (without and without in line)]
-    return "\n".join(told[-5:]) or "it ended without a message"
+    said = [line.strip()[:500] for line in told if "Exception:" in line]  # stack traces may follow it
+    return "\n".join(said[-1:] or told[-5:]) or "it ended without a message"
 
 
 def write_private(path: Path, text: str) -> None:

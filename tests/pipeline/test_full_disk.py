@@ -17,8 +17,7 @@ from django.test import Client, override_settings
 from otel_intel import Telemetry, TelemetryUnavailable
 from otel_intel.resources import folder
 from otel_intel.schema import migrate
-from otel_intel.schema.connection import connect, read_rows
-from otel_intel.schema.rebuild import rebuild
+from otel_intel.schema.connection import NoSpaceError, read_rows
 from otel_intel.server import embedded
 from otel_intel.server.processes import EmbeddedError
 from tests.disks import Disk, mount_disk
@@ -154,36 +153,47 @@ def test_the_statement_of_the_runbook_repairs_an_empty_cache(server: ClickHouse)
     assert post(server, request).status_code == 200
 
 
-def test_migrate_and_rebuild_say_what_is_missing_and_work_later(disk: Disk, server: ClickHouse) -> None:
+CHANGES = [("migrate",), ("rebuild",), ("migrate", "--retention-landing", "20 DAY")]
+
+
+@pytest.mark.parametrize("arguments", CHANGES, ids=" ".join)
+def test_what_changes_the_schema_is_refused_and_works_later(
+    arguments: tuple[str, ...], disk: Disk, server: ClickHouse
+) -> None:
+    """The server would leave empty files of tables and views, and could not be started again."""
     records = [event("signal.detail_opened", **{"intel.risk_signal.id": str(one)}) for one in range(100)]
     assert post(server, logs_request(records).SerializeToString()).status_code == 200
-    server.client("admin").command("TRUNCATE TABLE intel.schema_migrations")
-    server.client("admin").command("TRUNCATE TABLE intel.admin_views")
     disk.fill()
-    for name in ("migrate", "rebuild"):
-        done = command(server, name)
-        assert done.returncode == 1
-        assert "not enough space" in done.stderr
-        assert "Traceback" not in done.stderr
-        assert "CREATE USER" not in done.stderr
+    refused = command(server, *arguments)
+    assert refused.returncode == 1
+    assert "disk default has 0 MB free" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert [
+        path for path in (server.server.directory / "data" / "store").rglob("*.sql") if not path.stat().st_size
+    ] == []
     disk.free()
-    assert command(server, "migrate").returncode == 0
-    with connect(server.url("admin")) as client:
-        rebuild([client], lambda line: None)
-    assert signals(server) == sorted(map(str, range(100)))
+    server.close()
+    embedded.stop(server.server.directory)
+    again, process = embedded.start(server.server.directory)
+    clickhouse = ClickHouse(again)
+    try:
+        worked = command(clickhouse, *arguments)
+        assert (worked.returncode, worked.stderr) == (0, "")
+        assert signals(clickhouse) == sorted(map(str, range(100)))
+        clickhouse.close()
+    finally:
+        kill(again, process)
 
 
-def test_a_shorter_retention_does_not_wait_for_space(disk: Disk, server: ClickHouse) -> None:
-    assert post(server, logs_request([event("signal.detail_opened")]).SerializeToString()).status_code == 200
-    disk.fill()
-    done = command(server, "migrate", "--retention-landing", "20 DAY")
-    assert (done.returncode, done.stderr) == (0, "")
-    disk.free()
-    mutations = "SELECT count() FROM system.mutations WHERE NOT is_done"
-    assert poll_until(lambda: server.value(mutations, "admin") == 0)
-    assert "toIntervalDay(20)" in server.value(
-        "SELECT engine_full FROM system.tables WHERE name = 'otel_logs'", "admin"
-    )
+def test_up_changes_nothing_where_nothing_has_changed(server: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on a disk that is nearly full."""
+    monkeypatch.setattr("otel_intel.schema.connection.MIN_FREE", 10**12)
+    assert migrate.migrate(server.client("admin"), lambda line: None, again=False) == 0
+    with pytest.raises(NoSpaceError, match="Nothing was changed"):
+        migrate.migrate(server.client("admin"), lambda line: None)
+    server.client("admin").command("DELETE FROM intel.schema_migrations WHERE file = 'views'")
+    with pytest.raises(NoSpaceError):
+        migrate.migrate(server.client("admin"), lambda line: None, again=False)
 
 
 @pytest.mark.django_db

@@ -73,4 +73,13 @@ def test_older_rows_are_deleted_and_their_facts_stay(clickhouse: ClickHouse) -> 
 def test_invalid_periods_are_refused_by_name(clickhouse: ClickHouse, period: str) -> None:
     found = run(clickhouse, OTEL_INTEL_RETENTION_QUARANTINE=period)
     assert found.exit_code == 1
-    assert "OTEL_INTEL_RETENTION_QUARANTINE must be a number of days" in found.output
+    assert "(OTEL_INTEL_RETENTION_QUARANTINE) must be a number of days" in found.output
+
+
+def test_plan_shows_the_change_and_changes_nothing(clickhouse: ClickHouse) -> None:
+    arguments = ["migrate", "--plan", "--retention-quarantine", "7 days", "--url", clickhouse.url("admin")]
+    planned = CliRunner().invoke(main, arguments)
+    assert planned.exit_code == 0, planned.output
+    changed = "ALTER TABLE intel.quarantine_logs MODIFY TTL toDateTime(IngestedAt) + toIntervalDay(7);"
+    assert changed in planned.output
+    assert changed in CliRunner().invoke(main, arguments).output

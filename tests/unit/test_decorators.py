@@ -623,7 +623,7 @@ def no_view() -> None:
 
 
 def async_recommendation() -> None:
-    otel_intel.track_recommendation_view(recommendation=async_detail)
+    otel_intel.track_recommendation_view(recommendation=async_detail)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,10 @@ def test_a_disk_is_low_by_its_share_or_by_its_days(free: int, total: int, days: 
     assert Disk("default", free, total, days).is_low is is_low
 
 
+def test_a_guess_has_an_end() -> None:
+    assert str(Disk("default", 1, 2, 6_119_428)).endswith("full in more than 10 years as things arrive now")
+
+
 @pytest.mark.parametrize(
     ("free", "shown"),
     [
