@@ -56,6 +56,12 @@ def test_systemd_takes_the_units_and_the_drop_in(tmp_path: Path) -> None:
         assert (checked.returncode, said) == (0, []), checked.stderr
 
 
+def test_a_backup_that_a_boot_makes_up_for_waits_until_the_stack_is_started() -> None:
+    backup = (DEPLOY / "otel-intel-backup.service").read_text(encoding="utf-8")
+    assert "otel-intel-stack.service" in re.findall(r"^After=(.*)$", backup, re.MULTILINE)[0].split()
+    assert {"otel-intel-stack.service", "otel-intel-backup.service"} <= set(UNITS)
+
+
 def test_the_unit_calls_up_with_options_that_exist_and_waits_long_enough() -> None:
     program, command, *arguments = shlex.split(setting("ExecStart"))
     assert (Path(program).name, command) == ("otel-intel", "up")
