@@ -101,6 +101,7 @@ case "$*" in
     done
     shift
     [ ! -e {checkout}/broken ] || exit 1
+    umask 022 # the container's own
     exec tar -C {checkout}/volume $(echo "$*" | sed "s#-C /var/lib/clickhouse##; s#/mnt#${{mounted-}}#") ;;
   "volume rm "*)
     rm {checkout}/volume/part ;;
