@@ -206,6 +206,17 @@ def test_erasing_a_person(clickhouse: ClickHouse, tmp_path: Path) -> None:
     assert clickhouse.value("SELECT count() FROM metrics.signal_outcomes") == 2
 
 
+def test_the_runbooks_statements_run_as_it_says(clickhouse: ClickHouse) -> None:
+    text = read("grafana/RUNBOOK.md")
+    [send_it] = re.findall(r"Send SQL with\s+`([^`]*)`", text)
+    statements = re.findall(r"^ *```sql\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    assert any("DROP PARTITION" in statement for statement in statements)
+    for statement in statements:
+        script = f"export CLICKHOUSE_URL={clickhouse.url('admin')}\n{send_it.replace('…', statement)}"
+        ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+        assert ran.returncode == 0, (ran.stdout, ran.stderr)
+
+
 def test_formulas(clickhouse: ClickHouse) -> None:
     counts = {
         **{"VIEWED": 7, "ACCEPTED": 3, "IGNORED": 2, "OVERRIDDEN": 1},

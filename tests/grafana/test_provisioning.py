@@ -243,6 +243,21 @@ def test_runbook_has_the_limits_of_a_disk_and_of_reports() -> None:
     assert f"every report of the last {limits.UNDELIVERED_MINUTES} minutes" in text
 
 
+def test_runbook_has_one_statement_a_block_since_http_takes_one_at_a_time() -> None:
+    text = folder("grafana").joinpath("RUNBOOK.md").read_text("utf-8")
+    statements = re.findall(r"^ *```sql\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    assert len(statements) >= 2
+    assert not [statement for statement in statements if ";" in statement]
+
+
+def test_runbook_makes_space_before_it_says_to_keep_less() -> None:
+    text = folder("grafana").joinpath("RUNBOOK.md").read_text("utf-8").partition("\n## clickhouse-disk\n")[2]
+    places = [
+        text.index(said) for said in ("**Never run `otel-intel migrate`", " DROP PARTITION ", "--retention-landing")
+    ]
+    assert places == sorted(places)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["uid"])
 def test_rule_is_bounded_and_needs_no_front_end(rule: dict[str, Any]) -> None:
     sql = rule["data"][0]["model"]["rawSql"]
