@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -76,6 +77,23 @@ def test_detached_server_and_collector_start_and_stop_together(data: Path) -> No
     assert run_otel_intel(data, "down").returncode == 0
     again = run_otel_intel(data, "up", "--collector", "--detach")
     assert _variables(again.stdout)["OTEL_EXPORTER_OTLP_HEADERS"] == variables["OTEL_EXPORTER_OTLP_HEADERS"]
+
+
+def test_detached_collector_that_was_killed_is_told_and_started_again(data: Path) -> None:
+    first = _variables(run_otel_intel(data, *WITH_COLLECTOR, "--detach").stdout)
+    assert json.loads(run_otel_intel(data, "status", "--json").stdout)["collector_has_ended"] is False
+    os.kill(int((data / "collector.pid").read_text()), signal.SIGKILL)
+    assert poll_until(lambda: collector.running(data) is None)
+    status = run_otel_intel(data, "status")
+    assert "The Collector has ended: `otel-intel up --collector --detach` starts it again" in status.stdout
+    told = json.loads(run_otel_intel(data, "status", "--json").stdout)
+    assert told["collector_has_ended"] is True
+    assert told["now"].endswith("+00:00")
+    assert {disk["is_low"] for disk in told["disks"]} <= {True, False}
+    again = run_otel_intel(data, "up", "--collector", "--detach")
+    assert (again.returncode, "The Collector runs again" in again.stderr) == (0, True)
+    assert _post(first) == 200
+    assert (data / "collector.log.1").exists()
 
 
 def test_new_passwords_give_the_collector_a_new_token_and_keep_its_queue(data: Path) -> None:
