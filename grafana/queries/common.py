@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from otel_intel.events import CATALOGUE, DROP_REASONS, OUTCOME_STATUSES, RECOMMENDATION_VIEWED, of_kind
+from otel_intel.events import CATALOGUE, DROP_REASONS, OUTCOME_STATUSES, of_kind
 
 # Graphs show whole UTC days, like the metrics.
 FIRST_DAY = "toDate($__fromTime, 'UTC')"
@@ -45,7 +45,6 @@ def of_action(value: str) -> str:
     return f"action = '{value}'"
 
 
-IS_VIEW = of_action(RECOMMENDATION_VIEWED.value)
 IS_DECISION = f"action IN ({quoted(event.value for event in DECIDING)})"
 
 
