@@ -27,8 +27,8 @@ TOGETHER = {
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return one worker more than there are processors, because tests often wait for servers."""
-    return min(8, (os.cpu_count() or 1) + 1)
+    """Return two workers for each processor: tests wait for servers most of the time."""
+    return min(8, 2 * (os.cpu_count() or 1))
 
 
 def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[execnet.XSpec]) -> None:
