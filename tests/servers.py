@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import signal
 import subprocess
+import termios
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -93,10 +95,26 @@ def engine_pid(server: embedded.Server) -> int | None:
 
 
 def signal_engine(server: embedded.Server, number: signal.Signals) -> None:
-    """Send a signal to a running server's engine, once there is one."""
-    pid = poll_until(lambda: engine_pid(server), 30)
-    assert pid  # os.kill(0, …) would signal this process's whole group
+    """Send a signal to a running server's engine, once there is one that counts as up."""
+    pid = poll_until(lambda: engine_pid(server) if _has_taken_its_byte(server) else None, 30)
+    assert pid  # 0 would be this process's whole group
     os.kill(pid, number)
+
+
+def _has_taken_its_byte(server: embedded.Server) -> bool:
+    """Tell whether the engine has read what its supervisor wrote: it answers a moment before.
+
+    An engine that ends before that is not started again.
+    """
+    for descriptor in Path(f"/proc/{(server.directory / 'server.pid').read_text()}/fd").iterdir():
+        with contextlib.suppress(OSError):  # it was closed meanwhile
+            if os.readlink(descriptor).startswith("pipe:"):
+                pipe = os.open(descriptor, os.O_RDONLY | os.O_NONBLOCK)
+                waiting = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+                os.close(pipe)
+                if any(waiting):
+                    return False
+    return True
 
 
 @contextlib.contextmanager
