@@ -40,6 +40,7 @@ PAGES = {
     "activity-admins": "/telemetry/activity/?csv=top-admins",
     "activity-csv": "/telemetry/activity/?csv=admin-views&from=2026-03-25",
     "trace": f"/telemetry/traces/{TRACE}/",
+    "no-such-table": "/telemetry/?csv=nothing",
     "trace-unknown": f"/telemetry/traces/{'0' * 31}1/",
 }
 
