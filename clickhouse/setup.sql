@@ -29,7 +29,7 @@ CREATE SETTINGS PROFILE IF NOT EXISTS intel_writer SETTINGS
     format_schema_source = 'string', format_schema = '${otlp_proto}';
 CREATE SETTINGS PROFILE IF NOT EXISTS intel_reader SETTINGS
     readonly = 1, max_execution_time = 60, max_memory_usage = 2000000000, max_concurrent_queries_for_user = 100,
-    cancel_http_readonly_queries_on_client_close = 1, max_threads = 4, join_use_nulls = 1;
+    cancel_http_readonly_queries_on_client_close = 1, max_threads = 2, join_use_nulls = 1;
 CREATE SETTINGS PROFILE IF NOT EXISTS intel_dashboard SETTINGS
     readonly = 2, max_execution_time = 30 MIN 1 MAX 60, max_memory_usage = 2000000000 READONLY,
     max_untracked_memory READONLY, max_concurrent_queries_for_user = 100 READONLY;

@@ -22,8 +22,9 @@ SELECT
     if(decisions = 0, NULL, overridden / decisions) AS override_rate,
     counts['samples'] AS samples,
     if(samples = 0, NULL, sum_ms / samples) AS average_ms,
-    if(samples = 0 OR empty(quantiles), NULL, quantiles[1]) AS p50_ms,
-    if(samples = 0 OR empty(quantiles), NULL, quantiles[2]) AS p90_ms,
+    -- By nearest rank: the ceil(q * n)-th smallest.
+    if(empty(times), NULL, times[intDiv(length(times) + 1, 2)]) AS p50_ms,
+    if(empty(times), NULL, times[intDiv(9 * length(times) + 9, 10)]) AS p90_ms,
     -- generated: outcomes of the overview
     counts['resolved'] AS resolved,
     counts['escalated'] AS escalated,
@@ -44,54 +45,49 @@ FROM
              ('window', 30, 0, toDate(0), ''), ('window', 30, 1, toDate(0), '')],
             'Array(Tuple(name String, days UInt16, is_before Bool, day Date, engine_version String))') AS windows,
         -- The groups that a row counts in: the windows that contain its day, the day itself, and its version.
-        CAST(if(b.is_total,
-            arrayFilter(w -> NOT w.is_before, windows),
-            arrayConcat(
-                arrayFilter(w -> toInt32({last_day:Date}) - toInt32(b.day) - w.days * w.is_before BETWEEN 0 AND w.days - 1, windows),
-                if(b.day > {last_day:Date} - 30,
-                    [('day', 1, false, b.day, ''), ('version', 30, false, toDate(0), b.engine_version)], []))
+        CAST(arrayConcat(
+            arrayFilter(w -> toInt32({last_day:Date}) - toInt32(b.day) - w.days * w.is_before BETWEEN 0 AND w.days - 1, windows),
+            if(b.day > {last_day:Date} - 30,
+                [('day', 1, false, b.day, ''), ('version', 30, false, toDate(0), b.engine_version)], [])
         ), 'Array(Tuple(name String, days UInt16, is_before Bool, day Date, engine_version String))') AS parts
     SELECT
         part,
         sumMap(b.counts) AS counts,
         sum(b.sum_ms) AS sum_ms,
-        anyIf(b.quantiles[part.days], b.is_total) AS quantiles
+        arraySort(groupArrayArrayIf(b.times, part.name = 'window' AND NOT part.is_before)) AS times
     FROM
     (
         SELECT
-            day, toString(engine_version) AS engine_version, false AS is_total,
+            day, toString(engine_version) AS engine_version,
             -- generated: counts of actions for the overview
             map('viewed', sum(d.viewed), 'accepted', sum(d.accepted), 'ignored', sum(d.ignored), 'overridden', sum(d.overridden), 'decisions', sum(d.decisions)) AS counts,
             -- /generated
             0. AS sum_ms,
-            CAST(map(), 'Map(UInt16, Array(Int64))') AS quantiles
+            CAST([], 'Array(Int64)') AS times
         FROM metrics.recommendations_daily AS d
         WHERE day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
         GROUP BY day, engine_version
         UNION ALL
         SELECT
-            day, toString(engine_version) AS engine_version, false AS is_total,
+            day, toString(engine_version) AS engine_version,
             -- generated: counts of outcomes for the overview
             map('resolved', sum(d.resolved), 'escalated', sum(d.escalated), 'no_action', sum(d.no_action), 'false_positive', sum(d.false_positive), 'outcomes', sum(d.outcomes)) AS counts,
             -- /generated
             0. AS sum_ms,
-            CAST(map(), 'Map(UInt16, Array(Int64))') AS quantiles
+            CAST([], 'Array(Int64)') AS times
         FROM metrics.outcomes_daily AS d
         WHERE day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
         GROUP BY day, engine_version
         UNION ALL
-        -- One pass over the decisions: the totals of each day and, in one more row, the windows' quantiles by nearest rank.
+        -- One pass over the decisions, which are paired for it.
         SELECT
-            toDate(timestamp, 'UTC') AS day, toString(engine_version) AS engine_version, grouping(day) = 1 AS is_total,
-            if(is_total, map(), map('samples', count())) AS counts,
-            if(is_total, 0., toFloat64(sum(toInt128(assumeNotNull(decision_time_ms))))) AS sum_ms,
-            CAST(if(is_total, map(
-                7, quantilesExactWeightedIf(0.5, 0.9)(assumeNotNull(decision_time_ms), 1, day > {last_day:Date} - 7),
-                30, quantilesExactWeightedIf(0.5, 0.9)(assumeNotNull(decision_time_ms), 1, day > {last_day:Date} - 30)
-            ), map()), 'Map(UInt16, Array(Int64))') AS quantiles
+            toDate(timestamp, 'UTC') AS day, toString(engine_version) AS engine_version,
+            map('samples', count()) AS counts,
+            toFloat64(sum(toInt128(assumeNotNull(decision_time_ms)))) AS sum_ms,
+            groupArray(assumeNotNull(decision_time_ms)) AS times
         FROM metrics.decisions_between(first_day = {last_day:Date} - 59, last_day = {last_day:Date})
         WHERE isNotNull(decision_time_ms)
-        GROUP BY GROUPING SETS ((day, engine_version), ())
+        GROUP BY day, engine_version
     ) AS b
     ARRAY JOIN parts AS part
     GROUP BY part

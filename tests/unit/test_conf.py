@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import override_settings
 
 from otel_intel import ConfigurationError
-from otel_intel.conf import Settings, get_settings, is_under_test, resolve_engine_version, unknown_keys
+from otel_intel.conf import Settings, get_settings, is_under_test, parse_url, resolve_engine_version, unknown_keys
 
 
 @override_settings(OTEL_INTEL={})
@@ -129,3 +129,8 @@ def test_a_path_may_lead_into_a_module_that_nobody_has_imported(
     (package / "release.py").write_text("VERSION = '3.1'")
     monkeypatch.syspath_prepend(tmp_path)
     assert resolve_engine_version("engine_of_test.release.VERSION")() == "3.1"
+
+
+@pytest.mark.parametrize("url", ["http://u:p@host:8123", "https://u:p%2Fq@host", "http://host/"])
+def test_a_clickhouse_url_is_taken_apart(url: str) -> None:
+    assert (parse_url(url).hostname, parse_url(url).scheme) == ("host", url.partition(":")[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from otel_intel.delivery.environment import DEFAULT_TIMEOUT, protocol, resource, timeout, without_secrets
+from otel_intel.delivery.environment import DEFAULT_TIMEOUT, grpc_options, protocol, resource, timeout, without_secrets
 from otel_intel.exceptions import ConfigurationError
 
 
@@ -78,3 +78,22 @@ def test_the_resource_is_the_environments_without_the_rest(monkeypatch: pytest.M
 )
 def test_no_secret_of_a_url_is_shown(text: str, shown: str) -> None:
     assert without_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "is_direct"),
+    [
+        ("", True),
+        ("http://localhost:4317", True),
+        ("127.0.0.1:4317", True),
+        ("http://collector.example.com:4317", False),
+        ("collector.example.com:4317", False),
+    ],
+)
+def test_no_proxy_is_in_the_way_of_grpc_to_this_machine(
+    endpoint: str, is_direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    assert (grpc_options() is not None) is is_direct
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://other.example.com:4317")
+    assert grpc_options("TRACES") is None
