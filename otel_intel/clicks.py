@@ -28,18 +28,14 @@ def track_click(request: HttpRequest) -> HttpResponse:
     """
     event = CLICKABLE.get(request.POST.get("event", ""))
     if not is_from_this_site(request):
-        get_telemetry().refuse(event or events.EXPLANATION_EXPANDED, "refused_click")
-        return _answer(403, "Only from pages of this site.")
+        return _refuse(event, "refused_click", 403, "Only from pages of this site.")
     user = request.user
     if not user.is_authenticated:
-        get_telemetry().refuse(event or events.EXPLANATION_EXPANDED, "no_admin")
-        return _answer(403, "Staff only.")
+        return _refuse(event, "no_admin", 403, "Staff only.")
     if not is_staff(user):
-        get_telemetry().refuse(event or events.EXPLANATION_EXPANDED, "not_staff")
-        return _answer(403, "Staff only.")
+        return _refuse(event, "not_staff", 403, "Staff only.")
     if event is None:
-        get_telemetry().refuse(events.EXPLANATION_EXPANDED, "refused_click")
-        return _answer(400, "Unknown event.")
+        return _refuse(event, "refused_click", 400, "Unknown event.")
     values = {"admin_user_id": user.pk, "risk_signal_id": request.POST.get("signal", "")}
     engine_version = request.POST.get("engine_version") or None
     try:
@@ -47,8 +43,7 @@ def track_click(request: HttpRequest) -> HttpResponse:
         if engine_version is not None:
             events.ENGINE_VERSION.clean(engine_version)
     except (InvalidEventError, ValueError) as error:
-        get_telemetry().refuse(event, "refused_click")
-        return _answer(400, str(error))
+        return _refuse(event, "refused_click", 400, str(error))
     get_telemetry().record(event, values, engine_version)
     return HttpResponse(status=204)
 
@@ -68,5 +63,7 @@ def is_from_this_site(request: HttpRequest) -> bool:
     return origin.geturl() == "" or origin.netloc == request.get_host()
 
 
-def _answer(status: int, text: str) -> HttpResponse:
+def _refuse(event: events.Event | None, reason: events.Reason, status: int, text: str) -> HttpResponse:
+    """Count a click as lost, an unknown one as the only event that can be clicked, and answer why."""
+    get_telemetry().refuse(event or events.EXPLANATION_EXPANDED, reason)
     return HttpResponse(text, status=status, content_type="text/plain")

@@ -124,7 +124,7 @@ class Pipeline:
             self._wake.put(None)
 
     def refuse(self, kind: Kind, reason: Reason, why: object = None) -> None:
-        """Count an event that never got into the queue, and log the first of each reason."""
+        """Count an event that never got into the queue, and log why: each text once, MAX_LOGGED at most."""
         self._ledger.drop(kind, reason)
         if self._worker is None and not self._closing:
             self._start()  # a process that only loses events must report its counters, too
@@ -132,9 +132,10 @@ class Pipeline:
         self._log_once(f"{reason}: {text}", "Event dropped (%s): %s.", reason, text)
 
     def note_invalid_optional(self, kind: Kind, why: object) -> None:
-        """Count an event that goes on without an optional value, and log the first."""
+        """Count an event that goes on without an optional value, and log why: each text once, MAX_LOGGED at most."""
         self._ledger.note_invalid_optional(kind)
-        self._log_once(f"invalid_optional: {_text_of(why)}", "Optional value left out: %s.", _text_of(why))
+        text = _text_of(why)
+        self._log_once(f"invalid_optional: {text}", "Optional value left out: %s.", text)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until all that was emitted so far has been delivered.

@@ -23,7 +23,7 @@ from otel_intel.server.processes import EmbeddedError
 from tests.disks import Disk, mount_disk
 from tests.otlp import event, logs_request, post
 from tests.processes import otel_intel
-from tests.servers import ClickHouse, kill
+from tests.servers import ClickHouse, kill, run_clickhouse
 from tests.waiting import poll_until
 
 PAGES = ("", "events/", "outcomes/", "activity/")
@@ -38,14 +38,8 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 @pytest.fixture
 def server(disk: Disk) -> Iterator[ClickHouse]:
     """A server on the small disk, with the schema in place."""
-    server, process = embedded.start(disk.path / "data", 0, 0)
-    clickhouse = ClickHouse(server)
-    try:
-        migrate.migrate(clickhouse.client("admin"), lambda line: None)
+    with run_clickhouse(disk.path / "data") as clickhouse:
         yield clickhouse
-        clickhouse.close()
-    finally:
-        kill(server, process)
 
 
 @pytest.fixture
