@@ -33,6 +33,9 @@ _LEDGER = (
 )
 _RENAMED = "0003_create_door.sql"  # used by development versions before 0.1.0; their tables are the same
 _VIEWS = "views"  # in the ledger: the checksum of all of them, as step 0
+# Another run has replaced the view after this statement had found it: the statement is for its successor, too.
+_TABLE_IS_DROPPED = 218
+_TRIES = 20
 _MATERIALIZED = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (?P<name>\S+).*?\nAS\n(?P<select>.*)", re.DOTALL)
 
 
@@ -261,7 +264,10 @@ def _view_statements(statement: str) -> Iterator[str]:
 
 
 def _run(client: Client, step: Step, statement: str) -> None:
-    try:
-        client.command(statement)
-    except ClickHouseError as error:
-        raise MigrationError(f"{step.file} step {step.number} failed: {first_line(error)}") from error
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            client.command(statement)
+            return
+        except ClickHouseError as error:
+            if error.code != _TABLE_IS_DROPPED or not tries_left:
+                raise MigrationError(f"{step.file} step {step.number} failed: {first_line(error)}") from error

@@ -126,6 +126,30 @@ def test_runs_at_the_same_time_do_no_harm(clickhouse: ClickHouse, admin: Client,
     assert clickhouse.value("SELECT count() FROM metrics.recommendation_events") == 1
 
 
+def test_view_that_another_run_replaces_gets_its_comments(clickhouse: ClickHouse, admin: Client, sql: Path) -> None:
+    views = [step.statement for step in read_steps(sql / "views")]
+    replace = next(view for view in views if "CREATE OR REPLACE VIEW metrics.signal_outcomes" in view)
+    for path in (sql / "migrations" / "9000_add_things.sql", *(sql / "views").iterdir()):
+        path.unlink()
+    comment = "ALTER TABLE metrics.signal_outcomes COMMENT COLUMN is_first 'tried';\n"
+    (sql / "views" / "90_comment_columns.sql").write_text(comment * 200)  # one of four meets the other run
+    done = threading.Event()
+
+    def replace_all_the_time() -> None:
+        with connect(clickhouse.url("admin")) as client:
+            while not done.is_set():
+                client.command(replace)
+
+    thread = threading.Thread(target=replace_all_the_time)
+    thread.start()
+    try:
+        migrate(admin, print, sql)
+    finally:
+        done.set()
+        thread.join()
+        migrate(admin, print)
+
+
 def test_changed_migration_is_refused_by_name(admin: Client, sql: Path) -> None:
     migrate(admin, print, sql)
     path = sql / "migrations" / "9000_add_things.sql"
