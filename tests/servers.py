@@ -8,9 +8,11 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import termios
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import clickhouse_connect
@@ -129,6 +131,20 @@ def run_clickhouse(directory: Path) -> Iterator[ClickHouse]:
     finally:
         # Kill it: a normal stop waits for seconds for idle connections, and nobody needs the data.
         kill(server, process)
+
+
+@contextlib.contextmanager
+def one_server(clickhouse: ClickHouse, *modules: ModuleType) -> Iterator[None]:
+    """Let tests that this process runs, and the fixtures of these modules, use a server that is already running."""
+
+    @contextlib.contextmanager
+    def run(directory: Path) -> Iterator[ClickHouse]:
+        yield clickhouse
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (sys.modules[__name__], *modules):
+            patch.setattr(module, "run_clickhouse", run)
+        yield
 
 
 @contextlib.contextmanager

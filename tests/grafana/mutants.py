@@ -25,10 +25,9 @@ import pytest
 import yaml
 
 from grafana import build
-from tests import servers
 from tests.grafana import conftest, datasets, test_alerts, test_lists, test_panels, test_versions
 from tests.grafana.files import Target, targets
-from tests.servers import ClickHouse, run_clickhouse
+from tests.servers import ClickHouse, one_server, run_clickhouse
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("otel_intel", "clickhouse", "collector", "demo", "grafana", "semconv", "tests", "tools", "pyproject.toml")
@@ -174,20 +173,6 @@ def unnoticed(clickhouse: ClickHouse, made: dict[Mutation, Files]) -> Iterator[M
             yield mutation
 
 
-@contextlib.contextmanager
-def one_server(clickhouse: ClickHouse) -> Iterator[None]:
-    """Let the tests of this process use a server that is already running."""
-
-    @contextlib.contextmanager
-    def run(directory: Path) -> Iterator[ClickHouse]:
-        yield clickhouse
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(servers, "run_clickhouse", run)
-        patch.setattr(conftest, "run_clickhouse", run)
-        yield
-
-
 def main() -> None:
     """Print the mistakes that no test noticed, and each module's score; an argument selects one module."""
     modules = set(sys.argv[1:])
@@ -199,7 +184,7 @@ def main() -> None:
         right = build.generated()
         assert right not in made.values(), [mutation for mutation, files in made.items() if files == right]
         print(f"{len(mutations)} mistakes, {len(mutations) - len(made)} of them noticed by the build", flush=True)
-        with run_clickhouse(directory / "data") as clickhouse, one_server(clickhouse):
+        with run_clickhouse(directory / "data") as clickhouse, one_server(clickhouse, conftest):
             alive = set(unnoticed(clickhouse, made))
     for mutation in mutations:
         if mutation in alive:
