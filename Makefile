@@ -109,6 +109,11 @@ bench-shards: $(VENV)/test.stamp ## Measure what a metric costs on one server an
 mutants-grafana: $(VENV)/test.stamp ## Make mistakes in the dashboards' queries, and see which no test notices
 	@$(VENV)/bin/python -m tests.grafana.mutants $(MODULES)
 
+FILES ?=
+.PHONY: mutants-sql
+mutants-sql: $(VENV)/test.stamp ## Make mistakes in the views, and see which no test notices; FILES=70_numbers: in it; FILES=--all: all
+	@$(VENV)/bin/python -m tests.sql.mutants $(FILES)
+
 .PHONY: clean
 clean: ## Remove environments and the demo's data
 	rm -rf $(VENV) .demo .venv-* .coverage-data docs/_build mutants .mypy_cache .ruff_cache .pytest_cache

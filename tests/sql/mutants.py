@@ -1,8 +1,8 @@
 """Make plausible mistakes in the views, one at a time, and check that a test fails: `make mutants-sql`.
 
-The mistakes follow from the rules of mutations.py; mutations.yaml names those that change no answer. All are made on one
-server: to start one for each mistake would take hours. A test that noticed a mistake in a view runs first for the next
-one, so most mistakes take a second or two.
+The mistakes follow from the rules of mutations.py; mutations.yaml names those that change no answer. All are made on
+one server: to start one for each mistake would take hours. Only tests that read the view run, first those that noticed
+earlier mistakes in it, so most mistakes take a second.
 """
 
 from __future__ import annotations
@@ -16,30 +16,28 @@ import tempfile
 import time
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
+from otel_intel.resources import folder
 from otel_intel.schema import migrate
 from tests.servers import ClickHouse, one_server, run_clickhouse
 from tests.sql.mutations import Mutation, mutations
 
 ROOT = Path(__file__).resolve().parents[2]
-# The tests that read a file's views, those first that notice most. What they do not notice, the last ones are shown.
-TESTS = {
-    "10_facts.sql": ("typed_events", "ingest", "metrics", "rebuild"),
-    "20_typed_events.sql": ("typed_events", "ingest", "health", "rebuild"),
-    "30_ingest.sql": ("ingest", "typed_events", "health"),
-    "40_logs.sql": ("metrics", "ingest", "health", "typed_events", "overviews"),
-    "50_decisions.sql": ("windows", "metrics", "overviews"),
-    "60_daily.sql": ("metrics", "windows", "typed_events"),
-    "70_numbers.sql": ("metrics", "windows"),
-    "75_overviews.sql": ("overviews", "windows"),
-    "80_health.sql": ("health",),
+# In this order, what noticed no mistake yet.
+TESTS = ("metrics", "overviews", "windows", "health", "ingest", "spans", "typed_events", "rebuild", "dictionary")
+# What the tests read of a materialized view's work is not seen in their queries; these notice most.
+OF_ROWS = {
+    "10_facts.sql": ("typed_events", "ingest", "rebuild", "health"),
+    "20_typed_events.sql": ("typed_events", "ingest", "rebuild", "health"),
+    "30_ingest.sql": ("ingest", "spans", "typed_events", "health"),
 }
 # Not the comments of columns: a view that is replaced has lost them.
 NOT_RUN = "test_the_database_has_each_columns_comment"
@@ -49,39 +47,83 @@ SHARE = 0.5
 
 
 class Tests:
-    """A plugin for pytest: runs first what noticed earlier mistakes in the view, and remembers what notices this one."""
+    """A plugin for pytest: runs what reads a view, first what noticed earlier mistakes in it, until something fails."""
 
     def __init__(self) -> None:
-        self.view = ""
+        self.reads: dict[str, set[str]] = {}  # the views that a test reads
         self.first: defaultdict[str, list[str]] = defaultdict(list)
-        self.noticed = ""
+        self.running = self.noticed = ""
+        self.wanted: list[str] | None = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Drop what is not wanted, and sort what is."""
         items[:] = [item for item in items if NOT_RUN not in item.nodeid]
-        first = self.first[self.view]
-        items.sort(key=lambda item: first.index(item.nodeid) if item.nodeid in first else len(first))
+        if self.wanted is not None:
+            place = {name: number for number, name in enumerate(self.wanted)}
+            items[:] = sorted((item for item in items if item.nodeid in place), key=lambda item: place[item.nodeid])
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Remember what runs."""
+        self.running = nodeid
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember what fails."""
         if report.failed:
             self.noticed = report.nodeid
 
-    def run(self, file: str, view: str) -> str:
+    def learn(self) -> None:
+        """Run all tests, and note which views each reads."""
+        used = users()
+
+        def noted(method: Callable[..., Any]) -> Callable[..., Any]:
+            def call(clickhouse: ClickHouse, sql: str, *arguments: Any, **named: Any) -> Any:
+                for view in re.findall(r"metrics\.\w+", sql):
+                    self.reads.setdefault(self.running, set()).update(used[view])
+                return method(clickhouse, sql, *arguments, **named)
+
+            return call
+
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("rows", "value"):
+                patch.setattr(ClickHouse, name, noted(getattr(ClickHouse, name)))
+            self._run([f"tests/sql/test_{name}.py" for name in TESTS])
+        assert not self.noticed, f"{self.noticed} fails without a mistake"
+
+    def notice(self, mutation: Mutation) -> str:
         """Return the test that fails, if one does."""
-        self.view, self.noticed = view, ""
-        paths = [f"tests/sql/test_{name}.py" for name in (*TESTS[file], "dictionary")]
+        if mutation.file in OF_ROWS:
+            files = [f"tests/sql/test_{name}.py" for name in OF_ROWS[mutation.file]]
+            names = [name for name in self.reads if name.split("::")[0] in files]
+            names.sort(key=lambda name: files.index(name.split("::")[0]))
+        else:
+            names = [name for name, views in self.reads.items() if mutation.view in views]
+        first = self.first[mutation.view]
+        self.wanted = [*first, *(name for name in names if name not in first)]
+        self._run(list(dict.fromkeys(name.split("::")[0] for name in self.wanted)))
+        if self.noticed:
+            first[:] = [self.noticed, *(name for name in first if name != self.noticed)]
+        return self.noticed
+
+    def _run(self, paths: list[str]) -> None:
+        self.noticed = ""
         options = ["-q", "-x", "-n0", "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=no"]
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # the modules are imported here already
         with contextlib.redirect_stdout(io.StringIO()):
             done = pytest.main([*options, *paths], plugins=[self])
         assert done in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), done
         assert (done == pytest.ExitCode.TESTS_FAILED) == bool(self.noticed)
-        if self.noticed:
-            first = self.first[view]
-            if self.noticed in first:
-                first.remove(self.noticed)
-            first.insert(0, self.noticed)
-        return self.noticed
+
+
+def users() -> dict[str, set[str]]:
+    """Return for each view of metrics itself and the views that it reads, directly or not."""
+    used: dict[str, set[str]] = {}
+    for step in migrate.read_steps(folder("clickhouse") / "views"):
+        if made := re.search(r"VIEW (metrics\.\w+)", step.statement):
+            used[made[1]] = {made[1]}.union(
+                *(used[name] for name in re.findall(r"metrics\.\w+", step.statement) if name in used)
+            )
+    return used
 
 
 def apply(clickhouse: ClickHouse, statement: str) -> None:
@@ -143,14 +185,17 @@ def main() -> None:
     reasons = equivalent()
     tests, started = Tests(), time.monotonic()
     total, refused, missed, harmless = (Counter[str]() for _ in range(4))
-    with tempfile.TemporaryDirectory() as name, run_clickhouse(Path(name) / "data") as clickhouse, one_server(clickhouse):
-        for file in sorted({mutation.file for mutation in chosen}):
-            assert not tests.run(file, ""), f"{tests.noticed} fails without a mistake"
+    with (
+        tempfile.TemporaryDirectory() as name,
+        run_clickhouse(Path(name) / "data") as clickhouse,
+        one_server(clickhouse),
+    ):
+        tests.learn()
         for mutation in chosen:
             file, reason = mutation.file, reasons.get((mutation.view, mutation.old, mutation.new), "")
             try:
                 with made(clickhouse, mutation):
-                    noticed = tests.run(file, mutation.view)
+                    noticed = tests.notice(mutation)
             except ClickHouseError:
                 refused[file] += 1
                 continue

@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, Status, StatusCode
 
+from otel_intel.events import RESOURCE_KEYS, allowed_keys
 from tests.otlp import Record, event, logs_request, post, send
 from tests.servers import ClickHouse
 
@@ -58,6 +59,54 @@ def test_row_of_a_record(clickhouse: ClickHouse) -> None:
         "s1",
         "a1",
     )
+
+
+def test_all_fields_of_a_record_are_kept(clickhouse: ClickHouse) -> None:
+    record = replace(event("dashboard.opened"), trace_id=b"\xab" * 16, span_id=b"\xcd" * 8)
+    request = logs_request([record])
+    [scope] = request.resource_logs[0].scope_logs
+    scope.scope.name, scope.scope.version = "django", "5.2"
+    # The flags' upper bits are reserved.
+    scope.log_records[0].flags, scope.log_records[0].severity_number = 0xF0F0 + 0x91, 24
+    assert post(clickhouse, request.SerializeToString()).status_code == 200
+    [row] = clickhouse.rows(
+        "SELECT TraceId, SpanId, TraceFlags, SeverityNumber, ScopeName, ScopeVersion FROM intel.otel_logs", role="admin"
+    )
+    assert row == {
+        "TraceId": "ab" * 16,
+        "SpanId": "cd" * 8,
+        "TraceFlags": (0xF0F0 + 0x91) % 256,
+        "SeverityNumber": 24,
+        "ScopeName": "django",
+        "ScopeVersion": "5.2",
+    }
+
+
+def test_ids_of_only_zeros_are_none(clickhouse: ClickHouse) -> None:
+    send(clickhouse, replace(event("dashboard.opened"), trace_id=bytes(16), span_id=bytes(8)))
+    assert clickhouse.rows("SELECT trace_id, span_id FROM metrics.admin_views") == [{"trace_id": "", "span_id": ""}]
+
+
+def test_every_listed_key_of_a_record_is_stored(clickhouse: ClickHouse) -> None:
+    attributes = {key: f"value of {key}" for key in allowed_keys()}
+    resource = {key: f"value of {key}" for key in RESOURCE_KEYS}
+    send(clickhouse, Record("intel.unknown", attributes, time.time_ns(), resource))
+    assert clickhouse.rows("SELECT LogAttributes, ResourceAttributes FROM intel.otel_logs", role="admin") == [
+        {"LogAttributes": attributes, "ResourceAttributes": resource}
+    ]
+    assert clickhouse.value("SELECT service_name FROM metrics.rejected_events") == "value of service.name"
+
+
+def test_values_of_every_type_become_their_text(clickhouse: ClickHouse) -> None:
+    sent = {"intel.note.id": True, "intel.admin.id": 7, "intel.engine.version": 2.5, "intel.risk_signal.id": b"s"}
+    send(clickhouse, event("note.created", **sent))
+    [attributes] = [row["attributes"] for row in clickhouse.rows("SELECT attributes FROM metrics.rejected_events")]
+    assert {key: attributes[key] for key in sent} == {
+        "intel.note.id": "true",
+        "intel.admin.id": "7",
+        "intel.engine.version": "2.5",
+        "intel.risk_signal.id": "",
+    }
 
 
 def test_absent_optionals_are_null(clickhouse: ClickHouse) -> None:
@@ -112,6 +161,29 @@ def test_foreign_record_goes_to_quarantine_only(clickhouse: ClickHouse) -> None:
         {"EventName": "other.event", "LogAttributes": {"intel.admin.id": "a1"}}
     ]
     assert clickhouse.value("SELECT count() FROM intel.otel_logs", role="admin") == 0
+
+
+def test_quarantine_says_when_a_record_was_made_and_when_it_came(clickhouse: ClickHouse) -> None:
+    hour_ago = time.time_ns() - 3600 * 10**9
+    send(clickhouse, Record("other.event", {}, hour_ago))
+    [row] = clickhouse.rows(
+        "SELECT service_name, toUnixTimestamp64Nano(timestamp) AS ns,"
+        " dateDiff('second', timestamp, ingested_at) AS delay FROM metrics.quarantined_events"
+    )
+    assert (row["service_name"], row["ns"]) == ("shop", hour_ago)
+    assert 3600 <= row["delay"] < 3660
+
+
+def test_rejected_event_that_is_written_again_is_one(clickhouse: ClickHouse) -> None:
+    """A rebuild that runs beside the first writer writes the same row."""
+    send(clickhouse, event("unknown"))
+    admin = clickhouse.client("admin")
+    admin.command("SYSTEM STOP MERGES intel.rejected_events")
+    try:
+        admin.command("INSERT INTO intel.rejected_events SELECT * FROM intel.rejected_events")
+        assert clickhouse.value("SELECT count() FROM metrics.rejected_events") == 1
+    finally:
+        admin.command("SYSTEM START MERGES intel.rejected_events")
 
 
 def test_only_listed_keys_of_a_record_are_stored(clickhouse: ClickHouse) -> None:

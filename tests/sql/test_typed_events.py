@@ -125,6 +125,13 @@ def test_a_later_copy_does_not_change_the_first_outcome(clickhouse: ClickHouse) 
     assert clickhouse.value("SELECT sum(outcomes) FROM metrics.outcomes_daily") == 1
 
 
+def test_of_outcomes_in_the_same_moment_the_smallest_id_is_the_first(clickhouse: ClickHouse) -> None:
+    """So many that a sort by the time alone mixes them."""
+    ids = [f"0190e0f0-0000-7000-8000-{number:012x}" for number in range(1000)]
+    send(clickhouse, *(event(OUTCOME, 10**18, uid) for uid in reversed(ids)), event(OUTCOME, 10**18 + 1))
+    assert clickhouse.value("SELECT event_id FROM metrics.signal_outcomes WHERE is_first") == ids[0]
+
+
 def test_good_copy_after_a_rejected_one_counts(clickhouse: ClickHouse) -> None:
     uid = "0190e0f0-0000-7000-8000-000000000000"
     send(clickhouse, event(ACCEPTED, None, uid, **{"intel.recommendation.confidence": "?"}), event(ACCEPTED, None, uid))

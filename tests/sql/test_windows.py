@@ -205,6 +205,24 @@ def test_given_time_wins_and_its_decision_still_ends_the_search(clickhouse: Clic
     assert [row["decision_time_ms"] for row in rows] == [5, None]
 
 
+def test_an_action_that_is_neither_a_view_nor_a_decision_takes_no_part(clickhouse: ClickHouse) -> None:
+    """The catalogue has none yet; a new event of a recommendation may be one."""
+    start = _midnight(3)
+    send(
+        clickhouse,
+        event("recommendation.viewed", start + 10**9),
+        event("recommendation.accepted", start + 3 * 10**9),
+    )
+    for after in (0, 2):
+        clickhouse.client("admin").command(
+            "INSERT INTO intel.recommendation_events (event_id, timestamp, risk_signal_id, admin_id, action)"
+            f" SELECT 'other{after}', fromUnixTimestamp64Nano({start + after * 10**9}), 's1', 'a1', 'SHARED'"
+        )
+    assert clickhouse.rows("SELECT action, decision_time_ms FROM metrics.decisions") == [
+        {"action": "ACCEPTED", "decision_time_ms": 2000}
+    ]
+
+
 def test_more_days_than_since_1970_mean_all_days(clickhouse: ClickHouse) -> None:
     send(clickhouse, event("recommendation.viewed"))
     assert clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 65535)") == 1
