@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -13,6 +13,7 @@ from tests.otlp import event, report, send
 from tests.servers import ClickHouse
 
 SECOND = 10**9
+UID = "0190e0f0-0000-7000-8000-000000000000"
 
 
 def test_deliveries_of_a_day(clickhouse: ClickHouse) -> None:
@@ -51,6 +52,50 @@ def test_late_copies_do_not_count_as_delay(clickhouse: ClickHouse) -> None:
     [row] = clickhouse.rows("SELECT delay_p50_ms, delay_p99_ms FROM metrics.ingest_health")
     assert row["delay_p99_ms"] < 3_600_000  # the copy's delay would be an hour
     assert row["delay_p50_ms"] < 60_000
+
+
+def test_deliveries_belong_to_the_utc_day_of_their_arrival(clickhouse: ClickHouse) -> None:
+    """The delays are 0 to 99 ms on the first day; on the second, copies of all come, and one event more."""
+    midnight = "toDateTime64('2026-03-02', 9, 'UTC')"
+    landed = (
+        "INSERT INTO intel.otel_logs (Timestamp, EventName, LogAttributes, IngestedAt)"
+        " SELECT {at} - toIntervalMillisecond(number) AS timestamp, 'intel.dashboard.opened',"
+        " map('log.record.uid', toString(number)), {at} FROM numbers({count})"
+    )
+    for at, count in ((f"{midnight} - INTERVAL 1 HOUR", 100), (f"{midnight} + INTERVAL 5 HOUR", 101)):
+        clickhouse.client("admin").command(landed.format(at=at, count=count))
+    days = clickhouse.rows("SELECT * FROM metrics.ingest_health ORDER BY day")
+    assert [tuple(row.values()) for row in days] == [
+        (date(2026, 3, 1), 100, 100, 0, 0, 50, 99),
+        (date(2026, 3, 2), 101, 1, 100, 100, 100, 100),
+    ]
+
+
+def test_every_count_of_the_latest_report_is_shown_under_its_name(clickhouse: ClickHouse) -> None:
+    """The latest is that of the latest time; of two at the same time, that of the greater id."""
+    now = time.time_ns() // SECOND * SECOND
+    names = [key.removeprefix("intel.pipeline.").replace(".", "__") for key in REPORT_KEYS]
+    counts = {name: number for number, name in enumerate(names) if name not in ("process__id", "kind")}
+
+    def send_report(at: int, uid: str, service: str, started_before: int, more: int) -> None:
+        values = {name: count + more for name, count in counts.items()}
+        values["process__started_at"] = now - started_before * SECOND
+        made = report("p1", "view", at, service, **values)
+        send(clickhouse, replace(made, attributes={**made.attributes, "log.record.uid": f"{uid * 8}{UID[8:]}"}))
+
+    send_report(now - SECOND, "9", "old", 600, 100)
+    send_report(now, "1", "old", 600, 100)
+    send_report(now, "2", "new", 7200, 0)
+    send_report(now - 2 * SECOND, "3", "old", 600, 100)
+    [health] = clickhouse.rows("SELECT * FROM metrics.pipeline_health")
+    [latest] = clickhouse.rows("SELECT * FROM metrics.pipeline_reports WHERE service_name = 'new'")
+    del counts["process__started_at"]
+    for row in (health, latest):
+        assert {name: row[name.replace("__", "_")] for name in counts} == counts
+        assert row["started_at"] == datetime.fromtimestamp(now // SECOND - 7200, UTC).replace(tzinfo=None)
+        assert row["reported_at"] == datetime.fromtimestamp(now // SECOND, UTC).replace(tzinfo=None)
+        assert (row["process_id"], row["kind"], row["service_name"]) == ("p1", "view", "new")
+    assert health["ingested_at"] == latest["ingested_at"]
 
 
 def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
@@ -145,7 +190,31 @@ def test_storage_shows_the_size_of_each_table(clickhouse: ClickHouse) -> None:
     send(clickhouse, event("dashboard.opened"))
     [row] = clickhouse.rows("SELECT * FROM metrics.storage WHERE table = 'admin_views'")
     assert (row["parts"], row["rows"]) == (1, 1)
-    assert 0 < row["bytes"] < row["disk_free_bytes"] <= row["disk_total_bytes"]
+    assert 0 < row["bytes"] < row["disk_free_bytes"] < row["disk_total_bytes"]
+
+
+def test_storage_counts_all_parts_and_none_that_was_merged_away(clickhouse: ClickHouse) -> None:
+    admin = clickhouse.client("admin")
+    shown = "SELECT parts, rows, bytes FROM metrics.storage WHERE table = 'admin_views'"
+    kept = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'intel' AND table = 'admin_views'"
+    admin.command("SYSTEM STOP MERGES intel.admin_views")
+    try:
+        for _ in range(2):
+            send(clickhouse, event("dashboard.opened"))
+        assert clickhouse.rows(shown) == [{"parts": 2, "rows": 2, "bytes": clickhouse.value(kept, "admin")}]
+    finally:
+        admin.command("SYSTEM START MERGES intel.admin_views")
+    admin.command("OPTIMIZE TABLE intel.admin_views FINAL")
+    assert clickhouse.rows(shown) == [{"parts": 1, "rows": 2, "bytes": clickhouse.value(kept, "admin")}]
+
+
+def test_storage_lists_the_tables_of_intel_alone(clickhouse: ClickHouse) -> None:
+    send(clickhouse, event("dashboard.opened"))
+    assert {row["table"] for row in clickhouse.rows("SELECT table FROM metrics.storage")} == {
+        "admin_views",
+        "otel_logs",
+        "schema_migrations",
+    }
 
 
 def test_every_count_of_a_report_has_its_column(clickhouse: ClickHouse) -> None:

@@ -88,6 +88,79 @@ def test_window_begins_at_midnight_utc(clickhouse: ClickHouse) -> None:
 
 
 @pytest.mark.parametrize(
+    ("view", "filters", "found"),
+    [
+        ("acceptance_rate", "engine_version = '', recommendation_type = ''", [{"viewed": 2, "accepted": 2}]),
+        ("override_rate", "engine_version = '', recommendation_type = ''", [{"decisions": 2}]),
+        ("decision_time", "engine_version = '', recommendation_type = ''", [{"samples": 2}]),
+        ("decision_times_by_version", "", [{"samples": 2}]),
+        ("false_positive_rate", "engine_version = ''", [{"outcomes": 2}]),
+        ("outcome_distribution", "engine_version = ''", [{"count": n, "outcomes": 2} for n in (2, 0, 0, 0)]),
+        ("resolution_times", "engine_version = ''", [{"count": n} for n in (2, 0, 0, 0)]),
+        ("top_admins", "engine_version = '', admin_id = ''", [{"total": 2}]),
+        ("activity_by_hour", "engine_version = '', admin_id = ''", [{"hour": h, "events": 1} for h in (0, 23)]),
+        ("funnel", "engine_version = '', recommendation_type = ''", [{"signals": 2}] * 3),
+    ],
+)
+def test_a_window_begins_and_ends_at_midnight_utc(
+    clickhouse: ClickHouse, view: str, filters: str, found: list[dict[str, object]]
+) -> None:
+    """Of each kind of event, one happens just before the window, two in its first and last moment, one just after."""
+    begin, end = _midnight(5), _midnight(2)
+    for number, at in enumerate((begin - 1, begin, end - 1, end)):
+        signal = {"intel.risk_signal.id": f"s{number}"}
+        send(
+            clickhouse,
+            event("recommendation.viewed", at, **signal),
+            event("recommendation.accepted", at, **signal, **{"intel.decision.time_ms": 7}),
+            event("signal.outcome_recorded", at, **signal),
+            event("dashboard.opened", at),
+        )
+    first, last = (datetime.fromtimestamp(at / 10**9, UTC).date() for at in (begin, end - DAY))
+    arguments = ", ".join([f"first_day = '{first}', last_day = '{last}'", *filter(None, [filters])])
+    rows = clickhouse.rows(f"SELECT * FROM metrics.{view}_between({arguments})")
+    assert [{name: row[name] for name in expected} for row, expected in zip(rows, found, strict=True)] == found
+
+
+def test_funnel_counts_outcomes_of_the_window_alone(clickhouse: ClickHouse) -> None:
+    begin, end = _midnight(5), _midnight(2)
+    for number, at in enumerate((begin - 1, begin, end - 1, end)):
+        signal = {"intel.risk_signal.id": f"s{number}"}
+        send(
+            clickhouse,
+            event("recommendation.viewed", begin, **signal),
+            event("recommendation.accepted", begin, **signal),
+            event("signal.outcome_recorded", at, **signal),
+        )
+    first, last = (datetime.fromtimestamp(at / 10**9, UTC).date() for at in (begin, end - DAY))
+    rows = clickhouse.rows(
+        f"SELECT step, signals, share FROM metrics.funnel_between(first_day = '{first}', last_day = '{last}',"
+        " engine_version = '', recommendation_type = '')"
+    )
+    assert [tuple(row.values()) for row in rows] == [("viewed", 4, 1), ("decided", 4, 1), ("ended", 2, 0.5)]
+
+
+def test_a_step_of_the_funnel_counts_what_took_the_steps_before(clickhouse: ClickHouse) -> None:
+    """Signals s1 and s2 were not viewed, s3 was not decided on."""
+    steps = {
+        "recommendation.viewed": ("s3", "s4", "s5", "s6"),
+        "recommendation.accepted": ("s1", "s2", "s4", "s5"),
+        "signal.outcome_recorded": ("s1", "s3", "s4", "s7"),
+    }
+
+    def funnel(today: date) -> Any:
+        clickhouse.empty()
+        for name, signals in steps.items():
+            send(clickhouse, *(event(name, **{"intel.risk_signal.id": signal}) for signal in signals))
+        day = f"first_day = '{today}', last_day = '{today}'"
+        return clickhouse.rows(
+            f"SELECT signals FROM metrics.funnel_between({day}, engine_version = '', recommendation_type = '')"
+        )
+
+    assert _stable(funnel) == [{"signals": 4}, {"signals": 2}, {"signals": 1}]
+
+
+@pytest.mark.parametrize(
     ("metric", "empty"),
     [
         ("acceptance_rate", {"acceptance_rate": None, "acceptance_share": None}),
@@ -99,6 +172,31 @@ def test_window_begins_at_midnight_utc(clickhouse: ClickHouse) -> None:
 def test_nothing_there(clickhouse: ClickHouse, metric: str, empty: dict[str, object]) -> None:
     [row] = clickhouse.rows(f"SELECT * FROM metrics.{metric}(days = 7)")
     assert row.items() >= empty.items()
+
+
+@pytest.mark.parametrize(
+    ("metric", "counted"),
+    [
+        ("acceptance_rate", "viewed"),
+        ("override_rate", "decisions"),
+        ("decision_time", "samples"),
+        ("false_positive_rate", "outcomes"),
+        ("outcome_distribution", "outcomes"),
+        ("top_admins", "total"),
+    ],
+)
+def test_last_days_are_of_all_versions_types_and_admins(clickhouse: ClickHouse, metric: str, counted: str) -> None:
+    kinds = ({}, {"intel.engine.version": "v2"}, {"intel.recommendation.type": "LONG_PENDING"})
+    for number, other in enumerate(kinds):
+        signal = {"intel.risk_signal.id": f"s{number}"}
+        send(
+            clickhouse,
+            event("recommendation.viewed", **other),
+            event("recommendation.accepted", **{"intel.decision.time_ms": 7}, **other),
+            event("signal.outcome_recorded", **{"intel.engine.version": "v1", **other, **signal}),
+            event("dashboard.opened", **{"intel.engine.version": "v1", **other}),
+        )
+    assert clickhouse.rows(f"SELECT {counted} FROM metrics.{metric}(days = 7)")[0] == {counted: 3}
 
 
 def _decide(clickhouse: ClickHouse, version: str, accepted: int, ignored: int) -> None:
