@@ -272,6 +272,12 @@ def test_huge_decision_times_do_not_overflow(clickhouse: ClickHouse) -> None:
     assert clickhouse.value("SELECT sum_ms FROM metrics.decision_times_daily") == 3 * 2.0**63
 
 
+def test_equal_decision_times_of_a_day_add_up(clickhouse: ClickHouse) -> None:
+    decided = [event("recommendation.accepted", _midnight(3), **{"intel.decision.time_ms": ms}) for ms in (7, 7, 9)]
+    send(clickhouse, *decided)
+    assert clickhouse.value("SELECT histogram FROM metrics.decision_times_daily") == {7: 2, 9: 1}
+
+
 @pytest.mark.parametrize(("earlier_ms", "paired"), [(SEVEN_DAYS_MS, SEVEN_DAYS_MS), (SEVEN_DAYS_MS + 1, None)])
 def test_pairing_looks_back_from_the_windows_first_moment(
     clickhouse: ClickHouse, earlier_ms: int, paired: int | None
@@ -301,6 +307,19 @@ def test_given_time_wins_and_its_decision_still_ends_the_search(clickhouse: Clic
     )
     rows = clickhouse.rows("SELECT decision_time_ms FROM metrics.decisions ORDER BY timestamp")
     assert [row["decision_time_ms"] for row in rows] == [5, None]
+
+
+def test_of_decisions_in_one_millisecond_the_order_of_actions_says_which_ended_the_search(
+    clickhouse: ClickHouse,
+) -> None:
+    """Their ids are in the opposite order, and so are their times within the millisecond."""
+    start = _midnight(3)
+    send(clickhouse, event("recommendation.viewed", start))
+    for number, action in enumerate(("overridden", "ignored", "accepted")):
+        uid = f"0190e0f0-0000-7000-8000-00000000000{number}"
+        send(clickhouse, event(f"recommendation.{action}", start + 10**9 + number, uid))
+    rows = clickhouse.rows("SELECT action, decision_time_ms FROM metrics.decisions ORDER BY action")
+    assert [tuple(row.values()) for row in rows] == [("ACCEPTED", 1000), ("IGNORED", None), ("OVERRIDDEN", None)]
 
 
 def test_an_action_that_is_neither_a_view_nor_a_decision_takes_no_part(clickhouse: ClickHouse) -> None:
