@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from otel_intel.resources import folder
@@ -29,6 +30,9 @@ _NO_CODE = re.compile(
 )
 _BETWEEN = r" BETWEEN (?P<low>\(SELECT [^\n]*\)|[^\n(]+?)\s+AND (?P<high>\(SELECT [^\n]*\)|[^\n,)]+)"
 _OPERAND = r"(?:NOT )?[\w.]+(?:\([^()]*\))?(?: (?:=|!=|>=|<=|>|<) (?:'[^']*'|[\w.]+))?"
+
+# A zone in which it is another day now.
+ELSEWHERE = "Pacific/Kiritimati" if datetime.now(UTC).hour >= 11 else "Etc/GMT+12"
 
 # A pattern and what it becomes. Where the same text fits several rules, each is one mistake.
 RULES: tuple[tuple[str, str], ...] = (
@@ -127,7 +131,8 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"'pooled'", "'unpooled'"),
     (r"'unpooled'", "'pooled'"),
     # Another zone
-    (r"\b(toDate|toHour)\((\w+|now\(\)), 'UTC'\)", r"\1(\2, 'Asia/Tokyo')"),
+    (r"\b(toDate|toHour)\((\w+), 'UTC'\)", r"\1(\2, 'Asia/Tokyo')"),
+    (r"\btoDate\(now\(\), 'UTC'\)", f"toDate(now(), '{ELSEWHERE}')"),
     (r"\btoDateTime64\(([^()\n]+), 'UTC'\)", r"toDateTime64(\1, 'America/Lima')"),
     # The neighbour's column
     (r"\baccepted / ", "overridden / "),

@@ -245,8 +245,21 @@ def test_undefined_comparison_is_null(clickhouse: ClickHouse, a: tuple[int, int]
     assert row["p_value"] is None
     assert (row["acceptance_share_a"] is None) == (sum(a) == 0)
     assert (row["difference"] is None) == (not (sum(a) and sum(b)))
-    if row["difference"] is None:
-        assert (row["difference_low"], row["difference_high"]) == (None, None)
+    assert (row["difference_low"], row["difference_high"]) == (None, None)
+
+
+def test_comparison_is_of_the_last_days(clickhouse: ClickHouse) -> None:
+    def compare(today: date) -> Any:
+        clickhouse.empty()
+        for version, count in (("v1", 1), ("v2", 2)):
+            for days_ago in (-1, 0, 6, 7):
+                at = _midnight(days_ago)
+                attributes = {"intel.engine.version": version}
+                send(clickhouse, *(event("recommendation.accepted", at, **attributes) for _ in range(count)))
+        row = _compare(clickhouse)
+        return row["decisions_a"], row["decisions_b"]
+
+    assert _stable(compare) == (2, 4)
 
 
 def test_top_admins(clickhouse: ClickHouse) -> None:
