@@ -214,7 +214,15 @@ def _compare(clickhouse: ClickHouse) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("a", "b"), [((30, 70), (45, 55)), ((5, 5), (1, 0)), ((1, 200), (150, 3)), ((10, 10), (10, 10))]
+    ("a", "b"),
+    [
+        ((30, 70), (45, 55)),
+        ((5, 5), (1, 0)),
+        ((1, 200), (150, 3)),
+        ((10, 10), (10, 10)),
+        ((0, 10), (7, 3)),
+        ((7, 3), (0, 5)),
+    ],
 )
 def test_comparison_of_versions(clickhouse: ClickHouse, a: tuple[int, int], b: tuple[int, int]) -> None:
     _decide(clickhouse, "v1", *a)
@@ -246,6 +254,14 @@ def test_undefined_comparison_is_null(clickhouse: ClickHouse, a: tuple[int, int]
     assert (row["acceptance_share_a"] is None) == (sum(a) == 0)
     assert (row["difference"] is None) == (not (sum(a) and sum(b)))
     assert (row["difference_low"], row["difference_high"]) == (None, None)
+
+
+def test_none_accepted_against_all_accepted_has_a_p_value_and_no_interval(clickhouse: ClickHouse) -> None:
+    _decide(clickhouse, "v1", 0, 4)
+    _decide(clickhouse, "v2", 9, 0)
+    row = _compare(clickhouse)
+    assert (row["difference"], row["difference_low"], row["difference_high"]) == (1, None, None)
+    assert row["p_value"] == pytest.approx(math.erfc(math.sqrt(13 / 2)), abs=1e-9)
 
 
 def test_comparison_is_of_the_last_days(clickhouse: ClickHouse) -> None:
