@@ -45,7 +45,7 @@ RULES: tuple[tuple[str, str], ...] = (
     (_BETWEEN, r" <= \g<high>"),
     (_BETWEEN, r" BETWEEN \g<low> + 1 AND \g<high>"),
     (_BETWEEN, r" BETWEEN \g<low> AND \g<high> - 1"),
-    (r" [+-] 1\b", ""),
+    (r" [+-] 1\b(?=[,)\n])", ""),
     (r"\bleast\(", "greatest("),
     (r"\bgreatest\(", "least("),
     # Conditions
