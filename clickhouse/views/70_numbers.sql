@@ -63,11 +63,12 @@ CREATE OR REPLACE VIEW metrics.decision_time_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
+    -- Over no times at all, the sum and the quantiles are NULL.
     count(decision_time_ms) AS samples,
-    if(samples = 0, NULL, toFloat64(sum(toInt128(decision_time_ms))) / samples) AS average_ms,
+    toFloat64(sum(toInt128(decision_time_ms))) / samples AS average_ms,
     -- By nearest rank: the ceil(q * n)-th smallest.
-    if(samples = 0, NULL, quantileExactWeighted(0.5)(decision_time_ms, 1)) AS p50_ms,
-    if(samples = 0, NULL, quantileExactWeighted(0.9)(decision_time_ms, 1)) AS p90_ms
+    quantileExactWeighted(0.5)(decision_time_ms, 1) AS p50_ms,
+    quantileExactWeighted(0.9)(decision_time_ms, 1) AS p90_ms
 FROM metrics.decisions_between(first_day = {first_day:Date}, last_day = {last_day:Date})
 WHERE ({engine_version:String} = '' OR engine_version = {engine_version:String})
     AND ({recommendation_type:String} = '' OR recommendation_type = {recommendation_type:String})

@@ -222,11 +222,12 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
     toString(d.engine_version) AS engine_version,
+    -- Over no times at all, the sum and the quantiles are NULL.
     count(d.decision_time_ms) AS samples,
-    if(samples = 0, NULL, toFloat64(sum(toInt128(d.decision_time_ms))) / samples) AS average_ms,
+    toFloat64(sum(toInt128(d.decision_time_ms))) / samples AS average_ms,
     -- By nearest rank: the ceil(q * n)-th smallest.
-    if(samples = 0, NULL, quantileExactWeighted(0.5)(d.decision_time_ms, 1)) AS p50_ms,
-    if(samples = 0, NULL, quantileExactWeighted(0.9)(d.decision_time_ms, 1)) AS p90_ms
+    quantileExactWeighted(0.5)(d.decision_time_ms, 1) AS p50_ms,
+    quantileExactWeighted(0.9)(d.decision_time_ms, 1) AS p90_ms
 FROM metrics.decisions_between(first_day = {first_day:Date}, last_day = {last_day:Date}) AS d
 GROUP BY engine_version
 ORDER BY engine_version

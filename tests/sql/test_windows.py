@@ -174,6 +174,14 @@ def test_nothing_there(clickhouse: ClickHouse, metric: str, empty: dict[str, obj
     assert row.items() >= empty.items()
 
 
+def test_version_without_a_decision_time_has_no_times(clickhouse: ClickHouse) -> None:
+    send(clickhouse, event("recommendation.accepted", _midnight(3)))
+    day = datetime.fromtimestamp(_midnight(3) / 10**9, UTC).date()
+    assert clickhouse.rows(
+        f"SELECT * FROM metrics.decision_times_by_version_between(first_day = '{day}', last_day = '{day}')"
+    ) == [{"engine_version": "v1", "samples": 0, "average_ms": None, "p50_ms": None, "p90_ms": None}]
+
+
 @pytest.mark.parametrize(
     ("metric", "counted"),
     [
@@ -186,7 +194,11 @@ def test_nothing_there(clickhouse: ClickHouse, metric: str, empty: dict[str, obj
     ],
 )
 def test_last_days_are_of_all_versions_types_and_admins(clickhouse: ClickHouse, metric: str, counted: str) -> None:
-    kinds = ({}, {"intel.engine.version": "v2"}, {"intel.recommendation.type": "LONG_PENDING"})
+    kinds: tuple[dict[str, str], ...] = (
+        {},
+        {"intel.engine.version": "v2"},
+        {"intel.recommendation.type": "LONG_PENDING"},
+    )
     for number, other in enumerate(kinds):
         signal = {"intel.risk_signal.id": f"s{number}"}
         send(
