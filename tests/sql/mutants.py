@@ -66,6 +66,7 @@ class Tests:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Remember what runs."""
         self.running = nodeid
+        self.reads.setdefault(nodeid, set())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember what fails."""
@@ -79,7 +80,7 @@ class Tests:
         def noted(method: Callable[..., Any]) -> Callable[..., Any]:
             def call(clickhouse: ClickHouse, sql: str, *arguments: Any, **named: Any) -> Any:
                 for view in re.findall(r"metrics\.\w+", sql):
-                    self.reads.setdefault(self.running, set()).update(used[view])
+                    self.reads[self.running].update(used[view])
                 return method(clickhouse, sql, *arguments, **named)
 
             return call

@@ -28,7 +28,7 @@ class Mutation(NamedTuple):
 _NO_CODE = re.compile(
     r"\A.*?\nAS\n|--[^\n]*|\nCOMMENT '[^\n]*|'(?:Array\(Tuple|Array\(Int64)[^']*'|'Tuple\((?:\\'|[^'])*'", re.DOTALL
 )
-_BETWEEN = r" BETWEEN (?P<low>\(SELECT [^\n]*\)|[^\n(]+?)\s+AND (?P<high>\(SELECT [^\n]*\)|[^\n,)]+)"
+_BETWEEN = r" BETWEEN (?!UNBOUNDED)(?P<low>\(SELECT [^\n]*\)|[^\n(]+?)\s+AND (?P<high>\(SELECT [^\n]*\)|[^\n,)]+)"
 _OPERAND = r"(?:NOT )?[\w.]+(?:\([^()]*\))?(?: (?:=|!=|>=|<=|>|<) (?:'[^']*'|[\w.]+))?"
 
 # A zone in which it is another day now.

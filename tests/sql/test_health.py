@@ -145,6 +145,22 @@ def test_delivered_events_that_did_not_arrive_are_missing(clickhouse: ClickHouse
     ]
 
 
+def test_report_that_is_the_first_to_land_says_what_is_missing(clickhouse: ClickHouse) -> None:
+    send(clickhouse, report("p1", "view", delivered=2))
+    assert clickhouse.value("SELECT missing FROM metrics.pipeline_health") == 2
+
+
+@pytest.mark.parametrize(("seconds", "missing"), [(0, 1), (1, None)])
+def test_a_process_may_start_30_days_before_the_landing_begins(
+    clickhouse: ClickHouse, seconds: int, missing: int | None
+) -> None:
+    send(clickhouse, event("dashboard.opened"))
+    begins = clickhouse.value("SELECT min(toUnixTimestamp64Nano(IngestedAt)) FROM intel.otel_logs", "admin")
+    started = begins - (30 * 86_400 + seconds) * SECOND
+    send(clickhouse, report("p1", "outcome", delivered=1, process__started_at=started))
+    assert clickhouse.value("SELECT missing FROM metrics.pipeline_health") == missing
+
+
 def test_a_process_older_than_the_landing_has_no_missing_events(clickhouse: ClickHouse) -> None:
     started = time.time_ns() - 31 * 86_400 * SECOND
     send(clickhouse, report("p1", "view", delivered=5, process__started_at=started))
@@ -210,11 +226,13 @@ def test_storage_counts_all_parts_and_none_that_was_merged_away(clickhouse: Clic
 
 def test_storage_lists_the_tables_of_intel_alone(clickhouse: ClickHouse) -> None:
     send(clickhouse, event("dashboard.opened"))
-    assert {row["table"] for row in clickhouse.rows("SELECT table FROM metrics.storage")} == {
-        "admin_views",
-        "otel_logs",
-        "schema_migrations",
-    }
+    admin = clickhouse.client("admin")
+    admin.command("CREATE TABLE metrics.figures ENGINE = MergeTree ORDER BY a AS SELECT 1 AS a")
+    try:
+        tables = {row["table"] for row in clickhouse.rows("SELECT table FROM metrics.storage")}
+    finally:
+        admin.command("DROP TABLE metrics.figures")
+    assert tables == {"admin_views", "otel_logs", "schema_migrations"}
 
 
 def test_every_count_of_a_report_has_its_column(clickhouse: ClickHouse) -> None:
