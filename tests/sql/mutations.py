@@ -69,7 +69,6 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"\bif\((?P<test>[^,\n]+), NULL, (?P<value>[^\n]+)\)(?=,?\n| AS )", r"\g<value>"),
     (r"\b(?:nullIf|ifNull)\((?P<value>[\w.\[\]']+), (?:0|'')\)", r"\g<value>"),
     (r"(?<=\()assumeNotNull\((?P<value>\w+)\)", r"\g<value>"),
-    (r"\bmultiIf\(", "multiIf(0, '', "),
     (r"\n +[^\n]+, '(?:unknown|missing|invalid|timestamp)[^\n]*',(?=\n)", ""),
     # What is counted
     (r" FINAL\b", ""),

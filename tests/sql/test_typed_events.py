@@ -107,6 +107,23 @@ def test_up_to_a_day_in_the_future_is_kept(clickhouse: ClickHouse) -> None:
     assert _places(clickhouse) == {"recommendation_events": 1, "rejected_events": 1}
 
 
+@pytest.mark.parametrize(("nanoseconds", "place"), [(0, "recommendation_events"), (1, "rejected_events")])
+def test_exactly_a_day_after_its_arrival_is_not_yet_the_future(
+    clickhouse: ClickHouse, nanoseconds: int, place: str
+) -> None:
+    attributes = ", ".join(f"'{key}', '{value}'" for key, value in event(ACCEPTED).attributes.items())
+    clickhouse.client("admin").command(
+        "INSERT INTO intel.otel_logs (IngestedAt, Timestamp, EventName, LogAttributes) WITH now64(9, 'UTC') AS came"
+        f" SELECT came, addNanoseconds(came + INTERVAL 1 DAY, {nanoseconds}), 'intel.{ACCEPTED}', map({attributes})"
+    )
+    assert _places(clickhouse) == {place: 1}
+
+
+def test_longest_decision_time_is_kept(clickhouse: ClickHouse) -> None:
+    send(clickhouse, event(ACCEPTED, **{"intel.decision.time_ms": 2**63 - 1}))
+    assert clickhouse.value("SELECT decision_time_ms FROM metrics.recommendation_events") == 2**63 - 1
+
+
 @pytest.mark.parametrize("time_ns", [10**9, 946_684_800 * 10**9])
 def test_any_past_time_is_accepted(clickhouse: ClickHouse, time_ns: int) -> None:
     send(clickhouse, event(ACCEPTED, time_ns))
