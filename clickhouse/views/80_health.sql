@@ -106,7 +106,7 @@ SELECT
     -- /generated
     -- ifNull: readers have join_use_nulls on, others have not.
     if(is_complete, ifNull(landed, 0), NULL) AS arrived,
-    if(isNull(arrived), NULL, toUInt64(greatest(toInt64(delivered) - toInt64(assumeNotNull(arrived)), 0))) AS missing
+    if(isNull(arrived), NULL, toUInt64(greatest(toInt64(delivered) - toInt64(arrived), 0))) AS missing
 FROM
 (
     WITH (r.reported_at, r.event_id) AS place

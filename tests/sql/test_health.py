@@ -72,7 +72,7 @@ def test_deliveries_belong_to_the_utc_day_of_their_arrival(clickhouse: ClickHous
 
 
 def test_every_count_of_the_latest_report_is_shown_under_its_name(clickhouse: ClickHouse) -> None:
-    """The latest is that of the latest time; of two at the same time, that of the greater id."""
+    """The latest is that of the latest time, whatever its id is."""
     now = time.time_ns() // SECOND * SECOND
     names = [key.removeprefix("intel.pipeline.").replace(".", "__") for key in REPORT_KEYS]
     counts = {name: number for number, name in enumerate(names) if name not in ("process__id", "kind")}
@@ -84,7 +84,6 @@ def test_every_count_of_the_latest_report_is_shown_under_its_name(clickhouse: Cl
         send(clickhouse, replace(made, attributes={**made.attributes, "log.record.uid": f"{uid * 8}{UID[8:]}"}))
 
     send_report(now - SECOND, "9", "old", 600, 100)
-    send_report(now, "1", "old", 600, 100)
     send_report(now, "2", "new", 7200, 0)
     send_report(now - 2 * SECOND, "3", "old", 600, 100)
     [health] = clickhouse.rows("SELECT * FROM metrics.pipeline_health")
@@ -96,6 +95,32 @@ def test_every_count_of_the_latest_report_is_shown_under_its_name(clickhouse: Cl
         assert row["reported_at"] == datetime.fromtimestamp(now // SECOND, UTC).replace(tzinfo=None)
         assert (row["process_id"], row["kind"], row["service_name"]) == ("p1", "view", "new")
     assert health["ingested_at"] == latest["ingested_at"]
+
+
+def test_of_reports_at_the_same_time_that_of_the_greatest_id_is_the_latest(clickhouse: ClickHouse) -> None:
+    """However they arrive."""
+    now = time.time_ns()
+    for process, digits in (("p1", "123"), ("p2", "321")):
+        for digit in digits:
+            made = report(process, "view", now, emitted=int(digit))
+            uid = f"{digit * 8}-0000-7000-8000-00000000000{process[1]}"
+            send(clickhouse, replace(made, attributes={**made.attributes, "log.record.uid": uid}))
+    assert clickhouse.rows("SELECT process_id, emitted FROM metrics.pipeline_health ORDER BY process_id") == [
+        {"process_id": "p1", "emitted": 3},
+        {"process_id": "p2", "emitted": 3},
+    ]
+
+
+def test_report_that_is_delivered_twice_is_one(clickhouse: ClickHouse) -> None:
+    made = report("p1", "view")
+    admin = clickhouse.client("admin")
+    admin.command("SYSTEM STOP MERGES intel.pipeline_reports")
+    try:
+        for _ in range(2):
+            send(clickhouse, made)
+        assert clickhouse.value("SELECT count() FROM metrics.pipeline_reports") == 1
+    finally:
+        admin.command("SYSTEM START MERGES intel.pipeline_reports")
 
 
 def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
@@ -246,6 +271,17 @@ def test_probe_is_visible_and_in_no_metric(clickhouse: ClickHouse) -> None:
     assert clickhouse.value("SELECT probe_id FROM metrics.pipeline_probes") == "p-1"
     for log in ("recommendation_events", "signal_outcomes", "admin_views", "rejected_events", "pipeline_health"):
         assert clickhouse.value(f"SELECT count() FROM metrics.{log}") == 0
+
+
+def test_a_process_own_probes_and_reports_are_no_views_that_arrived(clickhouse: ClickHouse) -> None:
+    of_process = {"intel.pipeline.process.id": "p1"}
+    send(clickhouse, event("pipeline.probed", **of_process), report("p1", "view", delivered=3))
+    assert clickhouse.rows("SELECT arrived, missing FROM metrics.pipeline_health") == [{"arrived": 0, "missing": 3}]
+
+
+def test_a_report_is_no_probe(clickhouse: ClickHouse) -> None:
+    send(clickhouse, report("p1", "view"))
+    assert clickhouse.rows("SELECT * FROM metrics.pipeline_probes") == []
 
 
 def test_days_until_the_disk_is_full(clickhouse: ClickHouse) -> None:
