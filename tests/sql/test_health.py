@@ -296,6 +296,17 @@ def test_days_until_the_disk_is_full(clickhouse: ClickHouse) -> None:
     assert disk["days_left"] == disk["free_bytes"] // disk["bytes_per_day"]
 
 
+def test_what_arrived_is_of_seven_days_and_happened_in_fourteen(clickhouse: ClickHouse) -> None:
+    for happened, arrived, count in ((13.9, 6.9, 70), (13.9, 7.1, 20), (14.1, 6.9, 10)):
+        ages = (f"now64(9, 'UTC') - toIntervalSecond({days * 86_400:.0f})" for days in (happened, arrived))
+        clickhouse.client("admin").command(
+            "INSERT INTO intel.otel_logs (Timestamp, IngestedAt, EventName)"
+            f" SELECT {', '.join(ages)}, 'intel.dashboard.opened' FROM numbers({count})"
+        )
+    [disk] = clickhouse.rows("SELECT bytes, bytes_per_day FROM metrics.disks")
+    assert disk["bytes_per_day"] == round(disk["bytes"] * 70 / 7 / 100)
+
+
 @pytest.mark.parametrize("history", [0, 1])
 def test_a_disk_that_nothing_arrives_on_is_never_full(clickhouse: ClickHouse, history: int) -> None:
     send(clickhouse, *[event("dashboard.opened", time.time_ns() - 90 * 86400 * SECOND)] * history)
