@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.otlp import send
+from tests.otlp import event, send
 from tests.servers import ClickHouse
 from tests.sql.reference import STATUSES, VIEW_KINDS, Reference, Window, nearest_rank, rate
-from tests.sql.streams import DAYS, FIRST_DAY, TYPES, VERSIONS, make_stream
+from tests.sql.streams import DAYS, FIRST_DAY, TYPES, VERSIONS, make_stream, midnight
 
 # Windows that end before, in and after the stream's days, so that the windows before them have events or none.
 LAST_DAYS = [FIRST_DAY + timedelta(days=days) for days in (2, 8, DAYS, DAYS + 20, DAYS + 40, DAYS + 70)]
@@ -162,3 +162,73 @@ def test_decision_times_of_each_version(loaded: tuple[ClickHouse, Reference]) ->
         {"engine_version": version, **reference.decision_time(Window(first, last, version, ""))} for version in versions
     ]
     assert len(rows) > 1
+
+
+MIDNIGHT = midnight(0)
+OF_THE_DAY = f"first_day = '{FIRST_DAY}', last_day = '{FIRST_DAY}', engine_version = ''"
+
+
+def test_hours_on_a_limit_belong_to_what_begins_there(clickhouse: ClickHouse) -> None:
+    limits = [0, 1, 4, 24, 72, 168]
+    hours = [*(float(limit) for limit in limits), *(limit - 0.25 for limit in limits[1:])]
+    for number, taken in enumerate(hours):
+        signal = {"intel.risk_signal.id": f"s{number}", "intel.outcome.resolution_time_hours": taken}
+        send(clickhouse, event("signal.outcome_recorded", MIDNIGHT, **signal))
+    [resolved, *_] = clickhouse.rows(
+        f"SELECT from_hours, histogram FROM metrics.resolution_times_between({OF_THE_DAY})"
+    )
+    assert resolved == {"from_hours": limits, "histogram": [2, 2, 2, 2, 2, 1]}
+
+
+def test_nothing_there(clickhouse: ClickHouse) -> None:
+    for view, filters in (
+        ("overview", f"last_day = '{FIRST_DAY}'"),
+        ("top_admins_between", f"{OF_THE_DAY}, admin_id = ''"),
+        ("activity_by_hour_between", f"{OF_THE_DAY}, admin_id = ''"),
+        ("decision_times_by_version_between", f"first_day = '{FIRST_DAY}', last_day = '{FIRST_DAY}'"),
+    ):
+        assert clickhouse.rows(f"SELECT * FROM metrics.{view}({filters})") == []
+    none = {"share": None, "average_hours": None, "p50_hours": None, "p90_hours": None}
+    assert clickhouse.rows(f"SELECT * EXCEPT from_hours FROM metrics.resolution_times_between({OF_THE_DAY})") == [
+        {"outcome_status": status, "count": 0, "samples": 0, "histogram": [0] * 6, **none} for status in STATUSES
+    ]
+    steps = clickhouse.rows(f"SELECT * FROM metrics.funnel_between({OF_THE_DAY}, recommendation_type = '')")
+    assert [tuple(row.values()) for row in steps] == [(step, 0, None) for step in ("viewed", "decided", "ended")]
+
+
+def test_huge_decision_times_do_not_overflow(clickhouse: ClickHouse) -> None:
+    for _ in range(3):
+        send(clickhouse, event("recommendation.accepted", MIDNIGHT, **{"intel.decision.time_ms": 2**63 - 1}))
+    overview = f"metrics.overview(last_day = '{FIRST_DAY}')"
+    by_version = f"metrics.decision_times_by_version_between(first_day = '{FIRST_DAY}', last_day = '{FIRST_DAY}')"
+    for view in (overview, by_version):
+        assert clickhouse.value(f"SELECT groupUniqArray(average_ms) FROM {view} WHERE samples > 0") == [2.0**63]
+
+
+@pytest.mark.parametrize("before", [0, 6, 7, 13, 14, 29, 30, 59, 60])
+def test_a_day_of_the_overview_counts_in_the_windows_that_contain_it(clickhouse: ClickHouse, before: int) -> None:
+    at = MIDNIGHT - before * 86_400 * 10**9
+    send(
+        clickhouse,
+        event("recommendation.accepted", at, **{"intel.decision.time_ms": 7}),
+        event("signal.outcome_recorded", at),
+    )
+    rows = clickhouse.rows(
+        "SELECT part, days, is_before, decisions, outcomes, samples, p50_ms"
+        f" FROM metrics.overview(last_day = '{FIRST_DAY}') ORDER BY part, days, is_before"
+    )
+    expected: list[tuple[Any, ...]] = []
+    expected += [("window", days, False, 1, 1, 1, 7) for days in (7, 30) if before < days]
+    expected += [("window", days, True, 1, 1, 1, None) for days in (7, 30) if days <= before < 2 * days]
+    expected += [(part, days, False, 1, 1, 1, None) for part, days in (("day", 1), ("version", 30)) if before < 30]
+    assert [tuple(row.values()) for row in rows] == sorted(expected, key=lambda row: row[:3])
+
+
+def test_days_after_the_last_one_are_not_in_the_overview(clickhouse: ClickHouse) -> None:
+    after = MIDNIGHT + 86_400 * 10**9
+    send(
+        clickhouse,
+        event("recommendation.accepted", after, **{"intel.decision.time_ms": 7}),
+        event("signal.outcome_recorded", after),
+    )
+    assert clickhouse.rows(f"SELECT * FROM metrics.overview(last_day = '{FIRST_DAY}')") == []
