@@ -90,9 +90,8 @@ def test_span_that_ends_before_it_starts_takes_no_time(clickhouse: ClickHouse, l
 
 def test_span_of_the_far_future_is_not_of_the_past(clickhouse: ClickHouse) -> None:
     admin = clickhouse.client("admin")
-    admin.command(
-        "SYSTEM STOP MERGES intel.otel_traces"
-    )  # its TTL ends after the last DateTime, and deletes it at once
+    # A merge would delete it: the end of its TTL is beyond the last DateTime, and so in the past.
+    admin.command("SYSTEM STOP MERGES intel.otel_traces")
     try:
         land(clickhouse, span(start_time_unix_nano=2**64 - 1))
         stored = clickhouse.value("SELECT toUnixTimestamp64Nano(Timestamp) FROM intel.otel_traces", role="admin")
