@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from otel_intel.events import CATALOGUE, Event
+from otel_intel.events import CATALOGUE, CONFIDENCES, OUTCOME_STATUSES, Event
 from otel_intel.resources import folder
 from otel_intel.schema.migrate import migrate, read_steps
 from tests.otlp import Record, event, send
@@ -87,6 +87,18 @@ def test_reason(clickhouse: ClickHouse, name: str, attributes: dict[str, Any], r
         {"event_name": f"intel.{name}", "reason": reason}
     ]
     assert _places(clickhouse) == {"rejected_events": 1}
+
+
+def test_every_word_of_the_closed_sets_is_accepted(clickhouse: ClickHouse) -> None:
+    send(
+        clickhouse,
+        *(event(ACCEPTED, **{"intel.recommendation.confidence": word}) for word in CONFIDENCES),
+        *(event(OUTCOME, **{"intel.outcome.status": word}) for word in OUTCOME_STATUSES),
+    )
+    assert _places(clickhouse) == {
+        "recommendation_events": len(CONFIDENCES),
+        "signal_outcomes": len(OUTCOME_STATUSES),
+    }
 
 
 @pytest.mark.parametrize(
