@@ -214,6 +214,16 @@ def test_landing_takes_the_exporters_columns(clickhouse: ClickHouse) -> None:
     assert clickhouse.value("SELECT view_kind FROM metrics.admin_views") == "dashboard.opened"
 
 
+def test_name_as_an_attribute_is_not_kept_with_the_others(clickhouse: ClickHouse) -> None:
+    """The Collector's exporter repeats the name so."""
+    attributes = {"intel.admin.id": "a1", "otel.event.name": "intel.unknown"}
+    columns = ["Timestamp", "EventName", "LogAttributes"]
+    clickhouse.client("writer").insert(
+        "intel.otel_logs", [["2026-01-01 00:00:00", "intel.unknown", attributes]], column_names=columns
+    )
+    assert clickhouse.value("SELECT attributes FROM metrics.rejected_events") == {"intel.admin.id": "a1"}
+
+
 _SAMPLES = {"intel.recommendation.confidence": "HIGH", "intel.outcome.status": "RESOLVED"}
 
 
