@@ -84,7 +84,7 @@ FROM
             toDate(timestamp, 'UTC') AS day, toString(engine_version) AS engine_version,
             map('samples', count()) AS counts,
             toFloat64(sum(toInt128(assumeNotNull(decision_time_ms)))) AS sum_ms,
-            groupArray(assumeNotNull(decision_time_ms)) AS times
+            groupArray(decision_time_ms) AS times
         FROM metrics.decisions_between(first_day = {last_day:Date} - 59, last_day = {last_day:Date})
         WHERE isNotNull(decision_time_ms)
         GROUP BY day, engine_version
