@@ -141,10 +141,12 @@ def test_funnel_counts_outcomes_of_the_window_alone(clickhouse: ClickHouse) -> N
 
 
 def test_a_step_of_the_funnel_counts_what_took_the_steps_before(clickhouse: ClickHouse) -> None:
-    """Signals s1 and s2 were not viewed, s3 was not decided on."""
+    """Signals s1 and s2 were not viewed, s3 and s8 were not decided on."""
     steps = {
-        "recommendation.viewed": ("s3", "s4", "s5", "s6"),
-        "recommendation.accepted": ("s1", "s2", "s4", "s5"),
+        "recommendation.viewed": ("s3", "s4", "s5", "s6", "s8"),
+        "recommendation.accepted": ("s1", "s2", "s4"),
+        "recommendation.ignored": ("s5",),
+        "recommendation.overridden": ("s6",),
         "signal.outcome_recorded": ("s1", "s3", "s4", "s7"),
     }
 
@@ -157,7 +159,7 @@ def test_a_step_of_the_funnel_counts_what_took_the_steps_before(clickhouse: Clic
             f"SELECT signals FROM metrics.funnel_between({day}, engine_version = '', recommendation_type = '')"
         )
 
-    assert _stable(funnel) == [{"signals": 4}, {"signals": 2}, {"signals": 1}]
+    assert _stable(funnel) == [{"signals": 5}, {"signals": 3}, {"signals": 1}]
 
 
 @pytest.mark.parametrize(
