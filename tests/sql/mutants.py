@@ -183,7 +183,8 @@ def main() -> None:
     arguments = parser.parse_args()
     everything = mutations({f"{name.removesuffix('.sql')}.sql" for name in arguments.files})
     chosen = [mutation for mutation in everything if arguments.all or is_chosen(mutation)]
-    print(f"{len(chosen)} of {len(everything)} mistakes", "" if arguments.all else "(--all: all)", flush=True)
+    sample = "" if arguments.all else f", always the same {SHARE:.0%}; --all makes all"
+    print(f"{len(chosen)} of {len(everything)} mistakes{sample}", flush=True)
     reasons = equivalent()
     tests, started = Tests(), time.monotonic()
     total, refused, missed, harmless = (Counter[str]() for _ in range(4))
