@@ -145,23 +145,39 @@ def test_an_endpoint_that_refuses_everything_costs_no_event(production: Telemetr
 
 
 def test_an_endpoint_that_refuses_everything_from_the_start_is_not_asked_for_each_event(
-    production: Telemetry, sink: Sink
+    production: Telemetry, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused: list[ExportLogsServiceRequest] = []
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "5000")  # nothing is sent before flush
+    sizes: list[int] = []
 
     def refuse(request: ExportLogsServiceRequest) -> int:
-        refused.append(request)
+        sizes.append(len(signals(request)))
         return 400
 
     sink.answer = refuse
     for signal in range(100):
         production.track_signal_detail_open(1, signal)
-    assert poll_until(lambda: len(refused) >= 8)
-    assert production.flush(0.05) is False
+    assert poll_until(lambda: production.flush(0) or sizes.count(100) > 1)
+    assert sizes[: sizes.index(100, 1)].count(1) == delivery.MAX_REFUSED_IN_A_ROW
     sink.answer = lambda request: 200
-    assert production.flush(10)
+    assert poll_until(lambda: production.flush(0.1))
     assert len({attributes_of(record)["intel.risk_signal.id"] for record in sink.events}) == 100
     assert production.status()["dropped"]["rejected"] == 0
+
+
+def test_a_half_that_fails_ends_the_attempt(production: Telemetry, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "5000")  # nothing is sent before flush
+    sizes: list[int] = []
+
+    def answer(request: ExportLogsServiceRequest) -> int:
+        sizes.append(len(signals(request)))
+        return 413 if sizes[-1] > 1 else 500
+
+    sink.answer = answer
+    for signal in range(4):
+        production.track_signal_detail_open(1, signal)
+    assert poll_until(lambda: production.flush(0) or len(sizes) >= 6)
+    assert sizes[:6] == [4, 2, 1, 4, 2, 1]
 
 
 def test_a_refused_event_waits_for_another_of_its_kind(production: Telemetry, sink: Sink) -> None:
@@ -308,6 +324,34 @@ def test_shutdown_keeps_its_deadline_and_counts_the_rest(production: Telemetry, 
     assert holds(production.status())
 
 
+def test_an_answer_after_the_deadline_is_no_error(
+    production: Telemetry, sink: Sink, caplog: pytest.LogCaptureFixture
+) -> None:
+    black_hole(sink)
+    before = set(threading.enumerate())
+    production.track_dashboard_open(1)
+    production.shutdown(0.1)
+    [worker] = [thread for thread in set(threading.enumerate()) - before if thread.name == "otel_intel"]
+    sink.done.set()
+    worker.join()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]  # of the event that was lost
+    assert production.status()["delivered"] == 0
+
+
+def test_an_unexpected_error_is_logged_once_and_the_thread_goes_on(
+    production: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = delivery.Pipeline()
+    impossible = QueuedEvent(DASHBOARD_OPENED, 1, Context(), "1", ())  # without the values of its attributes
+    pipeline.put(impossible)
+    assert poll_until(lambda: pipeline.flush(0) or caplog.records)
+    pipeline.flush(0.1)
+    pipeline.shutdown(0.1)
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [error.getMessage() for error in errors] == ["The delivery of events failed; trying again"]
+    assert errors[0].exc_info
+
+
 def test_the_process_reports_its_counters(production: Telemetry, sink: Sink) -> None:
     production.track_dashboard_open(1)
     production.track_recommendation_view(1, 1, "EXPIRING_SOON", "BOGUS")
@@ -322,6 +366,14 @@ def test_the_process_reports_its_counters(production: Telemetry, sink: Sink) -> 
         for report in reports
     }
     assert counters == {"view": (1, 1, 0), "recommendation": (1, 0, 1)}
+
+
+def test_a_report_says_when_it_was_made(production: Telemetry, sink: Sink) -> None:
+    before = time.time_ns()
+    production.track_dashboard_open(1)
+    production.shutdown()
+    [report] = [record for record in sink.records if record.event_name == "intel.pipeline.reported"]
+    assert before <= report.time_unix_nano <= time.time_ns()
 
 
 def test_the_exporters_own_lines_stay_out_of_the_log(
