@@ -70,7 +70,11 @@ SERVERS = {
     "commands/schema.py": ("tests/sql/test_migrations.py", "tests/sql/test_retention.py", "tests/sql/test_rebuild.py"),
     "commands/": ("tests/sql/test_export.py", *WHOLE_WAY),
     "delivery/": (*PROCESSES, *ENDINGS),
-    "pages/": ("tests/pipeline/test_snapshots.py", "tests/pipeline/test_staff_pages.py"),
+    "pages/": (
+        "tests/pipeline/test_snapshots.py",
+        "tests/pipeline/test_staff_logs.py",
+        "tests/pipeline/test_staff_pages.py",
+    ),
     "reading/doctor.py": WHOLE_WAY,
     "reading/health.py": ("tests/sql/test_health.py", *WHOLE_WAY),
     "reading/": ("tests/sql/test_export.py", "tests/pipeline/test_metrics.py", "tests/sql/test_metrics.py"),
@@ -367,6 +371,7 @@ def main() -> None:
     parser.add_argument("--folder", action="append", help="only this folder")
     parser.add_argument("--max-children", type=int, default=2, help="processes of the first run")
     options = parser.parse_args()
+    known = equivalents()
 
     shutil.rmtree(MUTANTS, ignore_errors=True)
     MUTANTS.mkdir()
@@ -386,7 +391,6 @@ def main() -> None:
     first = results()
     left = [mutant for mutant in sample if first[mutant.name] not in NOTICED]
     print(f"{len(sample) - len(left)} noticed by the unit tests; the rest runs again, with servers", flush=True)
-    known = equivalents()
     missed = list(unnoticed(left))
 
     for mutant in missed:
