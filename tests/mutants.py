@@ -6,7 +6,7 @@ mutant is known by its text, not by its number.
 
 First mutmut runs the unit tests that reach the function. It cannot see what runs at import, nor in processes that a
 test starts, so each mutant that is left is then written into a copy of the repository. There the folder's tests with
-real servers run, and the unit tests (those of delivery, which are slow, for delivery and top only). A run that hangs
+real servers run, and the unit tests (those of delivery, which are slow, for delivery only). A run that hangs
 counts as noticed; a function that no unit test reaches counts as noticed only if the second run notices.
 
 Not in the score, and counted apart:
@@ -44,13 +44,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 MUTANTS = ROOT / "mutants"
 GOAL = 0.9
 SEED = 1
-SIZE = 40
+SIZE = 30
 LIMIT = 240.0
 """Seconds for the second run of one mutant; the tests need a quarter of it."""
 
@@ -64,6 +65,12 @@ ENDINGS = (
     "tests/pipeline/test_endings.py",
     *(f"--deselect={CELERY}[{way}]" for way in ("warm", "cold", "solo", "threads")),
 )
+CLUSTER = (
+    "tests/cluster/test_layout.py",
+    "tests/cluster/test_shards.py::test_rebuild_gives_the_same_answers",
+    "tests/cluster/test_shards.py::test_migrate_needs_every_node",
+    "tests/cluster/test_shards.py::test_migrate_again_changes_only_what_is_asked_for",
+)
 # The tests with servers that notice most mistakes in a folder or module, in a minute: the first line that fits.
 SERVERS = {
     "commands/server.py": ("tests/sql/test_embedded_server.py",),
@@ -75,13 +82,16 @@ SERVERS = {
         "tests/pipeline/test_staff_logs.py",
         "tests/pipeline/test_staff_pages.py",
     ),
-    "reading/doctor.py": WHOLE_WAY,
+    "reading/doctor.py": (
+        *WHOLE_WAY,
+        "tests/pipeline/test_full_disk.py::test_a_probe_that_waits_for_space_is_explained",
+    ),
     "reading/health.py": ("tests/sql/test_health.py", *WHOLE_WAY),
     "reading/": ("tests/sql/test_export.py", "tests/pipeline/test_metrics.py", "tests/sql/test_metrics.py"),
     "schema/": ("tests/sql/test_migrations.py", "tests/sql/test_rebuild.py", "tests/sql/test_retention.py"),
     "server/collector.py": ("tests/collector/test_up.py",),
     "server/": ("tests/sql/test_embedded_server.py", "tests/sql/test_landlock.py"),
-    "": PROCESSES,
+    "": ("tests/pipeline/test_processes.py",),
 }
 # What is not needed in the copy, or would be copied into itself.
 LEFT_OUT = (".*", "mutants", "__pycache__", "_build")
@@ -293,33 +303,32 @@ def copied() -> Iterator[Path]:
         yield directory
 
 
-def tests_of(module: str) -> tuple[str, ...]:
-    """Return the tests that a mistake in this module is shown to."""
+def tests_of(module: str) -> list[tuple[str, ...]]:
+    """Return the tests that a mistake in this module is shown to, one run after the other."""
     servers = next(tests for start, tests in SERVERS.items() if module.startswith(start))
-    slow = () if servers is SERVERS[""] or servers is SERVERS["delivery/"] else ("--ignore=tests/unit/delivery",)
-    return (*servers, "tests/unit", *slow)
+    slow = () if module.startswith("delivery/") else ("--ignore=tests/unit/delivery",)
+    runs: list[tuple[str, ...]] = [(*servers, "tests/unit", *slow)]
+    return [*runs, CLUSTER] if module.startswith("schema/") else runs
 
 
-def failing(directory: Path, tests: tuple[str, ...]) -> str:
+def failing(directory: Path, runs: list[tuple[str, ...]]) -> str:
     """Run tests in the copy and return the first that fails, or ''."""
+    return next((failed for tests in runs if (failed := failing_of(directory, tests))), "")
+
+
+def failing_of(directory: Path, tests: tuple[str, ...]) -> str:
+    """Run some tests in the copy and return the first that fails, or ''."""
+    python = directory / ".venv" / "bin" / "python"
     command = [
-        str(directory / ".venv" / "bin" / "python"),
+        str(python),
         "-m",
         "pytest",
-        "-x",
-        "-q",
-        "-n0",
-        "-p",
-        "no:randomly",
-        "-p",
-        "no:cacheprovider",
+        *"-x -q -n0 -p no:randomly -p no:cacheprovider --timeout=60 --tb=no".split(),
     ]
-    command += ["--timeout=60", "--tb=no", *tests]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     with subprocess.Popen(
-        command,
+        [*command, *tests],
         cwd=directory,
-        env=environment,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -333,18 +342,20 @@ def failing(directory: Path, tests: tuple[str, ...]) -> str:
     if process.returncode == 0:
         return ""
     found = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    if not found and process.returncode == pytest.ExitCode.INTERRUPTED:
+        sys.exit("The tests were interrupted.")
     return found[0][:150] if found else f"pytest ended with {process.returncode}"
 
 
 def unnoticed(mutants: list[Mutant]) -> Iterator[Mutant]:
     """Yield the mutants that the second run does not notice either."""
-    works: set[tuple[str, ...]] = set()
+    works: list[tuple[str, ...]] = []
     with copied() as directory:
         for mutant in mutants:
             tests = tests_of(mutant.change.module)
-            if tests not in works and (failed := failing(directory, tests)):
+            if failed := failing(directory, [run for run in tests if run not in works]):
                 sys.exit(f"Without a mistake, too: {failed}")
-            works.add(tests)
+            works += tests
             path = directory / "otel_intel" / mutant.change.module
             right = functions(ROOT / "otel_intel" / mutant.change.module)
             path.write_text(right.with_function(*owner_and_name(mutant.name), mutant.after), "utf-8")

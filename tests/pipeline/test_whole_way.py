@@ -226,6 +226,13 @@ def test_the_doctor_notices_another_clickhouse(sink: Sink, clickhouse: ClickHous
     assert "Does the endpoint write into the ClickHouse of OTEL_INTEL['CLICKHOUSE_URL']?" in result.stdout
 
 
+def test_the_doctor_waits_for_the_probe(sink: Sink, clickhouse: ClickHouse) -> None:
+    result = run_cli(clickhouse, "doctor", "--json", "--wait", "0.5", OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=sink.url)
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert (last["name"], last["state"]) == ("landing", "failed")
+    assert last["milliseconds"] >= 500
+
+
 def test_the_doctor_asks_for_a_migration(clickhouse: ClickHouse) -> None:
     admin = clickhouse.client("admin")
     admin.command("RENAME TABLE metrics.pipeline_probes TO metrics.aside")
