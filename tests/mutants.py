@@ -95,6 +95,7 @@ SERVERS = {
 }
 # What is not needed in the copy, or would be copied into itself.
 LEFT_OUT = (".*", "mutants", "__pycache__", "_build")
+OPTIONS = ("-x", "-q", "-n0", "--timeout=60", "--tb=no", "-p", "no:randomly", "-p", "no:cacheprovider")
 NOTICED = {1, 3, 24, -24, 36, 152, 255}
 """mutmut's results of tests that failed, or took too long."""
 
@@ -319,14 +320,8 @@ def failing(directory: Path, runs: list[tuple[str, ...]]) -> str:
 def failing_of(directory: Path, tests: tuple[str, ...]) -> str:
     """Run some tests in the copy and return the first that fails, or ''."""
     python = directory / ".venv" / "bin" / "python"
-    command = [
-        str(python),
-        "-m",
-        "pytest",
-        *"-x -q -n0 -p no:randomly -p no:cacheprovider --timeout=60 --tb=no".split(),
-    ]
     with subprocess.Popen(
-        [*command, *tests],
+        [str(python), "-m", "pytest", *OPTIONS, *tests],
         cwd=directory,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         stdout=subprocess.PIPE,
