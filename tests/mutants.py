@@ -69,6 +69,7 @@ CLUSTER = (
     "tests/cluster/test_layout.py",
     "tests/cluster/test_shards.py::test_rebuild_gives_the_same_answers",
     "tests/cluster/test_shards.py::test_migrate_needs_every_node",
+    "tests/cluster/test_shards.py::test_migrate_without_the_clusters_name_is_refused",
     "tests/cluster/test_shards.py::test_migrate_again_changes_only_what_is_asked_for",
 )
 # The tests with servers that notice most mistakes in a folder or module, in a minute: the first line that fits.
@@ -90,7 +91,8 @@ SERVERS = {
     "reading/": ("tests/sql/test_export.py", "tests/pipeline/test_metrics.py", "tests/sql/test_metrics.py"),
     "schema/": ("tests/sql/test_migrations.py", "tests/sql/test_rebuild.py", "tests/sql/test_retention.py"),
     "server/collector.py": ("tests/collector/test_up.py",),
-    "server/": ("tests/sql/test_embedded_server.py", "tests/sql/test_landlock.py"),
+    "server/landlock.py": ("tests/sql/test_landlock.py",),
+    "server/": ("tests/sql/test_embedded_server.py",),
     "": ("tests/pipeline/test_processes.py",),
 }
 # What is not needed in the copy, or would be copied into itself.
