@@ -77,12 +77,11 @@ bench-dashboards: $(VENV)/test.stamp ## Measure the dashboards' queries on 10 mi
 snapshots: $(VENV)/test.stamp ## Take the staff pages as they are now for right; look at the diff
 	@$(VENV)/bin/python -X dev -m pytest -q -n0 --snapshot-update tests/pipeline/test_snapshots.py
 
-MUTANTS ?= otel_intel.delivery.* otel_intel.pages.*
+MUTANTS ?=
 .PHONY: mutants
-mutants: $(VENV)/test.stamp ## Plant mistakes in the package and count those that no unit test notices; MUTANTS: where
+mutants: $(VENV)/test.stamp collector ## Plant mistakes in the package and say which no test notices; MUTANTS='--size 0': all
 	@$(PIP) install --quiet --group mutants
-	@$(VENV)/bin/mutmut run --max-children 2 $(MUTANTS) || true
-	@$(VENV)/bin/mutmut results
+	@$(VENV)/bin/python -m tests.mutants $(MUTANTS)
 
 .PHONY: docs
 docs: $(VENV)/test.stamp ## Build the documentation into docs/_build/html

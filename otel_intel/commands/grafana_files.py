@@ -25,6 +25,9 @@ PASSWORD_VARIABLE: Final = "INTEL_DASHBOARD_PASSWORD"  # noqa: S105
 # Characters that YAML refuses or Grafana reads as a line break. A lone surrogate comes from input that is not UTF-8.
 _NO_TEXT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _DATASOURCES: Final = "provisioning/datasources/otel_intel.yaml"
+_FORMS: Final = (
+    "--clickhouse-url: must be tcp://host:9000, tcp://host:9440?secure=true, http://host:8123 or https://host:8443"
+)
 _PORTS: Final = {"tcp": (9000, 9440), "http": (8123, 8123), "https": (8443, 8443)}
 
 
@@ -58,13 +61,11 @@ def parse_source(url: str) -> Source:
         secure = parts.scheme == "https" or parts.query == "secure=true"
         port = (tls if secure else plain) if parts.port is None else parts.port
     except (KeyError, ValueError):
-        parts, secure, port = urllib.parse.SplitResult("", "", "", "", ""), False, 0
+        raise GrafanaError(_FORMS) from None
     known = parts.query in ("", "secure=true") and parts.path in ("", "/") and not parts.fragment
     username = urllib.parse.unquote(parts.username or "intel_dashboard")
     if not (known and parts.hostname and port) or re.search(r"\s", url) or _NO_TEXT.search(url + username):
-        raise GrafanaError(
-            "--clickhouse-url: must be tcp://host:9000, tcp://host:9440?secure=true, http://host:8123 or https://host:8443"
-        )
+        raise GrafanaError(_FORMS)
     if parts.password:
         raise GrafanaError(f"Leave the password out of the URL: Grafana takes it from {PASSWORD_VARIABLE}")
     protocol = "native" if parts.scheme == "tcp" else "http"

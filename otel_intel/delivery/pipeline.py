@@ -228,6 +228,8 @@ class Pipeline:
                 self._unexpected()
 
     def _unexpected(self) -> None:
+        if self._ledger.is_closed:  # the time was up during a request, and took the queue away
+            return
         self._failures += 1
         if "worker" not in self._logged:
             self._logged.add("worker")

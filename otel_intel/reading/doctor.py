@@ -136,7 +136,7 @@ def _reading(probe_id: str, emitted_ns: int, visible_within: float, hop: _HopMak
 
 
 def _find(probe_id: str, emitted_ns: int) -> list[_Probe]:
-    return Reader(get_settings().QUERY_TIMEOUT).rows(
+    return Reader().rows(
         _Probe,
         "SELECT (toUnixTimestamp64Nano(ingested_at) - toUInt64({emitted_ns:String})) / 1e6 AS landed_ms"
         " FROM metrics.pipeline_probes WHERE probe_id = {probe_id:String}",

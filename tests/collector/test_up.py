@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import signal
+import socket
 import stat
 from pathlib import Path
 
@@ -77,6 +79,20 @@ def test_detached_server_and_collector_start_and_stop_together(data: Path) -> No
     assert run_otel_intel(data, "down").returncode == 0
     again = run_otel_intel(data, "up", "--collector", "--detach")
     assert _variables(again.stdout)["OTEL_EXPORTER_OTLP_HEADERS"] == variables["OTEL_EXPORTER_OTLP_HEADERS"]
+
+
+def test_ports_that_are_taken_are_left_alone(data: Path) -> None:
+    with contextlib.ExitStack() as taken:
+        for port in (4317, 4318, 8888, 13133):
+            with contextlib.suppress(OSError):  # it is taken already
+                taken.enter_context(socket.create_server(("127.0.0.1", port)))
+        up = run_otel_intel(data, *WITH_COLLECTOR, "--detach")
+        assert up.returncode == 0, up.stderr
+        ports = json.loads((data / "collector.json").read_text())["ports"]
+        assert set(ports) == {"http", "grpc", "metrics", "health"}
+        for port in ports.values():
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        assert not set(ports.values()) & {4317, 4318, 8888, 13133}
 
 
 def test_detached_collector_that_was_killed_is_told_and_started_again(data: Path) -> None:

@@ -24,6 +24,7 @@ from tests.disks import Disk, mount_disk
 from tests.otlp import event, logs_request, post
 from tests.processes import otel_intel
 from tests.servers import ClickHouse, kill, run_clickhouse
+from tests.sink import Sink
 from tests.waiting import poll_until
 
 PAGES = ("", "events/", "outcomes/", "activity/")
@@ -60,13 +61,14 @@ def signals(server: ClickHouse) -> list[str]:
     return sorted(str(signal) for (signal,) in rows)
 
 
-def command(server: ClickHouse, *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(server: ClickHouse, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")},
         **server.variables(),
         "CLICKHOUSE_URL": server.url("admin"),
         "OTEL_INTEL_ENGINE_VERSION": "1",
         "OTEL_SERVICE_NAME": "shop",
+        **more,
     }
     line = [sys.executable, "-m", "otel_intel", *arguments]
     return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
@@ -212,6 +214,16 @@ def test_everybody_who_reads_gets_the_numbers(
     assert doctor.returncode == 1
     assert "NOT_ENOUGH_SPACE" in doctor.stdout
     assert "→ The server is there: free space on its disk, then it goes on by itself." in doctor.stdout
+
+
+def test_a_probe_that_waits_for_space_is_explained(disk: Disk, server: ClickHouse, sink: Sink) -> None:
+    disk.fill()
+    taken = command(server, "doctor", "--wait", "0.1", OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=sink.url)
+    assert re.search(
+        r"→ ClickHouse's disk is full \(default: 0 bytes of .*\): free space, then it goes on by itself;"
+        r" see clickhouse-disk in the runbook\.",
+        taken.stdout,
+    )
 
 
 def test_up_on_a_full_disk_says_so_and_works_later(disk: Disk) -> None:

@@ -240,6 +240,13 @@ def test_outcomes_show_their_times_to_resolution(staff: Client) -> None:
     assert {time: count for time, count in buckets.items() if count != "0"} == {"1 to 3 days": "2"}
 
 
+def test_counts_of_outcomes_are_easy_to_read(reading: ClickHouse, staff: Client) -> None:
+    at = time.time_ns() - 60 * 10**9
+    send(reading, *(event("signal.outcome_recorded", at, **{"intel.risk_signal.id": f"s{n}"}) for n in range(1200)))
+    text = page_text(staff, "outcome-snapshots")
+    assert re.search(r"<span>1\u202f200</span></td>\s*<td class=.number.><span>100\.0 %</span>", text)
+
+
 @pytest.mark.usefixtures("reading")
 def test_times_to_resolution_are_by_nearest_rank(reading: ClickHouse, staff: Client) -> None:
     hours: list[float | None] = [1.0, 2.0, 3.0, 4.0, None]
@@ -275,6 +282,7 @@ def test_an_event_leads_to_its_request(reading: ClickHouse, staff: Client) -> No
     assert "GET signals/" in text
     assert "GET 200" in text
     assert "84 ms" in text
+    assert '<th scope="col" class="number">Duration</th>' in text  # above its numbers, at the right
     assert "Recommendation events" in text  # of the same trace
     assert "explanation expanded" in text
 

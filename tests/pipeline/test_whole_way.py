@@ -177,6 +177,8 @@ def test_the_doctor_finds_a_healthy_pipeline(clickhouse: ClickHouse) -> None:
         (name, "ok") for name in ("environment", "exporter", "endpoint", "landing", "facts", "views")
     ]
     assert result.returncode == 0
+    assert hops[0]["detail"].startswith("http/protobuf to http://127.0.0.1:")
+    assert all(isinstance(hop["detail"], str) and hop["fix"] == "" for hop in hops)
 
 
 @pytest.mark.parametrize(
@@ -226,13 +228,21 @@ def test_the_doctor_notices_another_clickhouse(sink: Sink, clickhouse: ClickHous
     assert "Does the endpoint write into the ClickHouse of OTEL_INTEL['CLICKHOUSE_URL']?" in result.stdout
 
 
-def test_the_doctor_asks_for_a_migration(clickhouse: ClickHouse) -> None:
+def test_the_doctor_waits_for_the_probe(sink: Sink, clickhouse: ClickHouse) -> None:
+    result = run_cli(clickhouse, "doctor", "--json", "--wait", "0.5", OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=sink.url)
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert (last["name"], last["state"]) == ("landing", "failed")
+    assert last["milliseconds"] >= 500
+
+
+@pytest.mark.parametrize("view", ["pipeline_probes", "outcome_distribution_between"])
+def test_the_doctor_asks_for_a_migration(view: str, clickhouse: ClickHouse) -> None:
     admin = clickhouse.client("admin")
-    admin.command("RENAME TABLE metrics.pipeline_probes TO metrics.aside")
+    admin.command(f"RENAME TABLE metrics.{view} TO metrics.aside")
     try:
         last = json.loads(run_cli(clickhouse, "doctor", "--json", "--wait", "1").stdout.splitlines()[-1])
     finally:
-        admin.command("RENAME TABLE metrics.aside TO metrics.pipeline_probes")
+        admin.command(f"RENAME TABLE metrics.aside TO metrics.{view}")
     assert (last["name"], last["state"], last["fix"]) == ("views", "failed", "Run `otel-intel migrate`.")
 
 

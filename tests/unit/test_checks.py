@@ -63,7 +63,7 @@ def test_the_nearest_key_is_named() -> None:
 @override_settings(OTEL_INTEL=GOOD)
 def test_unknown_variables_are_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_INTEL_QUEUESIZE", "1")
-    assert "OTEL_INTEL_QUEUESIZE. Did you mean QUEUE_SIZE?" in hint()
+    assert "Unknown variable OTEL_INTEL_QUEUESIZE. Did you mean QUEUE_SIZE?" in hint()
 
 
 INGEST = "http://127.0.0.1:8123/?query=INSERT%20INTO%20intel.otlp_logs%20FORMAT%20ProtobufSingle"

@@ -34,6 +34,23 @@ def test_send_in_tests_sends(monkeypatch: pytest.MonkeyPatch, sink: Sink) -> Non
     telemetry.shutdown()
 
 
+def test_settings_that_a_test_overrides_are_in_force_at_once(otel_intel_events: CapturedEvents) -> None:
+    get_telemetry().track_dashboard_open(1)
+    with override_settings(OTEL_INTEL={"ENABLED": False}):
+        get_telemetry().track_dashboard_open(2)
+    get_telemetry().track_dashboard_open(3)
+    assert [event.attributes["intel.admin.id"] for event in otel_intel_events] == ["1", "3"]
+
+
+def test_settings_are_read_once(production: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    production.track_dashboard_open(1)
+    monkeypatch.setenv("OTEL_INTEL_ENABLED", "no")
+    production.refuse(events.DASHBOARD_OPENED, "no_admin")
+    production.forget_settings()
+    production.refuse(events.DASHBOARD_OPENED, "no_admin")
+    assert production.status()["dropped"]["no_admin"] == 1
+
+
 def test_an_event_arrives_typed(production: Telemetry, sink: Sink) -> None:
     production.track_recommendation_accept(1, 42, "EXPIRING_SOON", "HIGH", decision_time_ms=450)
     production.track_signal_outcome(1, "RESOLVED", resolution_time_hours=24, admin_note_id=5)

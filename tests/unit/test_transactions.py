@@ -116,6 +116,16 @@ def test_a_state_change_waits_for_the_applications_own_commit(otel_intel_events:
 
 
 @pytest.mark.usefixtures("manual")
+def test_a_connection_is_followed_once(otel_intel_events: CapturedEvents) -> None:
+    accept()
+    commit = connections["default"].commit
+    accept()
+    assert connections["default"].commit == commit
+    transaction.commit()
+    assert len(otel_intel_events) == 2
+
+
+@pytest.mark.usefixtures("manual")
 def test_autocommit_that_is_switched_on_again_commits(otel_intel_events: CapturedEvents) -> None:
     accept()
     transaction.set_autocommit(True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,15 @@ def test_what_up_wrote_is_replaced(tmp_path: Path, content: str) -> None:
     file = tmp_path / "env"
     file.write_text(content)
     assert env_file.target(file, tmp_path / "data") == file
+
+
+def test_the_file_is_utf_8_whatever_the_locale_is(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    file.write_text("OTEL_INTEL_CLICKHOUSE_URL='http://ä'\n", encoding="utf-8")
+    code = "import sys; from pathlib import Path; from otel_intel.commands import env_file"
+    code += "; env_file.target(Path(sys.argv[1]), Path(sys.argv[1]).parent)"
+    ascii_only = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    subprocess.run([sys.executable, "-c", code, str(file)], env=ascii_only, check=True)
 
 
 def test_a_link_stays_and_its_file_is_written(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +121,23 @@ def test_output_names_the_files_and_the_next_steps(tmp_path: Path) -> None:
     assert "INTEL_DASHBOARD_PASSWORD" in output
 
 
+def test_output_says_where_grafana_has_to_see_the_dashboards(tmp_path: Path) -> None:
+    output = run(tmp_path, "--dashboards-path", "/srv/d").output
+    assert f"  {tmp_path / 'dashboards'} mounted at /srv/d," in output
+
+
+def test_a_folders_title_may_hold_any_letter(tmp_path: Path) -> None:
+    assert run(tmp_path, "--folder", "Risiko für 🧭").exit_code == 0
+    assert {group["folder"] for group in document(tmp_path, "alerting")["groups"]} == {"Risiko für 🧭"}
+
+
+def test_files_are_utf_8_whatever_the_locale_is(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "otel_intel", "grafana", "--out", str(tmp_path)]
+    ascii_only = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    subprocess.run(command, env=ascii_only, check=True, capture_output=True)
+    assert "…" in "".join(files(tmp_path).values())
+
+
 def test_dashboards_are_looked_for_where_they_were_written(tmp_path: Path) -> None:
     run(tmp_path)
     [provider] = document(tmp_path, "dashboards")["providers"]
@@ -129,6 +149,7 @@ def test_the_runbook_has_no_broken_links(tmp_path: Path) -> None:
     text = tmp_path.joinpath("RUNBOOK.md").read_text(encoding="utf-8")
     assert "](.." not in text
     assert "`collector/README.md` of otel-intel's source" in text
+    assert "`grafana/limits.py` of otel-intel's source" in text
     assert all(f"](#{name})" in text for name in ("silence", "missing"))
 
 

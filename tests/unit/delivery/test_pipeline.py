@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import logging
 import os
 import socket
@@ -17,6 +18,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from otel_intel import Telemetry
 from otel_intel.delivery import pipeline as delivery
 from otel_intel.delivery.ledger import PipelineStatus, QueuedEvent
+from otel_intel.delivery.session import MAX_ANSWER, Session
 from otel_intel.events import DASHBOARD_OPENED, DROP_REASONS, SCHEMA_URL
 from tests.sink import Sink, attributes_of, run_grpc_receiver, run_sink
 from tests.waiting import poll_until
@@ -97,6 +99,14 @@ def test_a_full_queue_keeps_room_for_decisions(production: Telemetry, sink: Sink
     assert (status["queued"], status["dropped"]["queue_full"], status["emitted"]) == (10, 30, 40)
 
 
+@override_settings(OTEL_INTEL={"ENGINE_VERSION": "1", "QUEUE_SIZE": 1})
+def test_a_queue_of_one_takes_one_view(production: Telemetry, sink: Sink) -> None:
+    black_hole(sink)
+    for _ in range(2):
+        production.track_dashboard_open(1)
+    assert (production.status()["queued"], production.status()["dropped"]["queue_full"]) == (1, 1)
+
+
 def test_a_failed_batch_is_sent_again_unchanged(production: Telemetry, sink: Sink) -> None:
     refused: list[ExportLogsServiceRequest] = []
 
@@ -145,23 +155,39 @@ def test_an_endpoint_that_refuses_everything_costs_no_event(production: Telemetr
 
 
 def test_an_endpoint_that_refuses_everything_from_the_start_is_not_asked_for_each_event(
-    production: Telemetry, sink: Sink
+    production: Telemetry, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused: list[ExportLogsServiceRequest] = []
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "5000")  # nothing is sent before flush
+    sizes: list[int] = []
 
     def refuse(request: ExportLogsServiceRequest) -> int:
-        refused.append(request)
+        sizes.append(len(signals(request)))
         return 400
 
     sink.answer = refuse
     for signal in range(100):
         production.track_signal_detail_open(1, signal)
-    assert poll_until(lambda: len(refused) >= 8)
-    assert production.flush(0.05) is False
+    assert poll_until(lambda: production.flush(0) or sizes.count(100) > 1)
+    assert sizes[: sizes.index(100, 1)].count(1) == delivery.MAX_REFUSED_IN_A_ROW
     sink.answer = lambda request: 200
-    assert production.flush(10)
+    assert poll_until(lambda: production.flush(0.1))
     assert len({attributes_of(record)["intel.risk_signal.id"] for record in sink.events}) == 100
     assert production.status()["dropped"]["rejected"] == 0
+
+
+def test_a_half_that_fails_ends_the_attempt(production: Telemetry, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "5000")  # nothing is sent before flush
+    sizes: list[int] = []
+
+    def answer(request: ExportLogsServiceRequest) -> int:
+        sizes.append(len(signals(request)))
+        return 413 if sizes[-1] > 1 else 500
+
+    sink.answer = answer
+    for signal in range(4):
+        production.track_signal_detail_open(1, signal)
+    assert poll_until(lambda: production.flush(0) or len(sizes) >= 6)
+    assert sizes[:6] == [4, 2, 1, 4, 2, 1]
 
 
 def test_a_refused_event_waits_for_another_of_its_kind(production: Telemetry, sink: Sink) -> None:
@@ -260,6 +286,24 @@ def test_an_endless_answer_is_cut_off(production: Telemetry) -> None:
     assert production.status()["queued"] == 1
 
 
+def test_a_small_answer_that_unpacks_to_a_large_one_is_cut_off() -> None:
+    packed = gzip.compress(bytes(50_000_000))
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65_536)
+            head = f"HTTP/1.1 400 Bad Request\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
+            connection.sendall(head.encode() + packed)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, Session() as session:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        response = session.get(f"http://127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+    assert len(response.content) < 2 * MAX_ANSWER
+
+
 def test_flush_reports_a_loss_once(production: Telemetry, sink: Sink) -> None:
     sink.answer = lambda request: 400
     production.track_dashboard_open(1)
@@ -308,6 +352,87 @@ def test_shutdown_keeps_its_deadline_and_counts_the_rest(production: Telemetry, 
     assert holds(production.status())
 
 
+def test_the_first_shutdown_sets_the_deadline(production: Telemetry, sink: Sink) -> None:
+    black_hole(sink)
+    pipeline = delivery.Pipeline()
+    pipeline.put(QueuedEvent(DASHBOARD_OPENED, 1, Context(), "1", ("1",)))
+    before = time.monotonic()
+    pipeline.begin_shutdown(0.1)
+    pipeline.shutdown(20)
+    assert time.monotonic() - before < 10
+
+
+def test_after_the_deadline_nothing_is_sent(production: Telemetry, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def answer(request: ExportLogsServiceRequest) -> int:
+        asked.append(request)
+        sink.done.wait(0.2)  # past the deadline
+        return 200
+
+    asked: list[ExportLogsServiceRequest] = []
+    sink.answer = answer
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        production.track_dashboard_open(1)
+    production.shutdown(0.1)
+    assert len(asked) == 1  # and no report
+    assert production.status()["delivered"] == 1
+
+
+def test_events_refused_at_the_end_are_reported_with_their_kind(production: Telemetry, sink: Sink) -> None:
+    release = threading.Event()
+
+    def answer(request: ExportLogsServiceRequest) -> int:
+        release.wait(30)
+        return 200
+
+    sink.answer = answer
+    production.track_dashboard_open(1)
+    closing = threading.Thread(target=production.shutdown, args=(30,))
+    closing.start()
+
+    def is_refused() -> bool:
+        production.track_dashboard_open(1)
+        return production.status()["dropped"]["after_shutdown"] > 0
+
+    assert poll_until(is_refused)
+    release.set()
+    closing.join()
+    report = [attributes_of(one) for one in sink.records if one.event_name == "intel.pipeline.reported"][-1]
+    assert report["intel.pipeline.kind"] == "view"
+    assert report["intel.pipeline.dropped.after_shutdown"] == production.status()["dropped"]["after_shutdown"]
+
+
+def test_an_answer_after_the_deadline_is_no_error(
+    production: Telemetry, sink: Sink, caplog: pytest.LogCaptureFixture
+) -> None:
+    black_hole(sink)
+    before = set(threading.enumerate())
+    production.track_dashboard_open(1)
+    production.shutdown(0.1)
+    [worker] = [thread for thread in set(threading.enumerate()) - before if thread.name == "otel_intel"]
+    sink.done.set()
+    worker.join()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]  # of the event that was lost
+    assert production.status()["delivered"] == 0
+
+
+def test_an_unexpected_error_is_logged_once_and_the_thread_goes_on(
+    production: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = delivery.Pipeline()
+    impossible = QueuedEvent(DASHBOARD_OPENED, 1, Context(), "1", ())  # without the values of its attributes
+    pipeline.put(impossible)
+    assert poll_until(lambda: pipeline.flush(0) or caplog.records)
+    pipeline.flush(0.1)
+    pipeline.shutdown(0.1)
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [error.getMessage() for error in errors] == ["The delivery of events failed; trying again"]
+    assert errors[0].exc_info
+
+
 def test_the_process_reports_its_counters(production: Telemetry, sink: Sink) -> None:
     production.track_dashboard_open(1)
     production.track_recommendation_view(1, 1, "EXPIRING_SOON", "BOGUS")
@@ -322,6 +447,14 @@ def test_the_process_reports_its_counters(production: Telemetry, sink: Sink) -> 
         for report in reports
     }
     assert counters == {"view": (1, 1, 0), "recommendation": (1, 0, 1)}
+
+
+def test_a_report_says_when_it_was_made(production: Telemetry, sink: Sink) -> None:
+    before = time.time_ns()
+    production.track_dashboard_open(1)
+    production.shutdown()
+    [report] = [record for record in sink.records if record.event_name == "intel.pipeline.reported"]
+    assert before <= report.time_unix_nano <= time.time_ns()
 
 
 def test_the_exporters_own_lines_stay_out_of_the_log(

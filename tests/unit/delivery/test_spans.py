@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -12,6 +13,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_intel.delivery.spans import PerProcessBatches, _QuietExporter
+from tests.sink import Sink
+from tests.waiting import poll_until
 
 SITE = """
 import json, os, sys
@@ -161,3 +164,32 @@ def test_spans_share_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
         provider.get_tracer("x").start_span(name).end()
     processor.shutdown()
     assert [len(spans.exported) for spans in made] == [2]
+
+
+def test_in_a_hurry_each_span_is_exported_soon(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    batches = PerProcessBatches()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(batches)
+    provider.get_tracer("x").start_span("before").end()
+    started = time.monotonic()
+    batches.hurry()
+    for count in range(1, 5):
+        assert poll_until(lambda count=count: sink.spans == count)  # type: ignore[misc]
+        provider.get_tracer("x").start_span("after").end()
+    assert time.monotonic() - started < 2
+    batches.shutdown()
+
+
+def test_a_flush_exports_the_spans_that_wait(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    batches = PerProcessBatches()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(batches)
+    assert provider.force_flush()  # nothing waits
+    provider.get_tracer("x").start_span("request").end()
+    assert provider.force_flush()
+    assert sink.spans == 1
+    batches.shutdown()

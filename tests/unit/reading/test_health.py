@@ -22,6 +22,10 @@ def test_a_disk_is_low_by_its_share_or_by_its_days(free: int, total: int, days: 
     assert Disk("default", free, total, days).is_low is is_low
 
 
+def test_nothing_is_said_of_days_where_nothing_arrives() -> None:
+    assert str(Disk("default", 1000, 2000, None)) == "default: 1 KB of 2 KB free"
+
+
 def test_a_guess_has_an_end() -> None:
     assert str(Disk("default", 1, 2, 6_119_428)).endswith("full in more than 10 years as things arrive now")
 

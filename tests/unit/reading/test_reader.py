@@ -170,6 +170,28 @@ def test_queries_fail_at_once_when_too_many_hang(url: Callable[[int], None]) -> 
     assert took < TIMEOUT / 2
 
 
+@pytest.mark.parametrize(("given", "port"), [("http://db", 8123), ("https://db", 8443), ("https://db:1", 1)])
+def test_a_url_without_a_port_means_clickhouses_own(given: str, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Thread, "start", start)
+    with pytest.raises(TelemetryUnavailable, match=f"ClickHouse at db:{port} was not asked"):
+        Reader(url=given).rows(dict, "SELECT 1")
+
+
+def test_clickhouse_sees_who_asks(url: Callable[[int], None]) -> None:
+    asked: list[bytes] = []
+
+    def note(connection: socket.socket, done: Event) -> None:
+        asked.append(connection.recv(65536))
+
+    with listening(note) as port:
+        url(port)
+        _fail()
+    assert b"otel-intel" in asked[0]
+
+
 def test_without_a_thread_there_is_no_answer(url: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
     def start(thread: Thread) -> None:
         raise RuntimeError("can't start new thread")

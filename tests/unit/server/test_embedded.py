@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import stat
 import tomllib
@@ -125,3 +126,11 @@ def test_the_directory_is_for_its_owner_only(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     embedded.claim(tmp_path).close()
     assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
+def test_only_one_start_at_a_time(tmp_path: Path) -> None:
+    directory = tmp_path / "not" / "there"
+    starting = pytest.raises(EmbeddedError, match=r"Another otel-intel up is starting a server on .*there")
+    with contextlib.closing(embedded.claim(directory)), starting:
+        embedded.claim(directory)
+    embedded.claim(directory).close()
