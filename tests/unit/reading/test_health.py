@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
-from otel_intel.reading.health import Disk
+from otel_intel.events import DROP_REASONS
+from otel_intel.reading.health import Arrived, Day, Disk, Health, Rejected, describe
 
 GB = 10**9
 
@@ -46,3 +49,30 @@ def test_sizes_are_for_people(free: int, shown: str) -> None:
         str(Disk("default", free, 96 * GB, 45))
         == f"default: {shown} of 96 GB free, full in 45 days as things arrive now"
     )
+
+
+def test_the_health_in_words() -> None:
+    counters = {"emitted": 1200, "delivered": 1100, "queued": 3, "invalid_optional": 4, "missing": 5}
+    dropped = {f"dropped_{reason}": 0 for reason in DROP_REASONS} | {"dropped_queue_full": 97}
+    health = Health(
+        arrived=[Arrived("outcome", 1234, None)],
+        days=[Day(date(2026, 3, 1), 1500, 2, 1, 20.4, 1234.5)],
+        rejected=[Rejected("unknown_event", 7)],
+        pipeline=counters | dropped,
+        disks=[Disk("default", 1000, 2000, None)],
+    )
+    assert list(describe(health)) == [
+        "Events",
+        "  outcome                1,234",
+        "Days (by arrival)",
+        "  2026-03-01             1,500  2 duplicates, 1 conflicting copies, delay p50 20 ms, p99 1,234 ms",
+        "Rejected in 7 days",
+        "             7  unknown_event",
+        "Processes that reported in 7 days",
+        "  emitted 1,200, delivered 1,100, queued 3",
+        "  4 events lost an optional value because it was wrong",
+        "  5 of the delivered are not here: in the Collector's queue, or lost behind it",
+        "  dropped: queue_full 97",
+        "Disk of ClickHouse",
+        "  default: 1 KB of 2 KB free",
+    ]
