@@ -73,6 +73,10 @@ bench-collector: $(VENV)/test.stamp collector ## Measure the way through the Col
 bench-dashboards: $(VENV)/test.stamp ## Measure the dashboards' queries on 10 million events; EVENTS=1000000: on fewer
 	@$(VENV)/bin/python -m benchmarks.dashboards $(EVENTS)
 
+.PHONY: bench-metrics
+bench-metrics: $(VENV)/test.stamp ## Measure what numbers cost on 1 million events; EVENTS=10000000: on more
+	@$(VENV)/bin/python -m benchmarks.metrics $(EVENTS)
+
 .PHONY: snapshots
 snapshots: $(VENV)/test.stamp ## Take the staff pages as they are now for right; look at the diff
 	@$(VENV)/bin/python -X dev -m pytest -q -n0 --snapshot-update tests/pipeline/test_snapshots.py

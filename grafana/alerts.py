@@ -261,6 +261,24 @@ PIPELINE = (
         no_data="OK",
     ),
     Rule(
+        uid="numbers-late",
+        title="The numbers do not move",
+        severity="critical",
+        sql=queries.NUMBERS_LATE,
+        # The query is about the present; Grafana wants a range all the same.
+        seconds=HOUR,
+        limit=limits.NUMBERS_LATE_SECONDS,
+        pending="5m",
+        summary="{{ $labels.node }}: events wait for the numbers for {{ humanizeDuration $values.A.Value }}",
+        description=(
+            f"Events have arrived and are not in the facts and the numbers after {limits.NUMBERS_LATE_SECONDS} s."
+            " They are kept and are taken in later."
+        ),
+        panel=(names.PIPELINE_HEALTH, 9),
+        # No rows is the normal state.
+        no_data="OK",
+    ),
+    Rule(
         uid="clickhouse-disk",
         title="A disk of ClickHouse is nearly full",
         severity="critical",

@@ -5,7 +5,7 @@ Change one here and run `python -m grafana.build`: it updates both.
 
 from __future__ import annotations
 
-from otel_intel.reading.health import LOW_DAYS, LOW_SHARE
+from otel_intel.reading.health import LATE, LOW_DAYS, LOW_SHARE
 
 # With fewer decisions a share is too uncertain: at 50 decisions its standard error is 0.07.
 MINIMUM_DECISIONS = 50
@@ -53,3 +53,6 @@ AROUND_THE_CLOCK_HOURS = 20
 DISK_FREE_LOW = LOW_SHARE
 DISK_DAYS_LOW = LOW_DAYS
 PARTS_HIGH = 300
+
+# How long an arrived event may wait for the numbers; `otel-intel status` and `doctor` call them late by the same limit.
+NUMBERS_LATE_SECONDS = int(LATE.total_seconds())

@@ -124,7 +124,13 @@ def post(clickhouse: ClickHouse, body: bytes, signal: str = "LOGS") -> requests.
     )
 
 
-def send(clickhouse: ClickHouse, *records: Record) -> None:
+def deliver(clickhouse: ClickHouse, *records: Record) -> None:
     """Send records in one request and check that it is acknowledged."""
     response = post(clickhouse, logs_request(records).SerializeToString())
     assert (response.status_code, response.content) == (200, b"")
+
+
+def send(clickhouse: ClickHouse, *records: Record) -> None:
+    """Deliver records and refresh the numbers."""
+    deliver(clickhouse, *records)
+    clickhouse.refresh()

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +20,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from otel_intel.resources import folder
-from otel_intel.schema import migrate
+from otel_intel.schema import migrate, refresh
+from otel_intel.schema.cluster import Cluster
 from otel_intel.server import embedded
 from tests.processes import run_otel_intel
 from tests.waiting import poll_until
@@ -33,6 +34,8 @@ class ClickHouse:
         self.server = server
         self.url = server.url
         self.variables = server.variables
+        self.nodes: Sequence[ClickHouse] = (self,)
+        self.cluster: Cluster | None = None
         self._clients: dict[str, Client] = {}
 
     def client(self, role: str) -> Client:
@@ -41,14 +44,29 @@ class ClickHouse:
             self._clients[role] = clickhouse_connect.get_client(dsn=self.url(role), autogenerate_session_id=False)
         return self._clients[role]
 
+    def refresh(self) -> None:
+        """Take everything that has arrived into the numbers; wait for another process that does the same."""
+
+        def nothing_left() -> bool:
+            try:
+                return refresh.refresh([node.client("admin") for node in self.nodes], self.cluster) is None
+            except refresh.AnotherRefreshError:
+                return False
+
+        assert poll_until(nothing_left, 60, 0.001)
+
     def rows(
         self, sql: str, parameters: Mapping[str, object] | None = None, role: str = "reader"
     ) -> list[dict[str, Any]]:
-        """Return the rows of a query as dicts."""
+        """Return the rows of a query as dicts, of ``metrics`` with everything that has arrived."""
+        if "metrics." in sql:
+            self.refresh()
         return list(self.client(role).query(sql, parameters=dict(parameters or {})).named_results())
 
     def value(self, sql: str, role: str = "reader") -> Any:
-        """Return the only value of a query."""
+        """Return the only value of a query, of ``metrics`` with everything that has arrived."""
+        if "metrics." in sql:
+            self.refresh()
         [row] = self.client(role).query(sql).result_rows
         return row[0]
 

@@ -102,20 +102,28 @@ def decided() -> Lines:
 def counts_of_actions() -> Lines:
     """Yield a column for each action, and the decisions among them."""
     events = of_kind("recommendation")
-    yield from (f"countIf(action = '{event.value}') AS {event.column}," for event in events)
+    yield from (f"sumIf(events, action = '{event.value}') AS {event.column}," for event in events)
     yield f"{' + '.join(event.column for event in events if event.is_decision)} AS decisions"
+
+
+def overrides() -> Lines:
+    """Yield the number of decisions and of overrides among them."""
+    values = quoted(event.value for event in of_kind("recommendation") if event.is_decision)
+    yield f"sumIf(events, action IN ({values})) AS decisions,"
+    yield "sumIf(events, action = 'OVERRIDDEN') AS overridden,"
 
 
 def counts_of_outcomes() -> Lines:
     """Yield a column for each status, and their sum."""
-    yield from (f"countIf(outcome_status = '{status}') AS {status.lower()}," for status in OUTCOME_STATUSES)
+    yield from (f"sumIf(d.outcomes, outcome_status = '{status}') AS {status.lower()}," for status in OUTCOME_STATUSES)
     yield f"{' + '.join(status.lower() for status in OUTCOME_STATUSES)} AS outcomes,"
 
 
 def outcomes_by_status() -> Lines:
     """Yield statuses and their counts side by side."""
     yield f"[{quoted(OUTCOME_STATUSES)}] AS statuses,"
-    yield f"[{', '.join(f'sum(d.{status.lower()})' for status in OUTCOME_STATUSES)}] AS counts,"
+    counts = (f"sumIf(d.outcomes, outcome_status = '{status}')" for status in OUTCOME_STATUSES)
+    yield f"[{', '.join(counts)}] AS counts,"
 
 
 def of_overview(columns: list[str]) -> Callable[[], Lines]:
@@ -138,7 +146,7 @@ def for_overview(columns: list[str]) -> Callable[[], Lines]:
 def counts_of_views() -> Lines:
     """Yield a column for each kind of view, and their sum."""
     events = of_kind("view")
-    yield from (f"countIf(view_kind = '{event.value}') AS {event.column}," for event in events)
+    yield from (f"sumIf(events, view_kind = '{event.value}') AS {event.column}," for event in events)
     yield f"{' + '.join(event.column for event in events)} AS total"
 
 
@@ -325,13 +333,17 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
         "resource attributes of spans": keys(RESOURCE_KEYS),
         "attributes of spans": keys(SPAN_KEYS),
     },
-    "clickhouse/views/50_decisions.sql": {"decisions": decisions},
+    "clickhouse/refresh/20_pair_decisions.sql": {"decisions": decisions},
     "clickhouse/views/60_daily.sql": {
         "counts of actions": counts_of_actions,
         "counts of outcomes": counts_of_outcomes,
         "counts of views": counts_of_views,
     },
     "clickhouse/views/70_numbers.sql": {
+        "counts of actions": lambda: [
+            f"{line}," if line.endswith("decisions") else line for line in counts_of_actions()
+        ],
+        "decisions and overrides": overrides,
         "outcomes by status": outcomes_by_status,
     },
     "clickhouse/views/75_overviews.sql": {

@@ -13,16 +13,9 @@ CREATE OR REPLACE VIEW metrics.signal_outcomes
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
-    event_id, timestamp, ingested_at, risk_signal_id, admin_id, outcome_status,
-    -- GLOBAL: on a cluster, the list is computed once for all shards, not on each shard.
-    event_id GLOBAL IN (
-        SELECT event_id
-        FROM intel.signal_outcomes FINAL
-        ORDER BY timestamp, event_id
-        LIMIT 1 BY risk_signal_id
-    ) AS is_first,
+    event_id, timestamp, ingested_at, risk_signal_id, admin_id, outcome_status, is_first,
     resolution_time_hours, note_id, engine_version, trace_id, span_id, trace_flags, service_name
-FROM intel.signal_outcomes FINAL
+FROM intel.outcomes FINAL
 COMMENT 'Outcomes of risk signals: each event once; is_first marks the one that counts';
 
 CREATE OR REPLACE VIEW metrics.admin_views

@@ -1,5 +1,5 @@
 -- Several numbers side by side: the overview, times to resolution, who is busy and when. Both ends of a window of UTC
--- days are included; '' as a version or an admin means all. Reads metrics.*; writes nothing.
+-- days are included; '' as a version or an admin means all. Reads metrics.* and what the refresh has counted; writes nothing.
 
 CREATE OR REPLACE VIEW metrics.overview
 DEFINER = intel_owner SQL SECURITY DEFINER
@@ -23,8 +23,8 @@ SELECT
     counts['samples'] AS samples,
     if(samples = 0, NULL, sum_ms / samples) AS average_ms,
     -- By nearest rank: the ceil(q * n)-th smallest.
-    if(empty(times), NULL, times[intDiv(length(times) + 1, 2)]) AS p50_ms,
-    if(empty(times), NULL, times[intDiv(9 * length(times) + 9, 10)]) AS p90_ms,
+    if(samples = 0 OR part.name != 'window' OR part.is_before, NULL, quantiles[1]) AS p50_ms,
+    if(samples = 0 OR part.name != 'window' OR part.is_before, NULL, quantiles[2]) AS p90_ms,
     -- generated: outcomes of the overview
     counts['resolved'] AS resolved,
     counts['escalated'] AS escalated,
@@ -54,7 +54,7 @@ FROM
         part,
         sumMap(b.counts) AS counts,
         sum(b.sum_ms) AS sum_ms,
-        arraySort(groupArrayArrayIf(b.times, part.name = 'window' AND NOT part.is_before)) AS times
+        quantilesExactWeightedArrayIf(0.5, 0.9)(b.milliseconds, b.times, part.name = 'window' AND NOT part.is_before) AS quantiles
     FROM
     (
         SELECT
@@ -63,7 +63,8 @@ FROM
             map('viewed', sum(d.viewed), 'accepted', sum(d.accepted), 'ignored', sum(d.ignored), 'overridden', sum(d.overridden), 'decisions', sum(d.decisions)) AS counts,
             -- /generated
             0. AS sum_ms,
-            CAST([], 'Array(Int64)') AS times
+            CAST([], 'Array(Int64)') AS milliseconds,
+            CAST([], 'Array(UInt64)') AS times
         FROM metrics.recommendations_daily AS d
         WHERE day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
         GROUP BY day, engine_version
@@ -74,20 +75,20 @@ FROM
             map('resolved', sum(d.resolved), 'escalated', sum(d.escalated), 'no_action', sum(d.no_action), 'false_positive', sum(d.false_positive), 'outcomes', sum(d.outcomes)) AS counts,
             -- /generated
             0. AS sum_ms,
-            CAST([], 'Array(Int64)') AS times
+            CAST([], 'Array(Int64)') AS milliseconds,
+            CAST([], 'Array(UInt64)') AS times
         FROM metrics.outcomes_daily AS d
         WHERE day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
         GROUP BY day, engine_version
         UNION ALL
-        -- One pass over the decisions, which are paired for it.
         SELECT
-            toDate(timestamp, 'UTC') AS day, toString(engine_version) AS engine_version,
-            map('samples', count()) AS counts,
-            toFloat64(sum(toInt128(assumeNotNull(decision_time_ms)))) AS sum_ms,
-            groupArray(decision_time_ms) AS times
-        FROM metrics.decisions_between(first_day = {last_day:Date} - 59, last_day = {last_day:Date})
-        WHERE isNotNull(decision_time_ms)
-        GROUP BY day, engine_version
+            day, toString(engine_version) AS engine_version,
+            map('samples', d.samples) AS counts,
+            toFloat64(d.sum_ms) AS sum_ms,
+            milliseconds,
+            d.counts AS times
+        FROM intel.days_decision_times AS d FINAL
+        WHERE slice = 'engine_version' AND day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
     ) AS b
     ARRAY JOIN parts AS part
     GROUP BY part
@@ -220,15 +221,16 @@ COMMENT 'Signals that were viewed, of these decided on, and of these with an out
 CREATE OR REPLACE VIEW metrics.decision_times_by_version_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
+WITH quantilesExactWeightedArray(0.5, 0.9)(milliseconds, counts) AS quantiles
 SELECT
     toString(d.engine_version) AS engine_version,
-    -- Over no times at all, the sum and the quantiles are NULL.
-    count(d.decision_time_ms) AS samples,
-    toFloat64(sum(toInt128(d.decision_time_ms))) / samples AS average_ms,
+    sum(d.samples) AS samples,
+    toNullable(toFloat64(sum(d.sum_ms)) / samples) AS average_ms,
     -- By nearest rank: the ceil(q * n)-th smallest.
-    quantileExactWeighted(0.5)(d.decision_time_ms, 1) AS p50_ms,
-    quantileExactWeighted(0.9)(d.decision_time_ms, 1) AS p90_ms
-FROM metrics.decisions_between(first_day = {first_day:Date}, last_day = {last_day:Date}) AS d
+    toNullable(quantiles[1]) AS p50_ms,
+    toNullable(quantiles[2]) AS p90_ms
+FROM intel.days_decision_times AS d FINAL
+WHERE slice = 'engine_version' AND d.samples > 0 AND day BETWEEN {first_day:Date} AND {last_day:Date}
 GROUP BY engine_version
 ORDER BY engine_version
-COMMENT 'decision_time_between of each engine version, in one pass';
+COMMENT 'decision_time_between of each engine version that has times, in one pass';

@@ -155,6 +155,18 @@ LEFT JOIN
 ) AS landing USING (process_id, kind)
 COMMENT 'The latest report of each sending process, by kind of event: counts since the process started, and how many arrived';
 
+CREATE OR REPLACE VIEW metrics.freshness
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT
+    hostName() AS node,
+    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of,
+    count() AS waiting,
+    if(waiting = 0, NULL, min(ingested_at)) AS waiting_since
+FROM intel.arrivals
+WHERE _block_number > (SELECT argMax(seen, cycle) FROM intel.refreshes)
+COMMENT 'Until when what arrived is in all numbers, and how much waits for otel-intel refresh on the node that is asked';
+
 CREATE OR REPLACE VIEW metrics.pipeline_probes
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS

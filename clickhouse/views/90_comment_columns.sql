@@ -113,7 +113,7 @@ ALTER TABLE metrics.decision_times_daily
     COMMENT COLUMN confidence 'HIGH, MEDIUM or LOW',
     COMMENT COLUMN samples 'decisions that have a time',
     COMMENT COLUMN sum_ms 'their sum; exact below 2^53',
-    COMMENT COLUMN histogram 'milliseconds -> samples; sumMap adds rows up, quantileExactWeighted reads it';
+    COMMENT COLUMN histogram 'milliseconds -> samples, rounded on days with more than 500 different times; sumMap adds rows up, quantileExactWeighted reads it';
 
 ALTER TABLE metrics.outcomes_daily
     COMMENT COLUMN day 'UTC day',
@@ -199,6 +199,12 @@ ALTER TABLE metrics.pipeline_health
     COMMENT COLUMN dropped_exit_deadline 'the process ended before the endpoint took it',
     COMMENT COLUMN arrived 'its events that are here, each once; NULL where the landing\'s retention has cleared some of them',
     COMMENT COLUMN missing 'delivered by its last report but not here: still in the Collector\'s queue, or lost behind its acknowledgement; at least so many, for what arrived since that report counts as arrived';
+
+ALTER TABLE metrics.freshness
+    COMMENT COLUMN node 'its host name',
+    COMMENT COLUMN as_of 'when the last refresh that took something in began (UTC); NULL before the first',
+    COMMENT COLUMN waiting 'rows that have arrived since, copies included',
+    COMMENT COLUMN waiting_since 'when the first of them arrived (UTC)';
 
 ALTER TABLE metrics.pipeline_probes
     COMMENT COLUMN event_id 'the event\'s id, a UUIDv7 in lower case: log.record.uid',

@@ -156,3 +156,12 @@ FROM metrics.disks
 WHERE free_share < {limits.DISK_FREE_LOW} OR days_left < {limits.DISK_DAYS_LOW}
 ORDER BY node, disk
 """
+
+# Only what waits has a row.
+NUMBERS_LATE = """
+SELECT
+    node,
+    round(toUnixTimestamp($__toTime) - toUnixTimestamp64Milli(assumeNotNull(waiting_since)) / 1000, 3) AS seconds
+FROM metrics.freshness
+WHERE waiting > 0
+"""

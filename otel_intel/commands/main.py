@@ -6,7 +6,7 @@ import click
 
 from .grafana import grafana_command
 from .reading import doctor_command, export_command, status_command
-from .schema import migrate_command, rebuild_command
+from .schema import migrate_command, rebuild_command, refresh_command
 from .server import down_command, env_command, up_command
 
 
@@ -24,7 +24,7 @@ def main() -> None:
 
 for command in (
     *(up_command, down_command, env_command),
-    *(migrate_command, rebuild_command),
+    *(migrate_command, refresh_command, rebuild_command),
     *(doctor_command, status_command, export_command),
     grafana_command,
 ):

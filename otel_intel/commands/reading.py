@@ -93,6 +93,7 @@ def status_command(data: Path | None, as_json: bool) -> None:
                     "now": now,
                     **asdict(found),
                     "arrived": [{**asdict(kind), "age_seconds": kind.age_seconds(now)} for kind in found.arrived],
+                    "freshness": {**asdict(found.freshness), "is_late": found.freshness.is_late(now)},
                     "disks": [{**asdict(disk), "is_low": disk.is_low} for disk in found.disks],
                     "server_restarts": restarts,
                     "collector_has_ended": ended,

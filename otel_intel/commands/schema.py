@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import click
 
 from otel_intel.schema.migrate import migrate, on_node, pending
 from otel_intel.schema.rebuild import rebuild
+from otel_intel.schema.refresh import keep_refreshing, recompute_all, refresh
 from otel_intel.schema.retention import retain, retention_changes
 
-from .options import cluster_option, errors, nodes, urls_option
+from .options import cluster_option, errors, nodes, stopped_by_signals, urls_option
 
 
 def _retention(what: str, default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -67,11 +69,42 @@ def migrate_command(
 @click.command()
 @urls_option
 @cluster_option
-def rebuild_command(urls: tuple[str, ...], cluster_name: str | None) -> None:
-    """Refill the facts from the landing with the current views; the application may keep sending meanwhile.
+@click.option(
+    "--numbers", is_flag=True, help="Only compute the numbers from the facts anew; leave the facts as they are."
+)
+def rebuild_command(urls: tuple[str, ...], cluster_name: str | None, numbers: bool) -> None:
+    """Refill the facts from the landing with the current views, and compute all numbers from them.
+
+    The application may keep sending meanwhile.
 
     \b
     CLICKHOUSE_URL=$(otel-intel env --role admin) otel-intel rebuild
+    CLICKHOUSE_URL=$(otel-intel env --role admin) otel-intel rebuild --numbers
     """
     with errors(), nodes(urls, cluster_name) as (clients, cluster):
-        rebuild(clients, click.echo, cluster)
+        if numbers:
+            recompute_all(clients, click.echo, cluster)
+        else:
+            rebuild(clients, click.echo, cluster)
+
+
+@click.command()
+@urls_option
+@cluster_option
+@click.option("--once", is_flag=True, help="End when everything that has arrived is in the numbers.")
+def refresh_command(urls: tuple[str, ...], cluster_name: str | None, once: bool) -> None:
+    """Take what arrives into the facts and all numbers, every second, until it is stopped.
+
+    `otel-intel up` runs it; run it yourself beside a ClickHouse of your own. Without it events still arrive and are
+    kept, and are taken in later. A second one beside the first does no harm.
+
+    \b
+    CLICKHOUSE_URL=http://admin:secret@clickhouse:8123 otel-intel refresh
+    """
+    if not once:
+        with stopped_by_signals(), contextlib.suppress(KeyboardInterrupt):
+            keep_refreshing(lambda: nodes(urls, cluster_name), click.echo)
+        return
+    with errors(), nodes(urls, cluster_name) as (clients, cluster):
+        while run := refresh(clients, cluster):
+            click.echo(f"{run.events} events")

@@ -6,18 +6,17 @@ import contextlib
 import shlex
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from otel_intel.schema.connection import connect
 from otel_intel.schema.migrate import migrate
-from otel_intel.server import collector, embedded, landlock
+from otel_intel.server import collector, embedded, landlock, refresher
 from otel_intel.server.processes import LOOPBACK, stop_child, tell_service_manager, write_private
 
 from . import env_file as files
-from .options import DATA, data_option, errors
+from .options import DATA, data_option, errors, stopped_by_signals
 
 _UNCONFINED = (
     "Warning: this system cannot confine the server (Landlock of Linux 5.19 or later):"
@@ -76,7 +75,7 @@ def up_command(
     otel-intel up --detach --env-file .env.telemetry     in the background
     otel-intel up --collector                            applications send to a Collector, as in production
     """
-    with errors(), _stopped_by_signals():
+    with errors(), stopped_by_signals():
         variables = files.target(env_file, data.resolve()) if env_file else None
         binary = collector.find_binary(collector_binary) if with_collector or collector_binary else None
         if not landlock.supported():
@@ -95,6 +94,7 @@ def up_command(
                 click.echo(
                     f"Applied {applied} statement{'s' if applied > 1 else ''} to bring the schema up to date.", err=True
                 )
+            parts = {"The refresh of the numbers": (refresher.start(server, detach=detach), refresher.LOG), **parts}
             if binary:
                 in_front = collector.start(server, binary, detach=detach, new_token=new_passwords)[1]
                 parts = {"The Collector": (in_front, "collector.log"), **parts}
@@ -128,7 +128,8 @@ def up_command(
                     told += 1
         ended = {name: stop_child(part) for name, (part, _) in parts.items()}
     for name, code in ended.items():
-        if code:
+        # The refresh ends like this if it is stopped while it still starts.
+        if code not in (0, -signal.SIGTERM):
             raise click.ClickException(f"{name} ended with exit code {code}: see {data / parts[name][1]}")
 
 
@@ -137,17 +138,6 @@ def _start_collector_again(data: Path, binary: Path) -> None:
     server = embedded.load(data.resolve())
     collector.start(server, binary, detach=True)
     click.echo(f"The Collector runs again in front of ClickHouse on {LOOPBACK}:{server.http_port}.", err=True)
-
-
-@contextlib.contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Let TERM and INT do what Ctrl-C does, even if they were ignored: a script's background jobs ignore INT."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @click.command()
@@ -162,6 +152,7 @@ def down_command(data: Path) -> None:
     with errors():
         embedded.load(data.resolve())
         collector.stop(data.resolve())
+        refresher.stop(data.resolve())
         embedded.stop(data.resolve())
     click.echo("ClickHouse has stopped; its data stays.", err=True)
 

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -21,7 +22,7 @@ from otel_intel.delivery.exporter import Delivery, Exporter
 from otel_intel.events import PIPELINE_PROBED, PROBE_ID_KEY
 from otel_intel.exceptions import OtelIntelError, TelemetryUnavailable
 
-from .health import read_disks
+from .health import read_disks, read_freshness
 from .metrics import get_outcome_distribution, get_recommendation_acceptance_rate
 from .reader import ADVICE, Reader
 
@@ -132,6 +133,10 @@ def _reading(probe_id: str, emitted_ns: int, visible_within: float, hop: _HopMak
     except OtelIntelError as error:
         yield hop("views", "failed", str(error), "Run `otel-intel migrate`.")
         return
+    freshness = read_freshness(Reader())
+    if freshness.is_late(datetime.now(UTC)):
+        fix = "Run `otel-intel refresh` beside this ClickHouse (`otel-intel up` does it), or look at what it says."
+        yield hop("refresh", "warning", f"the numbers are old: {freshness}", fix)
     yield hop("views", "ok", f"{viewed} recommendations viewed, {outcomes} outcomes in 30 days")
 
 

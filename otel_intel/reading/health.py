@@ -15,6 +15,8 @@ LOW_SHARE: Final = 0.15
 """A disk with less than this part of it free is low: merges need room."""
 LOW_DAYS: Final = 14
 MANY_DAYS: Final = 3650
+LATE: Final = timedelta(seconds=60)
+"""What waits longer for the refresh says that none is running, or that it fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,27 @@ def _size(count: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Freshness:
+    """Until when what arrived is in the numbers, and how many rows wait for the refresh since when."""
+
+    as_of: datetime | None
+    waiting: int
+    waiting_since: datetime | None
+
+    def is_late(self, now: datetime) -> bool:
+        """True if something waits for so long that the refresh cannot be running."""
+        return self.waiting_since is not None and now - self.waiting_since.replace(tzinfo=UTC) > LATE
+
+    def __str__(self) -> str:
+        of = "none yet" if self.as_of is None else f"as of {self.as_of:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{of}, {self.waiting:,} arrived since"
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Arrivals, the last days, rejections, and the processes' own counters of the last 7 days."""
+
+    freshness: Freshness
 
     arrived: list[Arrived]
     days: list[Day]
@@ -126,6 +147,7 @@ def read_health(url: str = "") -> Health:
         never_empty=True,
     )
     return Health(
+        freshness=read_freshness(reader),
         arrived=reader.rows(Arrived, f"{_ARRIVED} ORDER BY kind"),
         days=reader.rows(
             Day,
@@ -142,6 +164,14 @@ def read_health(url: str = "") -> Health:
     )
 
 
+def read_freshness(reader: Reader) -> Freshness:
+    """Return how fresh the numbers are."""
+    [freshness] = reader.rows(
+        Freshness, "SELECT as_of, waiting, waiting_since FROM metrics.freshness", never_empty=True
+    )
+    return freshness
+
+
 def read_disks(reader: Reader) -> Callable[[], list[Disk]]:
     """Start the query for the disks; the returned function waits for it."""
     return reader.start(Disk, "SELECT disk, free_bytes, total_bytes, days_left FROM metrics.disks ORDER BY disk")
@@ -155,6 +185,8 @@ def describe(health: Health) -> Iterator[str]:
         age = arrived.age_seconds(now)
         last = "" if age is None else f", the last {timedelta(seconds=int(age))} ago"
         yield f"  {arrived.kind:<16}{arrived.events:>12,}{last}"
+    late = health.freshness.is_late(now)
+    yield f"Numbers: {health.freshness}{' — LATE: is otel-intel refresh running?' if late else ''}"
     yield "Days (by arrival)"
     for day in health.days:
         copies = f"{day.duplicates:,} duplicates, {day.conflicting:,} conflicting copies"

@@ -13,15 +13,25 @@ from typing import Final
 
 from otel_intel.exceptions import OtelIntelError
 
-# All copies of an event, conflicting ones included, must be on one shard. They have only the id in common.
+# All copies of an event, conflicting ones included, must be on one shard. They have only the id in common. And all rows
+# that replace each other: those of a day.
 SHARDED: Final = {
     "recommendation_events": "event_id",
     "signal_outcomes": "event_id",
     "admin_views": "event_id",
     "pipeline_reports": "event_id",
     "rejected_events": "event_id",
+    "arrivals": "event_id",
+    "decisions": "event_id",
+    "outcomes": "event_id",
+    "days_recommendations": "day",
+    "days_decision_times": "day",
+    "days_outcomes": "day",
+    "days_engagement": "day",
     "otel_traces": "TraceId",
 }
+# These tables say what is true of one node.
+OWN: Final = ("refreshes",)
 # These tables keep what arrives on the node where it arrived.
 LANDING: Final = ("otel_logs", "quarantine_logs")
 
@@ -31,6 +41,7 @@ _TABLE = re.compile(
     re.DOTALL,
 )
 _ALTER = re.compile(r"ALTER TABLE intel\.(?P<name>\w+) (?P<what>.*)", re.DOTALL)
+_SHARDED = re.compile(rf"\bFROM intel\.({'|'.join(SHARDED)})\b")
 _READS_LANDING = re.compile(rf"\bFROM intel\.({'|'.join(LANDING)})\b")
 
 
@@ -51,12 +62,16 @@ class Cluster:
             return self._tables(table)
         if alter := _ALTER.search(statement):
             return _alterations(alter)
+        if "VIEW intel.new_events" in statement or "VIEW metrics.freshness" in statement:  # of the node's own arrivals
+            return [_SHARDED.sub(r"FROM intel.\1_local", statement)]
         if "CREATE OR REPLACE VIEW metrics." in statement:
             return [_READS_LANDING.sub(r"FROM intel.\1_all", statement)]
         return [statement]
 
     def _tables(self, table: re.Match[str]) -> list[str]:
         name = table["name"]
+        if name in OWN:
+            return [table.string]
         local, everywhere = _names(name)
         key = f", cityHash64({SHARDED[name]})" if name in SHARDED else ""
         return [
@@ -67,7 +82,8 @@ class Cluster:
         ]
 
     def _engine(self, local: str, engine: str, arguments: str | None) -> str:
-        if not self.replicated:
+        # The refresh goes by the numbers of blocks, which a Replicated table counts for each partition anew.
+        if not self.replicated or local == "arrivals_local":
             return f"{engine}({arguments or ''})"
         path = f"'/clickhouse/tables/{{shard}}/intel/{local}', '{{replica}}'"
         return f"Replicated{engine}({path}{f', {arguments}' if arguments else ''})"

@@ -9,7 +9,9 @@ from clickhouse_connect.driver.client import Client
 from .cluster import Cluster, local_table
 from .connection import read_rows, require_space
 from .migrate import MigrationError
+from .refresh import DISTRIBUTED, STATEMENTS, TAKE_IN, recompute_all
 
+_NEW_EVENTS = "intel.new_events(seen = {seen:UInt64}, until = {until:UInt64})"
 _FACTS = {
     "recommendation_events": "recommendation",
     "signal_outcomes": "outcome",
@@ -62,9 +64,15 @@ def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster:
                 node.command(f"DELETE FROM {stored} WHERE {wrong}")
     months = f"SELECT toYYYYMM(Timestamp) AS month, count() FROM {landing} GROUP BY month ORDER BY month"
     for month, rows in read_rows(client, months):
+        of_month = f"SELECT * FROM {parsed} WHERE toYYYYMM(timestamp) = {month}"
         client.command(
             f"INSERT INTO intel.typed_events ({columns})"
-            f" SELECT {columns} FROM {parsed} WHERE toYYYYMM(timestamp) = {month}",
-            settings={"distributed_foreground_insert": 1},
+            f" SELECT {columns} FROM ({of_month} AND (kind = 'internal' OR rejected_reason != ''))",
+            settings=DISTRIBUTED,
         )
+        # Not by way of the arrivals: what is in the facts already would not be corrected.
+        for file in TAKE_IN.values():
+            source = f"({of_month} AND rejected_reason = '')"
+            client.command(STATEMENTS[file].replace(_NEW_EVENTS, source), parameters={"cycle": 0}, settings=DISTRIBUTED)
         report(f"{month}: {rows} rows")
+    recompute_all(clients, lambda line: None, cluster)

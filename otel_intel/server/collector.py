@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import runpy
 import secrets
-import signal
 import subprocess
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +20,7 @@ from .processes import (
     Lock,
     await_answer,
     bind,
+    end_with_parent,
     keep_last,
     last_lines,
     stop_child,
@@ -34,7 +32,6 @@ _STATE: Final = "collector.json"
 _PID: Final = "collector.pid"
 _LOG: Final = "collector.log"
 _PORTS: Final = {"http": 4318, "grpc": 4317, "metrics": 8888, "health": 13133}
-_PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ def start(
                 stderr=output,
                 pass_fds=[lock.descriptor],
                 start_new_session=True,
-                preexec_fn=None if detach else _end_with_parent,
+                preexec_fn=None if detach else end_with_parent,
             )
         lock.write(str(process.pid))
     finally:
@@ -167,9 +164,3 @@ def _free_port(wanted: int) -> int:
         return bind(wanted)
     except OSError:
         return bind(0)
-
-
-def _end_with_parent() -> None:
-    # The server stops when its standard input ends, but the collector does not watch its input.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

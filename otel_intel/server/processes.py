@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -20,6 +22,7 @@ LOOPBACK: Final = "127.0.0.1"
 
 _START_TIMEOUT: Final = 60.0
 _STOP_TIMEOUT: Final = 60.0
+_PR_SET_PDEATHSIG: Final = 1
 
 
 class EmbeddedError(OtelIntelError):
@@ -116,6 +119,13 @@ def stop_holder(what: str, path: Path) -> bool:
             raise EmbeddedError(f"The {what} (process {pid}) did not stop within {_STOP_TIMEOUT:.0f} s")
         time.sleep(0.02)
     return True
+
+
+def end_with_parent() -> None:
+    """Let a child process end with this one; to be called in the child before its program starts."""
+    # The server stops when its standard input ends, but its companions do not watch theirs.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def tell_service_manager(state: str) -> None:

@@ -80,4 +80,6 @@ def run_cluster(directory: Path) -> Iterator[list[Node]]:
         require_nodes(admins, CLUSTER)
         for admin in admins:
             migrate(admin, lambda line: None, cluster=CLUSTER)
+        for node in nodes:
+            node.clickhouse.nodes, node.clickhouse.cluster = [node.clickhouse for node in nodes], CLUSTER
         yield nodes

@@ -54,6 +54,7 @@ def emit(telemetry: Telemetry, admin: int, signals: range) -> None:
 
 def stored(clickhouse: ClickHouse) -> tuple[int, int]:
     """Return how many facts there are, and how many distinct ids."""
+    clickhouse.refresh()
     [row] = clickhouse.client("reader").query(f"SELECT count(), uniqExact(event_id) FROM ({IDS})").result_rows
     return int(row[0]), int(row[1])
 

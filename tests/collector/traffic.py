@@ -13,7 +13,7 @@ from otel_intel.events import CATALOGUE
 from tests.collector.process import Collector
 from tests.otlp import Record, event, logs_request, report
 from tests.servers import ClickHouse
-from tests.sql.reference import Reference, Window
+from tests.sql.reference import Reference, Window, assert_rounded
 from tests.waiting import poll_until
 
 IDS = (
@@ -104,9 +104,11 @@ def assert_counted_once(clickhouse: ClickHouse, records: Sequence[Record], timeo
     today = datetime.now(UTC).date()
     window = Window(today - timedelta(days=9), today + timedelta(days=1))
     between = f"first_day = '{window.first_day}', last_day = '{window.last_day}', engine_version = ''"
-    for metric in ("acceptance_rate", "override_rate", "decision_time"):
+    for metric in ("acceptance_rate", "override_rate"):
         rows = clickhouse.rows(f"SELECT * FROM metrics.{metric}_between({between}, recommendation_type = '')")
         assert rows == [getattr(reference, metric)(window)], metric
+    [row] = clickhouse.rows(f"SELECT * FROM metrics.decision_time_between({between}, recommendation_type = '')")
+    assert_rounded(row, reference.decision_time(window))
     rows = clickhouse.rows(f"SELECT * FROM metrics.false_positive_rate_between({between})")
     assert rows == [reference.false_positive_rate(window)]
     rows = clickhouse.rows(f"SELECT * FROM metrics.outcome_distribution_between({between})")

@@ -83,6 +83,8 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
             Path(stack.here(option).removeprefix("--config=")) for option in SERVICES["collector"]["command"]
         ]
         stack.collector.start()
+        command = [sys.executable, "-m", "otel_intel", *SERVICES["refresh"]["command"]]
+        cleanup.enter_context(running(command, env=stack.environment("refresh"), cwd=ROOT))
         yield stack
 
 

@@ -72,7 +72,7 @@ def valid(record: Record) -> bool:
 
 
 def land(clickhouse: ClickHouse, landed: Iterable[Landed]) -> None:
-    """Insert records into the landing with their time of arrival; views fill the facts from it."""
+    """Insert records into the landing with their time of arrival, and refresh the numbers."""
     admin = clickhouse.client("admin")
     rows: dict[str, list[tuple[object, ...]]] = {"otel_logs": [], "quarantine_logs": []}
     for one in landed:
@@ -97,6 +97,7 @@ def land(clickhouse: ClickHouse, landed: Iterable[Landed]) -> None:
     for table, values in rows.items():
         if values:
             admin.insert(f"intel.{table}", values, column_names=columns)
+    clickhouse.refresh()
 
 
 def nanoseconds(at: datetime) -> int:

@@ -478,6 +478,21 @@ def disk_row(free_share: float, days_left: int | None, disk: str = "default") ->
     return f"SELECT * REPLACE ({values}) FROM metrics.disks"
 
 
+class TestNumbersLate:
+    @pytest.mark.parametrize(
+        ("seconds", "fires"), [(limits.NUMBERS_LATE_SECONDS, False), (limits.NUMBERS_LATE_SECONDS + 1, True)]
+    )
+    def test_what_waits(self, clickhouse: ClickHouse, seconds: int, fires: bool) -> None:
+        clickhouse.client("admin").command(
+            "INSERT INTO intel.arrivals (kind, ingested_at) SELECT 'view', {at:DateTime64(9, 'UTC')} - n"
+            " FROM values('n Int32', 0, 1)",
+            parameters={"at": NOW - timedelta(seconds=seconds - 1)},
+        )
+        numbers = evaluate(clickhouse, "numbers-late")
+        assert numbers == {(platform.node(),): seconds}
+        assert bool(firing("numbers-late", numbers)) == fires
+
+
 class TestClickhouseDisk:
     @pytest.mark.parametrize(
         ("free_share", "days_left", "used"),

@@ -261,8 +261,8 @@ def test_runbook_makes_space_before_it_says_to_keep_less() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["uid"])
 def test_rule_is_bounded_and_needs_no_front_end(rule: dict[str, Any]) -> None:
     sql = rule["data"][0]["model"]["rawSql"]
-    # The disks are as of now, and their view reads some days only.
-    assert "$__timeFilter(" in sql or "metrics.disks" in sql
+    # The disks and what waits are as of now, and their views read a few days only.
+    assert "$__timeFilter(" in sql or "metrics.disks" in sql or "metrics.freshness" in sql
     now = datetime.now(UTC)
     assert "$" not in expand_macros(sql, Context(now, now))
 

@@ -18,6 +18,7 @@ from otel_intel import Telemetry, TelemetryUnavailable
 from otel_intel.resources import folder
 from otel_intel.schema import migrate
 from otel_intel.schema.connection import NoSpaceError, read_rows
+from otel_intel.schema.refresh import RefreshError
 from otel_intel.server import embedded
 from otel_intel.server.processes import EmbeddedError
 from tests.disks import Disk, mount_disk
@@ -89,6 +90,7 @@ def test_what_waits_arrives_once_there_is_space(
     assert set(sending.status()["dropped"].values()) == {0}
     disk.free()
     assert sending.flush(30)
+    server.refresh()
     assert signals(server) == sorted([*map(str, range(500)), *([] if first else ["before"])])
 
 
@@ -96,6 +98,7 @@ def test_what_was_acknowledged_survives_a_merge_and_a_restart(disk: Disk, server
     for number in range(5):
         records = [event("signal.detail_opened", **{"intel.risk_signal.id": f"{number}-{one}"}) for one in range(20)]
         assert post(server, logs_request(records).SerializeToString()).status_code == 200
+    server.refresh()
     before = signals(server)
     assert len(before) == 100
     disk.fill()
@@ -112,11 +115,23 @@ def test_what_was_acknowledged_survives_a_merge_and_a_restart(disk: Disk, server
     try:
         assert signals(clickhouse) == before
         assert post(clickhouse, logs_request([event("signal.detail_opened")]).SerializeToString()).status_code == 200
+        clickhouse.refresh()
         clickhouse.client("admin").command("OPTIMIZE TABLE intel.admin_views FINAL")
         assert len(signals(clickhouse)) == 101
         clickhouse.close()
     finally:
         kill(again, process)
+
+
+def test_the_refresh_goes_on_once_there_is_space(disk: Disk, server: ClickHouse) -> None:
+    records = [event("signal.detail_opened", **{"intel.risk_signal.id": str(one)}) for one in range(20)]
+    assert post(server, logs_request(records).SerializeToString()).status_code == 200
+    disk.fill()
+    with pytest.raises(RefreshError, match=r"NOT_ENOUGH_SPACE|No space left"):
+        server.refresh()
+    disk.free()
+    server.refresh()
+    assert len(signals(server)) == 20
 
 
 def test_a_cache_that_an_older_version_left_empty_is_written_again(disk: Disk, server: ClickHouse) -> None:
@@ -175,6 +190,7 @@ def test_what_changes_the_schema_is_refused_and_works_later(
     try:
         worked = command(clickhouse, *arguments)
         assert (worked.returncode, worked.stderr) == (0, "")
+        clickhouse.refresh()
         assert signals(clickhouse) == sorted(map(str, range(100)))
         clickhouse.close()
     finally:
@@ -199,6 +215,7 @@ def test_everybody_who_reads_gets_the_numbers(
     sending.track_recommendation_view(1, 2, "EXPIRING_SOON", "HIGH")
     sending.track_signal_outcome(1, "RESOLVED", 1.5)
     assert sending.flush(10)
+    server.refresh()
     client.force_login(User.objects.create_user("viewer", is_staff=True))
     disk.fill()
     for page in PAGES:

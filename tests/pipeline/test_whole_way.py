@@ -98,6 +98,7 @@ def test_ten_thousand_events_of_eight_threads_count_once_however_often_they_are_
     emit_from_threads(production, threads=8, signals=313)
     assert production.flush(60)
     expected = 8 * 313 * 4
+    clickhouse.refresh()
     assert clickhouse.client("reader").query(COUNT).result_rows == [(expected, expected)]
     assert production.status()["delivered"] == expected
     before = metrics(production)
@@ -113,6 +114,7 @@ def test_ten_thousand_events_of_eight_threads_count_once_however_often_they_are_
         other.resource_logs[0].scope_logs[0].log_records.extend(records[start : start + 1000])
         assert send(clickhouse, other) == 200
 
+    clickhouse.refresh()
     assert clickhouse.value("SELECT count() FROM intel.otel_logs", "admin") >= 3 * expected
     assert clickhouse.client("reader").query(COUNT).result_rows == [(expected, expected)]
     assert metrics(production) == before
@@ -140,6 +142,7 @@ def test_a_killed_clickhouse_loses_nothing_that_it_acknowledged(
             restarted = ClickHouse(server)
             assert production.flush(60), production.status()
             assert production.status()["delivered"] == 4 * 200 * 4
+            restarted.refresh()
             rows = restarted.client("reader").query(
                 "SELECT event_id FROM metrics.recommendation_events UNION ALL SELECT event_id FROM metrics.admin_views"
                 " UNION ALL SELECT event_id FROM metrics.signal_outcomes"
@@ -262,6 +265,7 @@ def test_status_shows_arrived_and_lost_events(production: Telemetry, sink: Sink,
     emit(production, range(3), 1)
     production.track_recommendation_view(1, 1, "EXPIRING_SOON", "BOGUS")
     production.shutdown()
+    clickhouse.refresh()
     status = json.loads(run_cli(clickhouse, "status", "--json").stdout)
     assert {kind["kind"]: kind["events"] for kind in status["arrived"]} == {
         "outcome": 3,

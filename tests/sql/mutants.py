@@ -27,17 +27,30 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from otel_intel.resources import folder
 from otel_intel.schema import migrate
+from otel_intel.schema.refresh import STATEMENTS
 from tests.servers import ClickHouse, one_server, run_clickhouse
 from tests.sql.mutations import ELSEWHERE, Mutation, mutations
 
 ROOT = Path(__file__).resolve().parents[2]
 # In this order, what noticed no mistake yet.
-TESTS = ("metrics", "overviews", "windows", "health", "ingest", "spans", "typed_events", "rebuild", "dictionary")
+TESTS = (
+    "metrics",
+    "refresh",
+    "overviews",
+    "windows",
+    "health",
+    "ingest",
+    "spans",
+    "typed_events",
+    "rebuild",
+    "dictionary",
+)
 # What the tests read of a materialized view's work is not seen in their queries; these notice most.
 OF_ROWS = {
     "10_facts.sql": ("typed_events", "ingest", "rebuild", "health"),
     "20_typed_events.sql": ("typed_events", "ingest", "rebuild", "health"),
     "30_ingest.sql": ("ingest", "spans", "typed_events", "health"),
+    **dict.fromkeys(STATEMENTS, ("metrics", "refresh", "rebuild", "windows", "overviews", "typed_events")),
 }
 # Not the comments of columns: a view that is replaced has lost them.
 NOT_RUN = "test_the_database_has_each_columns_comment"
@@ -129,6 +142,11 @@ def users() -> dict[str, set[str]]:
 
 def apply(clickhouse: ClickHouse, statement: str) -> None:
     """Make the view what the statement says, as otel-intel migrate does."""
+    if not statement.partition("\n\n")[2].startswith("INSERT"):  # the refresh reads its statements from STATEMENTS
+        _make(clickhouse, statement)
+
+
+def _make(clickhouse: ClickHouse, statement: str) -> None:
     for part in migrate._view_statements(statement):
         clickhouse.client("admin").command(part)
 
@@ -155,6 +173,8 @@ def made(clickhouse: ClickHouse, mutation: Mutation) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrate, "read_steps", mistaken)
+        if mutation.file in STATEMENTS:
+            patch.setitem(STATEMENTS, mutation.file, mutation.wrong)
         try:
             apply(clickhouse, mutation.wrong)
             check(clickhouse, mutation)

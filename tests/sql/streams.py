@@ -42,13 +42,13 @@ def make_stream(seed: int, events: int = 260) -> Stream:
     times: list[int] = []
     originals = []
     for _ in range(events):
-        times.append(_time(rng, times))
-        originals.append(_event(rng, times[-1]))
+        times.append(make_time(rng, times))
+        originals.append(make_event(rng, times[-1]))
     deliveries = list(originals)
     for original in originals:
         deliveries += [original] * rng.choice([0, 0, 0, 1, 1, 2])
         if rng.random() < 0.1:
-            deliveries.append(_conflicting(rng, original, times))
+            deliveries.append(conflicting(rng, original, times))
     rng.shuffle(deliveries)
     batches = []
     while deliveries:
@@ -60,7 +60,8 @@ def make_stream(seed: int, events: int = 260) -> Stream:
     return Stream(batches)
 
 
-def _time(rng: random.Random, earlier: list[int]) -> int:
+def make_time(rng: random.Random, earlier: list[int]) -> int:
+    """Return a time in nanoseconds; often one that is hard because of an earlier one."""
     kind = rng.random()
     if earlier and kind < 0.15:
         return rng.choice(earlier)  # the same nanosecond
@@ -80,7 +81,8 @@ def _uid(rng: random.Random, time_ns: int) -> str:
     return str(uuid.UUID(int=bits))
 
 
-def _event(rng: random.Random, time_ns: int) -> Record:
+def make_event(rng: random.Random, time_ns: int) -> Record:
+    """Return an event of any kind, about a few signals and admins."""
     name = rng.choices(
         [
             "recommendation.viewed",
@@ -115,9 +117,9 @@ def _event(rng: random.Random, time_ns: int) -> Record:
     return replace(event(name, time_ns, _uid(rng, time_ns), **attributes), resource=resource)
 
 
-def _conflicting(rng: random.Random, original: Record, times: list[int]) -> Record:
+def conflicting(rng: random.Random, original: Record, times: list[int]) -> Record:
     """Return another event of the same kind under the same uid."""
     kind = CATALOGUE[original.name].kind
-    while CATALOGUE[(other := _event(rng, _time(rng, times))).name].kind != kind:
+    while CATALOGUE[(other := make_event(rng, make_time(rng, times))).name].kind != kind:
         continue
     return replace(other, attributes={**other.attributes, "log.record.uid": original.attributes["log.record.uid"]})

@@ -257,7 +257,9 @@ def test_storage_lists_the_tables_of_intel_alone(clickhouse: ClickHouse) -> None
         tables = {row["table"] for row in clickhouse.rows("SELECT table FROM metrics.storage")}
     finally:
         admin.command("DROP TABLE metrics.figures")
-    assert tables == {"admin_views", "otel_logs", "schema_migrations"}
+    assert tables == {
+        *("admin_views", "arrivals", "days_engagement", "otel_logs", "refreshes", "schema_migrations"),
+    }
 
 
 def test_every_count_of_a_report_has_its_column(clickhouse: ClickHouse) -> None:

@@ -66,6 +66,7 @@ def test_older_rows_are_deleted_and_their_facts_stay(clickhouse: ClickHouse) -> 
     )
     run(clickhouse, OTEL_INTEL_RETENTION_LANDING="30 DAY")
     assert poll_until(lambda: clickhouse.value("SELECT count() FROM intel.otel_logs", "admin") == 1, 30)
+    clickhouse.refresh()
     assert clickhouse.value("SELECT count() FROM intel.recommendation_events FINAL", "admin") == 2
 
 

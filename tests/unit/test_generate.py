@@ -48,8 +48,10 @@ def test_a_hand_edit_is_found_and_fixed(path: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_lost_block_is_reported() -> None:
-    with pytest.raises(SystemExit, match=r"50_decisions\.sql holds 0 blocks 'generated: decisions' instead of one"):
-        generate.with_blocks("clickhouse/views/50_decisions.sql", "SELECT 1")
+    with pytest.raises(
+        SystemExit, match=r"20_pair_decisions\.sql holds 0 blocks 'generated: decisions' instead of one"
+    ):
+        generate.with_blocks("clickhouse/refresh/20_pair_decisions.sql", "SELECT 1")
     with pytest.raises(SystemExit, match=r"README\.md holds no table rows that end in '<!-- of each action -->'"):
         generate.with_rows("clickhouse/README.md", "# ClickHouse")
 

@@ -7,11 +7,12 @@ import re
 import pytest
 
 from otel_intel.resources import folder
-from otel_intel.schema.cluster import LANDING, SHARDED, Cluster, ClusterError, local_table
+from otel_intel.schema.cluster import LANDING, OWN, SHARDED, Cluster, ClusterError, local_table
 from otel_intel.schema.migrate import Step, read_steps
 
 SQL = folder("clickhouse")
-STORED = [step for step in read_steps(SQL / "migrations") if re.search(r"^ENGINE = \w*MergeTree", step.statement, re.M)]
+TABLES = [step for step in read_steps(SQL / "migrations") if re.search(r"^ENGINE = \w*MergeTree", step.statement, re.M)]
+STORED = [step for step in TABLES if not step.title.endswith(OWN)]
 CLUSTER = Cluster("blue")
 
 
@@ -33,7 +34,27 @@ def test_stored_table_is_a_local_and_a_distributed_one(step: Step) -> None:
 
 
 def test_every_stored_table_has_its_place() -> None:
-    assert sorted(step.title.split("intel.")[1] for step in STORED) == sorted([*SHARDED, *LANDING])
+    assert sorted(step.title.split("intel.")[1] for step in TABLES) == sorted([*SHARDED, *LANDING, *OWN])
+
+
+def test_each_node_has_its_own_ledger_of_refreshes() -> None:
+    [step] = [step for step in TABLES if step.title.endswith(".refreshes")]
+    assert CLUSTER.statements(step.statement) == [step.statement]
+
+
+def test_arrivals_are_never_replicated() -> None:
+    [step] = [step for step in TABLES if step.title.endswith(".arrivals")]
+    local, _ = Cluster("blue", replicated=True).statements(step.statement)
+    assert "ENGINE = MergeTree()\n" in local
+
+
+def test_new_events_are_those_of_the_node() -> None:
+    [view] = [step.statement for step in read_steps(SQL / "views") if "VIEW intel.new_events" in step.statement]
+    [statement] = CLUSTER.statements(view)
+    assert re.findall(r"FROM (intel\.\w+)", statement) == [
+        *("intel.arrivals_local", "intel.arrivals_local", "intel.recommendation_events_local"),
+        *("intel.signal_outcomes_local", "intel.admin_views_local"),
+    ]
 
 
 def test_replicated_tables_keep_their_version_column() -> None:

@@ -59,7 +59,9 @@ def test_statements_can_run_again(path: Path) -> None:
 
 def test_every_view_runs_as_the_owner_without_a_log_in() -> None:
     for step in read_steps(SQL / "views"):
-        if step.title.startswith("ALTER TABLE metrics."):  # the comments of its columns
+        if step.title.startswith(
+            ("ALTER TABLE metrics.", "DROP VIEW")
+        ):  # the comments of its columns; what was there before
             continue
         assert "\nDEFINER = intel_owner SQL SECURITY DEFINER\nAS\n" in step.statement, step.title
 

@@ -1,0 +1,299 @@
+"""Take what has arrived into the facts and into all numbers: a run is a fixed list of statements (clickhouse/refresh).
+
+A run that ends half-way is simply run again: only its last statement says that it is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error as ClickHouseError
+
+from otel_intel.exceptions import OtelIntelError
+from otel_intel.resources import folder
+
+from .cluster import Cluster, local_table
+from .connection import first_line, read_rows
+from .migrate import read_steps
+
+MAX_EVENTS: Final = 300_000
+"""Arrived events that one run takes in, if they are in several inserts: it bounds the memory and the time of a run."""
+
+PAUSE: Final = 1.0
+"""Seconds from one run to the next."""
+
+KEPT: Final = 60
+"""Seconds that arrivals stay after they were taken in: until then merges have made fewer parts to delete of them."""
+
+MAX_PAUSE: Final = 30.0
+"""Seconds between two attempts while the server does not answer."""
+
+# On a cluster: wait until a row is on its shard; and let this node put the rows of all shards together before it
+# inserts them. By default each shard inserts what follows from its own rows.
+DISTRIBUTED: Final = {"distributed_foreground_insert": 1, "parallel_distributed_insert_select": 0}
+
+# The server refuses a query whose id is that of a running one: so two refreshes cannot mix their statements.
+_QUERY_ID = "otel-intel-refresh"
+_IS_RUNNING = 216
+TAKE_IN: Final = {
+    "recommendation": "10_take_in_recommendations.sql",
+    "outcome": "11_take_in_outcomes.sql",
+    "view": "12_take_in_views.sql",
+}
+"""The files that take events into the facts, by kind."""
+
+# What follows from each table of facts, in the order in which it is computed.
+_STAGES: Final = {
+    "recommendation_events": (
+        "20_pair_decisions.sql",
+        "30_count_decision_times.sql",
+        "60_count_recommendations.sql",
+    ),
+    "signal_outcomes": ("40_find_first_outcomes.sql", "50_count_outcomes.sql"),
+    "admin_views": ("70_count_views.sql",),
+}
+_DERIVED: Final = (
+    "decisions",
+    "outcomes",
+    "days_recommendations",
+    "days_decision_times",
+    "days_outcomes",
+    "days_engagement",
+)
+
+
+class RefreshError(OtelIntelError):
+    """A statement of the refresh failed; the numbers stay as they are, and the next run tries again."""
+
+
+class AnotherRefreshError(RefreshError):
+    """Another process refreshes this server at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run of the refresh did."""
+
+    cycle: int
+    events: int
+    is_complete: bool
+
+
+def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | None:
+    """Take in what has arrived since the last run, at most about MAX_EVENTS a node; None if there is nothing.
+
+    The first run of a server computes all numbers from the facts that an earlier version left.
+
+    Args:
+        clients: Connected as an administrator, to each node of the cluster or to the one server.
+        cluster: The cluster that the servers are the nodes of.
+
+    Raises:
+        RefreshError: If a statement failed. Nothing is lost; the next run does it again.
+        AnotherRefreshError: If another process is refreshing.
+    """
+    with _errors():
+        before = [_last(client) for client in clients]
+        newest = [_newest_block(client, cluster) for client in clients]
+        # A table that was emptied before its server started again counts its blocks from the beginning.
+        seen = [done if done <= there else 0 for (_, done), there in zip(before, newest, strict=True)]
+        is_first = not any(cycle for cycle, _ in before)
+        if seen == newest and not is_first:
+            return None
+        cycle = _next_cycle(clients[0], before)
+        as_of = datetime.now(UTC)
+        total, until = 0, list(seen)
+        for number, client in enumerate(clients):
+            until[number], events, kinds = _until(client, cluster, seen[number])
+            total += events
+            for kind in sorted(kinds):
+                _run(client, TAKE_IN[kind], {"seen": seen[number], "until": until[number], "cycle": cycle})
+        if is_first:
+            _compute_all(clients[0], cycle, lambda line: None)
+        else:
+            for table, first, last in _windows(clients[0], cycle):
+                _compute(clients[0], table, cycle, cycle, first, last)
+        for client, block in zip(clients, until, strict=True):
+            _finish(client, cycle, block, as_of)
+            _delete_what_is_done(client, cluster, block)
+    return Run(cycle, total, until == newest)
+
+
+def keep_refreshing(
+    connect: Callable[[], AbstractContextManager[tuple[list[Client], Cluster | None]]], report: Callable[[str], object]
+) -> NoReturn:
+    """Refresh every second for ever; after an error connect again, and tell each new error once.
+
+    A run rests as long as it worked, so that inserts and readers keep at least half of the processor.
+    """
+    pause, told = PAUSE, ""
+    while True:
+        try:
+            with connect() as (clients, cluster):
+                while True:
+                    started = time.monotonic()
+                    run = refresh(clients, cluster)
+                    pause, told = PAUSE, ""
+                    worked = time.monotonic() - started
+                    time.sleep(max(PAUSE - worked, worked) if run is None or run.is_complete else worked)
+        except (OtelIntelError, ClickHouseError, OSError) as error:
+            if str(error) != told:
+                report(told := str(error))
+            time.sleep(pause)
+            pause = min(2 * pause, MAX_PAUSE)
+
+
+def recompute_all(clients: Sequence[Client], report: Callable[[str], object], cluster: Cluster | None = None) -> None:
+    """Compute all numbers from the facts anew, week by week; readers see each day's numbers, old or new.
+
+    Running it again, or beside the refresh, does no harm.
+
+    Args:
+        clients: Connected as an administrator, to each node of the cluster or to the one server.
+        report: Called with one line per week of a table, after it is done.
+        cluster: The cluster that the servers are the nodes of.
+
+    Raises:
+        RefreshError: If a statement failed; run it again.
+    """
+    with _errors():
+        before = [_last(client) for client in clients]
+        cycle = _next_cycle(clients[0], before)
+        as_of = datetime.now(UTC)
+        _compute_all(clients[0], cycle, report)
+        for client, (_, seen) in zip(clients, before, strict=True):
+            for table in _DERIVED:
+                client.command(f"DELETE FROM {local_table(table, cluster)} WHERE cycle < {cycle}")
+            _finish(client, cycle, seen, as_of)
+
+
+def _compute_all(client: Client, cycle: int, report: Callable[[str], object]) -> None:
+    """Compute what follows from all facts, week by week: a longer time could need too much memory."""
+    for table in _STAGES:
+        for week, first, last in _weeks(client, table):
+            _compute(client, table, cycle, 0, first, last)
+            report(f"{table}: week of {week}")
+
+
+def _compute(client: Client, table: str, cycle: int, since: int, first: str, last: str) -> None:
+    """Compute what follows from the facts of a table that runs from ``since`` on have taken in."""
+    for file in _STAGES[table]:
+        _run(client, file, {"cycle": cycle, "since": since, "first": first, "last": last})
+
+
+def _finish(client: Client, cycle: int, seen: int, as_of: datetime) -> None:
+    _command(
+        client,
+        "INSERT INTO intel.refreshes (cycle, seen, as_of)"
+        " VALUES ({cycle:UInt32}, {seen:UInt64}, {as_of:DateTime64(3, 'UTC')})",
+        {"cycle": cycle, "seen": seen, "as_of": as_of},
+    )
+
+
+def _last(client: Client) -> tuple[int, int]:
+    [(cycle, seen)] = read_rows(client, "SELECT max(cycle), argMax(seen, cycle) FROM intel.refreshes")
+    return int(cycle), int(seen)
+
+
+def _next_cycle(client: Client, before: Sequence[tuple[int, int]]) -> int:
+    """Return a number above those of all runs: a row with a smaller one would not replace the row of a run."""
+    last = max(cycle for cycle, _ in before)
+    if not last:  # also if somebody has emptied the ledger
+        parts = (f"SELECT max(cycle) AS cycle FROM intel.{table}" for table in _DERIVED)
+        [(last,)] = read_rows(client, f"SELECT max(cycle) FROM ({' UNION ALL '.join(parts)})")
+    return int(last) + 1
+
+
+def _newest_block(client: Client, cluster: Cluster | None) -> int:
+    [(newest,)] = read_rows(
+        client,
+        "SELECT max(max_block_number) FROM system.parts"
+        " WHERE active AND database = 'intel' AND 'intel.' || table = {arrivals:String}",
+        {"arrivals": local_table("arrivals", cluster)},
+    )
+    return int(newest)
+
+
+def _until(client: Client, cluster: Cluster | None, seen: int) -> tuple[int, int, set[str]]:
+    """Return the last block of this run, how many rows its blocks have, and their kinds."""
+    rows = read_rows(
+        client,
+        "SELECT _block_number AS block, count(), groupUniqArray(toString(kind))"
+        f" FROM {local_table('arrivals', cluster)}"
+        " WHERE _block_number > {seen:UInt64} GROUP BY block ORDER BY block",
+        {"seen": seen},
+    )
+    until, events, found = seen, 0, set[str]()
+    for block, count, kinds in rows:
+        if events and events + count > MAX_EVENTS:
+            break
+        until, events = int(block), events + int(count)
+        found.update(kinds)
+    return until, events, found
+
+
+def _weeks(client: Client, table: str) -> Sequence[Sequence[str]]:
+    """Return for each week with facts its Monday, and the times of its first and last fact."""
+    return read_rows(
+        client,
+        "SELECT toString(toMonday(timestamp)) AS week, toString(min(timestamp)), toString(max(timestamp))"
+        f" FROM intel.{table} GROUP BY week ORDER BY week",
+    )
+
+
+def _windows(client: Client, since: int) -> list[tuple[str, str, str]]:
+    """Return each table of facts with the times of the first and the last event that runs from ``since`` on took in."""
+    parts = [
+        f"SELECT '{table}' AS table, toString(min(timestamp)), toString(max(timestamp))"
+        f" FROM intel.{table} WHERE cycle >= {{since:UInt32}} HAVING count() > 0"
+        for table in _STAGES
+    ]
+    return [
+        (str(table), str(first), str(last))
+        for table, first, last in read_rows(client, " UNION ALL ".join(parts), {"since": since})
+    ]
+
+
+def _delete_what_is_done(client: Client, cluster: Cluster | None, seen: int) -> None:
+    """Delete the arrivals that are in the facts, part by part; the newest part stays, as it has the largest block."""
+    arrivals = local_table("arrivals", cluster)
+    rows = read_rows(
+        client,
+        "SELECT name FROM (SELECT name, modification_time, max_block_number, max(max_block_number) OVER () AS newest"
+        " FROM system.parts WHERE active AND database = 'intel' AND 'intel.' || table = {arrivals:String})"
+        " WHERE max_block_number <= {seen:UInt64} AND max_block_number < newest"
+        " AND modification_time <= now() - {kept:UInt32}",
+        {"arrivals": arrivals, "seen": seen, "kept": KEPT},
+    )
+    for (name,) in rows:
+        with contextlib.suppress(ClickHouseError):  # merged meanwhile: the next run deletes what it became
+            client.command(f"ALTER TABLE {arrivals} DROP PART '{name}'")
+
+
+def _run(client: Client, file: str, parameters: Mapping[str, object]) -> None:
+    _command(client, STATEMENTS[file], parameters)
+
+
+def _command(client: Client, statement: str, parameters: Mapping[str, object]) -> None:
+    client.command(statement, parameters=dict(parameters), settings={"query_id": _QUERY_ID, **DISTRIBUTED})
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except ClickHouseError as error:
+        if error.code == _IS_RUNNING:
+            raise AnotherRefreshError("Another process is refreshing this ClickHouse") from error
+        raise RefreshError(f"The numbers were not refreshed: {first_line(error)}") from error
+
+
+STATEMENTS: Final = {step.file: step.statement for step in read_steps(folder("clickhouse") / "refresh")}
+"""The statement of each file of clickhouse/refresh."""
