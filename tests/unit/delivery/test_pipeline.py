@@ -137,18 +137,20 @@ def test_one_bad_record_is_dropped_alone(production: Telemetry, sink: Sink, stat
 def test_an_endpoint_that_refuses_everything_costs_no_event(production: Telemetry, sink: Sink) -> None:
     production.track_dashboard_open(1)
     assert production.flush(10)
-    refused: list[ExportLogsServiceRequest] = []
+    is_mended = takes = False
 
-    def refuse(request: ExportLogsServiceRequest) -> int:
-        refused.append(request)
-        return 400
+    def answer(request: ExportLogsServiceRequest) -> int:
+        nonlocal takes
+        # Between two attempts: in the middle of one, what was refused before would be to blame.
+        takes |= is_mended and len(request.resource_logs[0].scope_logs[0].log_records) == 100
+        return 200 if takes else 400
 
-    sink.answer = refuse
+    sink.answer = answer
     for _ in range(100):
         production.track_dashboard_open(1)
     assert production.flush(0.5) is False
     assert production.status()["queued"] == 100
-    sink.answer = lambda request: 200
+    is_mended = True
     assert production.flush(10)
     assert production.status()["delivered"] == 101
     assert len({attributes_of(record)["log.record.uid"] for record in sink.events}) == 101
