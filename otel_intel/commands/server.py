@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import signal
 import time
 from pathlib import Path
 
@@ -87,6 +86,7 @@ def up_command(
             data.resolve(), http_port, native_port, detach=detach, new_passwords=new_passwords
         )
         parts = {"ClickHouse": (process, "server.log")}  # in the order in which they are stopped
+        refreshing = None
         try:
             with connect(server.url("admin")) as client:
                 applied = migrate(client, lambda line: None, again=False)
@@ -94,7 +94,7 @@ def up_command(
                 click.echo(
                     f"Applied {applied} statement{'s' if applied > 1 else ''} to bring the schema up to date.", err=True
                 )
-            parts = {"The refresh of the numbers": (refresher.start(server, detach=detach), refresher.LOG), **parts}
+            refreshing = refresher.start(server, detach=detach)
             if binary:
                 in_front = collector.start(server, binary, detach=detach, new_token=new_passwords)[1]
                 parts = {"The Collector": (in_front, "collector.log"), **parts}
@@ -107,8 +107,9 @@ def up_command(
             else:
                 click.echo(text, nl=False)
         except BaseException:
-            for part, _ in parts.values():
-                stop_child(part)
+            for part in (refreshing, *(part for part, _ in parts.values())):
+                if part:
+                    stop_child(part)
             raise
         addition = ", with a Collector in front" if binary else ""
         ready = f"ClickHouse is ready on {LOOPBACK}:{server.http_port}{addition}"
@@ -119,17 +120,19 @@ def up_command(
         with contextlib.suppress(KeyboardInterrupt):
             click.echo(f"{ready}; Ctrl-C stops it.", err=True)
             tell_service_manager("READY=1")
-            told = 0
+            told, begun = 0, time.monotonic()
             # A Collector that `down` stopped exits with 0: the server then keeps running.
             while process.poll() is None and not any(part.poll() for part, _ in parts.values()):
                 time.sleep(0.05)
+                if refreshing.poll() is not None and time.monotonic() > begun + 1:  # somebody killed it
+                    refreshing, begun = refresher.start(server), time.monotonic()
                 for line in embedded.restarts(data)[told:]:
                     click.echo(line, err=True)
                     told += 1
+        stop_child(refreshing)
         ended = {name: stop_child(part) for name, (part, _) in parts.items()}
     for name, code in ended.items():
-        # The refresh ends like this if it is stopped while it still starts.
-        if code not in (0, -signal.SIGTERM):
+        if code:
             raise click.ClickException(f"{name} ended with exit code {code}: see {data / parts[name][1]}")
 
 

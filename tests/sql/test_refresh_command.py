@@ -86,9 +86,12 @@ def test_up_keeps_the_numbers_fresh_also_after_a_crash_and_down_ends_it(data: Pa
     assert len(told) == len(set(told))
 
 
-def test_it_ends_with_up_in_the_foreground(data: Path) -> None:
+def test_up_in_the_foreground_starts_it_again_and_ends_it(data: Path) -> None:
     with running(otel_intel(data, *UP)) as up:
         assert poll_until(lambda: not refresher.has_ended(data))
+        first = int((data / "refresher.pid").read_text())
+        os.kill(first, signal.SIGKILL)
+        assert poll_until(lambda: not refresher.has_ended(data) and (data / "refresher.pid").read_text() != str(first))
         up.terminate()
         assert up.wait(60) == 0
     assert refresher.has_ended(data)
