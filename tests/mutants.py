@@ -408,8 +408,8 @@ def main() -> None:
         if mutant.change in known and mutant not in missed:
             print(f"said to be equivalent, but noticed: {mutant.name}")
     below = []
-    for folder in folders:
-        of = [mutant for mutant in sample if mutant.folder == folder]
+    for folder, group in itertools.groupby(sample, key=lambda mutant: mutant.folder):
+        of = list(group)
         equivalent = [mutant for mutant in missed if mutant.folder == folder and mutant.change in known]
         unseen = [mutant for mutant in missed if mutant.folder == folder and mutant.change not in known]
         total = len(of) - len(equivalent)
