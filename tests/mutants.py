@@ -394,6 +394,8 @@ def main() -> None:
         chosen, left_out = drawn(there, len(there) if options.names or not options.size else options.size, options.seed)
         sample += chosen
         wording[folder] = len(left_out)
+    if not sample:
+        sys.exit("There is no such mutant.")
     print(f"{len(everything)} mutants, a sample of {len(sample)}", flush=True)
     mutmut("-m", "mutmut", "run", "--max-children", str(options.max_children), *(mutant.name for mutant in sample))
     first = results()
