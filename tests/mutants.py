@@ -394,6 +394,8 @@ def main() -> None:
         chosen, left_out = drawn(there, len(there) if options.names or not options.size else options.size, options.seed)
         sample += chosen
         wording[folder] = len(left_out)
+    if not sample:
+        sys.exit("There is no such mutant.")
     print(f"{len(everything)} mutants, a sample of {len(sample)}", flush=True)
     mutmut("-m", "mutmut", "run", "--max-children", str(options.max_children), *(mutant.name for mutant in sample))
     first = results()
@@ -408,8 +410,8 @@ def main() -> None:
         if mutant.change in known and mutant not in missed:
             print(f"said to be equivalent, but noticed: {mutant.name}")
     below = []
-    for folder in folders:
-        of = [mutant for mutant in sample if mutant.folder == folder]
+    for folder, group in itertools.groupby(sample, key=lambda mutant: mutant.folder):
+        of = list(group)
         equivalent = [mutant for mutant in missed if mutant.folder == folder and mutant.change in known]
         unseen = [mutant for mutant in missed if mutant.folder == folder and mutant.change not in known]
         total = len(of) - len(equivalent)
