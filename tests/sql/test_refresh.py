@@ -121,7 +121,7 @@ def test_an_id_that_two_kinds_share_counts_as_the_first(clickhouse: ClickHouse, 
 def test_a_run_that_dies_is_done_again(
     clickhouse: ClickHouse, statements: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream = make_stream(7, 60)
+    stream = make_stream(7, 30)
     half = len(stream.batches) // 2
     for batch in stream.batches[:half]:
         deliver(clickhouse, *batch)
@@ -181,7 +181,7 @@ def test_many_events_take_several_runs(clickhouse: ClickHouse, monkeypatch: pyte
 
 
 def test_facts_of_an_earlier_version_are_counted_by_the_first_run(clickhouse: ClickHouse) -> None:
-    stream = make_stream(8, 80)
+    stream = make_stream(8, 40)
     for batch in stream.batches:
         deliver(clickhouse, *batch)
     clickhouse.refresh()
@@ -216,7 +216,7 @@ def test_a_ledger_that_somebody_emptied_is_begun_above_all_rows(
 def test_writers_at_the_same_time_lose_nothing(clickhouse: ClickHouse) -> None:
     """A block's number must not become visible after a larger one was seen."""
     requests = [
-        [event("dashboard.opened", midnight(0) + number) for number in range(3)] for _ in range(4) for _ in range(40)
+        [event("dashboard.opened", midnight(0) + number) for number in range(3)] for _ in range(4) for _ in range(15)
     ]
 
     def write(number: int) -> None:
@@ -232,8 +232,8 @@ def test_writers_at_the_same_time_lose_nothing(clickhouse: ClickHouse) -> None:
     for writer in writers:
         writer.join()
     run(clickhouse)
-    assert runs > 3
-    assert clickhouse.value("SELECT sum(total) FROM metrics.engagement_daily") == 480
+    assert runs > 1
+    assert clickhouse.value("SELECT sum(total) FROM metrics.engagement_daily") == 180
 
 
 def test_recomputing_forgets_what_no_fact_supports(clickhouse: ClickHouse) -> None:

@@ -85,5 +85,5 @@ def test_numbers_are_right_after_every_step(clickhouse: ClickHouse) -> None:
             super().__init__(clickhouse)
 
     # More with EXAMPLES=100.
-    found = settings(max_examples=int(os.environ.get("EXAMPLES", "3")), stateful_step_count=8, deadline=None)
+    found = settings(max_examples=int(os.environ.get("EXAMPLES", "2")), stateful_step_count=8, deadline=None)
     run_state_machine_as_test(OnThisServer, settings=settings(found, suppress_health_check=[HealthCheck.too_slow]))
