@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -134,3 +136,10 @@ def test_a_path_may_lead_into_a_module_that_nobody_has_imported(
 @pytest.mark.parametrize("url", ["http://u:p@host:8123", "https://u:p%2Fq@host", "http://host/"])
 def test_a_clickhouse_url_is_taken_apart(url: str) -> None:
     assert (parse_url(url).hostname, parse_url(url).scheme) == ("host", url.partition(":")[0])
+
+
+def test_settings_that_cannot_be_imported_are_named() -> None:
+    code = "from otel_intel.conf import get_settings; get_settings()"
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "nowhere"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert "ConfigurationError: DJANGO_SETTINGS_MODULE=nowhere: No module named 'nowhere'." in result.stderr
