@@ -15,7 +15,7 @@ from otel_intel.reading.reader import Reader
 from . import keyset
 from .context import Context
 from .filters import DEFAULT_DAYS, Filters
-from .format import duration, iso
+from .format import duration, iso, when
 from .links import page_link
 from .log_tables import log_table
 from .logs import LOGS, Log
@@ -140,8 +140,8 @@ def _table(spans: Sequence[Span]) -> Table:
     rows = [
         [
             Cell(span.name),
-            Cell(iso(span.ns)),
-            Cell(span.duration_ms),
+            Cell(iso(span.ns), when(span.ns), "time", title=iso(span.ns)),
+            Cell(span.duration_ms, duration(span.duration_ms), "number"),
             Cell(span.kind),
             Cell(span.service_name),
             Cell(span.route or None),
@@ -151,6 +151,5 @@ def _table(spans: Sequence[Span]) -> Table:
         ]
         for span in spans
     ]
-    return Table(
-        "spans", "Spans", [Header(head) for head in heads], rows, f"?csv=spans&at={spans[0].ns}" if spans else ""
-    )
+    columns = [Header(head, "number" if head == "Duration" else "") for head in heads]
+    return Table("spans", "Spans", columns, rows, f"?csv=spans&at={spans[0].ns}" if spans else "")

@@ -282,6 +282,7 @@ def test_an_event_leads_to_its_request(reading: ClickHouse, staff: Client) -> No
     assert "GET signals/" in text
     assert "GET 200" in text
     assert "84 ms" in text
+    assert '<th scope="col" class="number">Duration</th>' in text  # above its numbers, at the right
     assert "Recommendation events" in text  # of the same trace
     assert "explanation expanded" in text
 
