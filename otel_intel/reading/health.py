@@ -103,7 +103,6 @@ class Health:
     """Arrivals, the last days, rejections, and the processes' own counters of the last 7 days."""
 
     freshness: Freshness
-
     arrived: list[Arrived]
     days: list[Day]
     rejected: list[Rejected]

@@ -81,7 +81,6 @@ class AnotherRefreshError(RefreshError):
 class Run:
     """What a run of the refresh did."""
 
-    cycle: int
     events: int
     is_complete: bool
 
@@ -123,7 +122,7 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
         for client, block in zip(clients, until, strict=True):
             _finish(client, cycle, block, as_of)
             _delete_what_is_done(client, cluster, block)
-    return Run(cycle, total, until == newest)
+    return Run(total, until == newest)
 
 
 def keep_refreshing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import runpy
@@ -20,9 +21,8 @@ from .processes import (
     Lock,
     await_answer,
     bind,
-    end_with_parent,
-    keep_last,
     last_lines,
+    start_beside,
     stop_child,
     stop_holder,
     write_private,
@@ -83,24 +83,11 @@ def start(
         {name: _free_port(port) for name, port in (before.ports if before else _PORTS).items()},
         before.token if before and not new_token else secrets.token_urlsafe(24),
     )
-    log, lock = server.directory / _LOG, Lock(server.directory / _PID)
-    try:
+    log = server.directory / _LOG
+    configs = [f"--config={folder('collector') / name}" for name in ("config.yaml", "allowed.yaml")]
+    with contextlib.closing(Lock(server.directory / _PID)) as lock:
         write_private(server.directory / _STATE, json.dumps(asdict(collector), indent=2) + "\n")
-        keep_last(log)
-        with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603
-                [binary, *(f"--config={folder('collector') / name}" for name in ("config.yaml", "allowed.yaml"))],
-                env=_settings(server, collector),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=[lock.descriptor],
-                start_new_session=True,
-                preexec_fn=None if detach else end_with_parent,
-            )
-        lock.write(str(process.pid))
-    finally:
-        lock.close()
+        process = start_beside([str(binary), *configs], _settings(server, collector), lock, log, detach=detach)
     try:
         await_answer("collector", collector.ports["health"], "", process, lambda: last_lines(log, without="\tinfo\t"))
     except BaseException:

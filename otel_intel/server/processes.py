@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -121,8 +121,35 @@ def stop_holder(what: str, path: Path) -> bool:
     return True
 
 
-def end_with_parent() -> None:
-    """Let a child process end with this one; to be called in the child before its program starts."""
+def start_beside(
+    command: Sequence[str], environment: Mapping[str, str], lock: Lock, log: Path, *, detach: bool
+) -> subprocess.Popen[bytes]:
+    """Start a companion of the server, which holds the lock for as long as it runs.
+
+    Args:
+        command: The program and its arguments.
+        environment: All of its variables.
+        lock: The process inherits it; its id is written into it.
+        log: What it prints; that of the last start is kept beside it.
+        detach: True if it must keep running after this process has ended.
+    """
+    keep_last(log)
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[lock.descriptor],
+            start_new_session=True,
+            preexec_fn=None if detach else _end_with_parent,
+        )
+    lock.write(str(process.pid))
+    return process
+
+
+def _end_with_parent() -> None:
     # The server stops when its standard input ends, but its companions do not watch theirs.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

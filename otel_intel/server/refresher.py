@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from .embedded import Server
-from .processes import Lock, end_with_parent, keep_last, stop_holder
+from .processes import Lock, start_beside, stop_holder
 
 _PID: Final = "refresher.pid"
 LOG: Final = "refresher.log"
@@ -23,25 +24,11 @@ def start(server: Server, *, detach: bool = False) -> subprocess.Popen[bytes]:
         detach: True if it must keep running after this process has ended.
     """
     stop(server.directory)  # an older one may have outlived its server
-    lock, log = Lock(server.directory / _PID), server.directory / LOG
-    try:
-        keep_last(log)
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "otel_intel", "refresh"],
-                # Not an argument: other users see those.
-                env={**os.environ, "CLICKHOUSE_URL": server.url("admin")},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=[lock.descriptor],
-                start_new_session=True,
-                preexec_fn=None if detach else end_with_parent,
-            )
-        lock.write(str(process.pid))
-    finally:
-        lock.close()
-    return process
+    # The URL is not an argument: other users see those.
+    environment = {**os.environ, "CLICKHOUSE_URL": server.url("admin")}
+    command = [sys.executable, "-m", "otel_intel", "refresh"]
+    with contextlib.closing(Lock(server.directory / _PID)) as lock:
+        return start_beside(command, environment, lock, server.directory / LOG, detach=detach)
 
 
 def has_ended(directory: Path) -> bool:

@@ -86,8 +86,6 @@ def _uid() -> str:
 def _rows(clickhouse: ClickHouse, table: str) -> list[dict[str, Any]]:
     order = "event_id, event_name" if table in ("rejected_events", "pipeline_reports") else "event_id"
     columns = "* EXCEPT (ingested_at, cycle) REPLACE toString(timestamp) AS timestamp"
-    if table in ("rejected_events", "pipeline_reports"):
-        columns = columns.replace(", cycle", "")
     # FINAL, because ClickHouse merges copies of an event in the background at any time.
     sql = f"SELECT {columns} FROM intel.{table} FINAL ORDER BY {order}, timestamp, toString(tuple(*))"
     return clickhouse.rows(sql, role="admin")
