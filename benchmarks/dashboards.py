@@ -22,8 +22,14 @@ from tests.servers import ClickHouse, run_clickhouse
 DAYS = 60
 BATCHES = 20
 REPEATS = 5
+# The id of an event: a UUIDv7 of the time `at`, the same one each time for a number.
+UID = """    leftPad(lower(hex(toUInt64(intDiv(at, 1000000)))), 12, '0') AS time_part,
+    lower(hex(sipHash128(number))) AS random_part,
+    concat(substring(time_part, 1, 8), '-', substring(time_part, 9, 4), '-7', substring(random_part, 1, 3), '-8',
+        substring(random_part, 4, 3), '-', substring(random_part, 7, 12)) AS uid,"""
 # Ten events for each signal, one signal after the other: an admin's actions within minutes, and the outcome.
-FILL = """
+FILL = (
+    """
 INSERT INTO intel.otel_logs (Timestamp, ServiceName, TraceId, EventName, LogAttributes, IngestedAt)
 WITH
     intDiv(number, 10) AS signal,
@@ -31,10 +37,9 @@ WITH
     sipHash64(signal) AS habit,
     toInt64(1e9 * ({start} + {seconds} * signal / {signals}
         + [0, 1, 2, 3, 5, 6, 15, 30, 40, 60][step + 1] * (1 + habit % 20) * 0.5)) AS at,
-    leftPad(lower(hex(toUInt64(intDiv(at, 1000000)))), 12, '0') AS time_part,
-    lower(hex(sipHash128(number))) AS random_part,
-    concat(substring(time_part, 1, 8), '-', substring(time_part, 9, 4), '-7', substring(random_part, 1, 3), '-8',
-        substring(random_part, 4, 3), '-', substring(random_part, 7, 12)) AS uid,
+"""
+    + UID
+    + """
     multiIf(signal < 0.5 * {signals}, 'v1', signal > 0.85 * {signals} AND habit % 3 = 0, 'v3', 'v2') AS version,
     ['recommendation.accepted', 'recommendation.accepted', 'recommendation.ignored', 'recommendation.overridden']
         [habit % 4 + 1] AS decision,
@@ -60,6 +65,7 @@ SELECT
     Timestamp + toIntervalMillisecond(50 + number % 800)
 FROM numbers({first}, {count})
 """
+)
 
 
 class Cost(NamedTuple):

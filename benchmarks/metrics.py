@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
+from benchmarks.dashboards import UID
 from otel_intel.reading import metrics
 from otel_intel.reading.reader import Reader
 from tests.cluster.nodes import run_cluster
@@ -33,7 +34,8 @@ DAYS = 90
 BATCH = 250_000
 REPEATS = 50
 # Twelve events a signal: views, an explanation, a decision (one in five is repeated), an outcome (one in ten has two).
-FILL = """
+FILL = (
+    """
 INSERT INTO intel.otel_logs (Timestamp, ServiceName, TraceId, EventName, LogAttributes)
 WITH
     intDiv(number, 12) AS signal,
@@ -41,10 +43,9 @@ WITH
     sipHash64(signal) AS habit,
     toInt64(1e9 * ({start} + {seconds} * signal / {signals}
         + [0, 1, 2, 3, 5, 6, 15, 30, 40, 60, 700, 9000][step + 1] * (1 + habit % 20) * 0.5)) AS at,
-    leftPad(lower(hex(toUInt64(intDiv(at, 1000000)))), 12, '0') AS time_part,
-    lower(hex(sipHash128(number))) AS random_part,
-    concat(substring(time_part, 1, 8), '-', substring(time_part, 9, 4), '-7', substring(random_part, 1, 3), '-8',
-        substring(random_part, 4, 3), '-', substring(random_part, 7, 12)) AS uid,
+"""
+    + UID
+    + """
     multiIf(signal < 0.5 * {signals}, 'v1', signal > 0.85 * {signals} AND habit % 3 = 0, 'v3', 'v2') AS version,
     ['recommendation.accepted', 'recommendation.accepted', 'recommendation.ignored', 'recommendation.overridden']
         AS ends,
@@ -71,6 +72,7 @@ FROM numbers({first}, {count})
 WHERE {which}
 SETTINGS max_partitions_per_insert_block = 0
 """
+)
 # Late: a fiftieth of the batch before, for the first time. Again: a twentieth of it, for the second time.
 NOW = "sipHash64(number, 1) % 50 != 0"
 BEFORE = "sipHash64(number, 1) % 50 = 0 OR sipHash64(number, 2) % 20 = 0"
