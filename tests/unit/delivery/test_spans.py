@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -166,12 +167,23 @@ def test_spans_share_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [len(spans.exported) for spans in made] == [2]
 
 
-def test_in_a_hurry_each_span_is_exported_soon(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+Waiting: TypeAlias = tuple[PerProcessBatches, TracerProvider]
+
+
+@pytest.fixture
+def waiting(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Iterator[Waiting]:
+    """Batches that wait for a minute before they send to the sink, and the provider of their spans."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
     batches = PerProcessBatches()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(batches)
+    yield batches, provider
+    batches.shutdown()
+
+
+def test_in_a_hurry_each_span_is_exported_soon(waiting: Waiting, sink: Sink) -> None:
+    batches, provider = waiting
     provider.get_tracer("x").start_span("before").end()
     started = time.monotonic()
     batches.hurry()
@@ -179,17 +191,11 @@ def test_in_a_hurry_each_span_is_exported_soon(sink: Sink, monkeypatch: pytest.M
         assert poll_until(lambda count=count: sink.spans == count)  # type: ignore[misc]
         provider.get_tracer("x").start_span("after").end()
     assert time.monotonic() - started < 2
-    batches.shutdown()
 
 
-def test_a_flush_exports_the_spans_that_wait(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
-    batches = PerProcessBatches()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(batches)
+def test_a_flush_exports_the_spans_that_wait(waiting: Waiting, sink: Sink) -> None:
+    _, provider = waiting
     assert provider.force_flush()  # nothing waits
     provider.get_tracer("x").start_span("request").end()
     assert provider.force_flush()
     assert sink.spans == 1
-    batches.shutdown()
