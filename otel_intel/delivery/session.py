@@ -90,7 +90,10 @@ def _is_unreadable(response: Response) -> bool:
 
 
 class Attempt:
-    """What the exporter's log lines say about one export."""
+    """What the exporter's log lines say about the first answer to one export.
+
+    The exporter repeats some requests until its time is up; its last line may then say no more than that.
+    """
 
     error = ""
     grpc_status = ""
@@ -121,8 +124,8 @@ class _ExporterLog(logging.Filter):
             return True
         for argument in record.args if isinstance(record.args, tuple) else ():
             if isinstance(argument, Enum) and type(argument).__name__ == "StatusCode":
-                attempt.grpc_status = argument.name
-        attempt.error = attempt.error or _cause(record.getMessage())  # the first line names the cause
+                attempt.grpc_status = attempt.grpc_status or argument.name
+        attempt.error = attempt.error or _cause(record.getMessage())
         return False
 
 

@@ -16,13 +16,18 @@ from otel_intel.delivery.exporter import Delivery, Exporter
 from otel_intel.events import DASHBOARD_OPENED, SCHEMA_VERSION
 from tests.sink import Sink, attributes_of, run_grpc_receiver
 
-FIRST_TRY = 0.3  # seconds; OpenTelemetry's exporter repeats some requests until its timeout ends
-
 
 @pytest.fixture
 def exporter(monkeypatch: pytest.MonkeyPatch, sink: Sink) -> Exporter:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", str(FIRST_TRY))
+    return Exporter()
+
+
+@pytest.fixture
+def hasty_exporter(monkeypatch: pytest.MonkeyPatch, sink: Sink) -> Exporter:
+    """Return one that sends nothing twice: OpenTelemetry's exporter waits 0.8 s or more before a second attempt."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.75")
     return Exporter()
 
 
@@ -69,10 +74,10 @@ def test_no_answer_comes_compressed(exporter: Exporter, sink: Sink) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 408, 429, 500, 502, 503, 504])
-def test_everything_else_is_tried_again(exporter: Exporter, sink: Sink, status: int) -> None:
+def test_everything_else_is_tried_again(hasty_exporter: Exporter, sink: Sink, status: int) -> None:
     sink.answer = lambda request: status
-    assert exporter.export([record(exporter)]) is Delivery.FAILED
-    assert exporter.last_error.startswith(f"{status} ")
+    assert hasty_exporter.export([record(hasty_exporter)]) is Delivery.FAILED
+    assert hasty_exporter.last_error.startswith(f"{status} ")
 
 
 def test_a_request_after_a_failed_one_is_judged_by_itself(exporter: Exporter, sink: Sink) -> None:
@@ -95,10 +100,10 @@ def test_a_request_after_a_failed_one_is_judged_by_itself(exporter: Exporter, si
     ],
 )
 def test_only_unreadable_requests_are_permanent_errors_of_clickhouse(
-    exporter: Exporter, sink: Sink, code: int, text: str, delivery: Delivery
+    hasty_exporter: Exporter, sink: Sink, code: int, text: str, delivery: Delivery
 ) -> None:
     sink.answer, sink.exception = lambda request: 500, (code, text.encode())
-    assert exporter.export([record(exporter)]) is delivery
+    assert hasty_exporter.export([record(hasty_exporter)]) is delivery
 
 
 @pytest.mark.parametrize(
@@ -132,10 +137,10 @@ def test_a_broken_connection_is_reported_with_its_cause(monkeypatch: pytest.Monk
     assert exporter.last_error == "[Errno 111] Connection refused"
 
 
-def test_an_endpoint_that_does_not_answer_is_not_waited_for(exporter: Exporter, sink: Sink) -> None:
+def test_an_endpoint_that_does_not_answer_is_not_waited_for(hasty_exporter: Exporter, sink: Sink) -> None:
     sink.answer = lambda request: 200 if sink.done.wait(20) else 503
     began = time.monotonic()
-    assert exporter.export([record(exporter)]) is Delivery.FAILED
+    assert hasty_exporter.export([record(hasty_exporter)]) is Delivery.FAILED
     assert time.monotonic() - began < 10
     sink.done.set()
 
@@ -196,11 +201,23 @@ def test_a_grpc_receivers_answer(
     monkeypatch: pytest.MonkeyPatch, code: grpc.StatusCode, details: str, delivery: Delivery
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")  # time for a second attempt, which may end it
     with run_grpc_receiver(lambda request: None if code is grpc.StatusCode.OK else (code, details)) as url:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
         exporter = Exporter()
         assert exporter.export([record(exporter)]) is delivery
+
+
+def test_the_first_answer_of_a_grpc_receiver_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")  # time for a second attempt
+    too_large = (grpc.StatusCode.RESOURCE_EXHAUSTED, "received message larger than max (5 vs. 4)")
+    answers = iter([too_large])
+    with run_grpc_receiver(lambda request: next(answers, (grpc.StatusCode.UNAVAILABLE, "not now"))) as url:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        exporter = Exporter()
+        assert exporter.export([record(exporter)]) is Delivery.UNREADABLE
+    assert next(answers, None) is None
 
 
 # -- the environment's proxy -------------------------------------------------------------------------------------

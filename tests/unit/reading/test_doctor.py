@@ -14,7 +14,7 @@ from tests.sink import Sink, run_grpc_receiver
 @pytest.fixture(autouse=True)
 def site(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", sys.path.copy())
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.75")  # no second attempt
 
 
 def last_hop(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> Hop:
