@@ -80,11 +80,11 @@ class ClickHouse:
         return [table["name"] for table in tables if self.value(found.format(table["name"], marker), role="admin")]
 
     def empty(self) -> None:
-        """Delete all rows of all tables except the ledger of migrations."""
+        """Delete all rows of all tables except the ledgers."""
         admin = self.client("admin")
         filled = admin.query(
             "SELECT DISTINCT table FROM system.parts"
-            " WHERE active AND database = 'intel' AND table != 'schema_migrations'"
+            " WHERE active AND database = 'intel' AND table NOT IN ('schema_migrations', 'refreshes')"
         )
         for (table,) in filled.result_rows:
             admin.command(f"TRUNCATE TABLE intel.{table}")

@@ -9,7 +9,7 @@ import requests
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from otel_intel.server import embedded
-from tests.otlp import event, send
+from tests.otlp import deliver, event
 from tests.servers import ClickHouse
 
 DESTRUCTIVE = [
@@ -73,7 +73,7 @@ def test_readers_may_not_insert(clickhouse_server: ClickHouse, role: str) -> Non
 
 @pytest.mark.parametrize("role", ["reader", "dashboard"])
 def test_readers_read_every_view(clickhouse: ClickHouse, role: str) -> None:
-    send(clickhouse, event("recommendation.viewed"))
+    deliver(clickhouse, event("recommendation.viewed"))
     assert clickhouse.value("SELECT count() FROM metrics.recommendation_events", role=role) == 1
 
 

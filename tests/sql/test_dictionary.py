@@ -9,7 +9,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from otel_intel.resources import folder
-from tests.otlp import event, send
+from tests.otlp import deliver, event
 from tests.servers import ClickHouse
 
 README = folder("clickhouse").joinpath("README.md").read_text(encoding="utf-8")
@@ -78,7 +78,7 @@ def test_names_every_table_of_intel_with_its_comment(clickhouse_server: ClickHou
 
 @pytest.mark.parametrize("example", re.findall(r"^SELECT .*;$", README, re.MULTILINE))
 def test_example_finds_something(clickhouse: ClickHouse, example: str) -> None:
-    send(clickhouse, event("recommendation.viewed"), event("recommendation.accepted"))
+    deliver(clickhouse, event("recommendation.viewed"), event("recommendation.accepted"))
     assert clickhouse.rows(example.rstrip(";"))
 
 

@@ -26,7 +26,7 @@ from otel_intel.schema.connection import connect
 from otel_intel.schema.migrate import read_steps
 from otel_intel.server import embedded
 from otel_intel.server.processes import EmbeddedError, stop_child
-from tests.otlp import event, send
+from tests.otlp import deliver, event, send
 from tests.processes import UP, Command, otel_intel, run_otel_intel, running, with_ignored_signals
 from tests.servers import ClickHouse, engine_pid, kill, run_clickhouse, signal_engine
 from tests.waiting import poll_until
@@ -177,7 +177,7 @@ def test_crashed_server_is_started_again_and_loses_nothing_acknowledged(tmp_path
             nonlocal acknowledged
             while not stop.is_set():
                 with contextlib.suppress(OSError):  # requests' errors are OSErrors: the server is gone
-                    send(clickhouse, *(event("dashboard.opened") for _ in range(20)))
+                    deliver(clickhouse, *(event("dashboard.opened") for _ in range(20)))
                     acknowledged += 20
 
         writer = threading.Thread(target=write)

@@ -14,7 +14,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from otel_intel.server import embedded
-from tests.otlp import event, send
+from tests.otlp import deliver, event
 from tests.servers import ClickHouse, engine_pid
 
 ROLES = ("writer", "reader", "dashboard")
@@ -78,7 +78,7 @@ def unharmed(clickhouse_server: ClickHouse, caplog: pytest.LogCaptureFixture) ->
     """Check that the server is the same process before and after, and still has its data."""
     caplog.set_level(logging.CRITICAL, "clickhouse_driver")
     clickhouse_server.empty()
-    send(clickhouse_server, event("recommendation.viewed"))
+    deliver(clickhouse_server, event("recommendation.viewed"))
     before = engine_pid(clickhouse_server.server)
     yield
     assert clickhouse_server.value("SELECT count() FROM metrics.recommendation_events") == 1

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from otel_intel.events import CATALOGUE, REPORT_KEYS
-from tests.otlp import event, report, send
+from tests.otlp import deliver, event, report
 from tests.servers import ClickHouse
 
 SECOND = 10**9
@@ -21,7 +21,7 @@ def test_deliveries_of_a_day(clickhouse: ClickHouse) -> None:
     other = event("recommendation.viewed", None, str(first.attributes["log.record.uid"]), **{"intel.admin.id": "a2"})
     reordered = replace(second, attributes=dict(reversed([*second.attributes.items()])))
     for records in ([first, second], [first], [other], [first, reordered], [event("unknown")]):
-        send(clickhouse, *records)
+        deliver(clickhouse, *records)
     [row] = clickhouse.rows(
         "SELECT sum(rows) AS rows, sum(events) AS events, sum(duplicates) AS duplicates,"
         " sum(conflicting) AS conflicting FROM metrics.ingest_health"
@@ -30,13 +30,13 @@ def test_deliveries_of_a_day(clickhouse: ClickHouse) -> None:
 
 
 def test_records_without_an_id_are_no_duplicates(clickhouse: ClickHouse) -> None:
-    send(clickhouse, *(event("dashboard.opened", **{"log.record.uid": None}) for _ in range(2)))
+    deliver(clickhouse, *(event("dashboard.opened", **{"log.record.uid": None}) for _ in range(2)))
     assert clickhouse.value("SELECT sum(duplicates) FROM metrics.ingest_health") == 0
 
 
 def test_delay_is_of_first_copies(clickhouse: ClickHouse) -> None:
     late = event("dashboard.opened", time.time_ns() - 5 * SECOND)
-    send(clickhouse, late)
+    deliver(clickhouse, late)
     [row] = clickhouse.rows("SELECT delay_p50_ms, delay_p99_ms FROM metrics.ingest_health")
     assert row["delay_p50_ms"] == row["delay_p99_ms"]
     assert 5_000 <= row["delay_p50_ms"] < 60_000
@@ -46,9 +46,9 @@ def test_late_copies_do_not_count_as_delay(clickhouse: ClickHouse) -> None:
     """Of a hundred events, one is delivered again; the copy's timestamp is an hour earlier."""
     fresh = [event("dashboard.opened") for _ in range(99)]
     old = event("dashboard.opened", time.time_ns() - 60 * SECOND)
-    send(clickhouse, *fresh, old)
+    deliver(clickhouse, *fresh, old)
     copy = replace(old, time_ns=old.time_ns - 3600 * SECOND)
-    send(clickhouse, *[copy] * 5)
+    deliver(clickhouse, *[copy] * 5)
     [row] = clickhouse.rows("SELECT delay_p50_ms, delay_p99_ms FROM metrics.ingest_health")
     assert row["delay_p99_ms"] < 3_600_000  # the copy's delay would be an hour
     assert row["delay_p50_ms"] < 60_000
@@ -81,7 +81,7 @@ def test_every_count_of_the_latest_report_is_shown_under_its_name(clickhouse: Cl
         values = {name: count + more for name, count in counts.items()}
         values["process__started_at"] = now - started_before * SECOND
         made = report("p1", "view", at, service, **values)
-        send(clickhouse, replace(made, attributes={**made.attributes, "log.record.uid": f"{uid * 8}{UID[8:]}"}))
+        deliver(clickhouse, replace(made, attributes={**made.attributes, "log.record.uid": f"{uid * 8}{UID[8:]}"}))
 
     send_report(now - SECOND, "9", "old", 600, 100)
     send_report(now, "2", "new", 7200, 0)
@@ -104,7 +104,7 @@ def test_of_reports_at_the_same_time_that_of_the_greatest_id_is_the_latest(click
         for digit in digits:
             made = report(process, "view", now, emitted=int(digit))
             uid = f"{digit * 8}-0000-7000-8000-00000000000{process[1]}"
-            send(clickhouse, replace(made, attributes={**made.attributes, "log.record.uid": uid}))
+            deliver(clickhouse, replace(made, attributes={**made.attributes, "log.record.uid": uid}))
     assert clickhouse.rows("SELECT process_id, emitted FROM metrics.pipeline_health ORDER BY process_id") == [
         {"process_id": "p1", "emitted": 3},
         {"process_id": "p2", "emitted": 3},
@@ -117,7 +117,7 @@ def test_report_that_is_delivered_twice_is_one(clickhouse: ClickHouse) -> None:
     admin.command("SYSTEM STOP MERGES intel.pipeline_reports")
     try:
         for _ in range(2):
-            send(clickhouse, made)
+            deliver(clickhouse, made)
         assert clickhouse.value("SELECT count() FROM metrics.pipeline_reports") == 1
     finally:
         admin.command("SYSTEM START MERGES intel.pipeline_reports")
@@ -136,7 +136,7 @@ def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
         ("p1", "outcome", now - SECOND, {"emitted": 2}),
         ("p2", "view", now - SECOND, {"emitted": 3}),
     ):
-        send(clickhouse, report(process, kind, at, process__started_at=1_700_000_000 * SECOND, **values))
+        deliver(clickhouse, report(process, kind, at, process__started_at=1_700_000_000 * SECOND, **values))
     assert clickhouse.value("SELECT count() FROM metrics.pipeline_reports") == 4
     rows = clickhouse.rows("SELECT * FROM metrics.pipeline_health ORDER BY process_id, kind DESC")
     assert [(r["process_id"], r["kind"], r["emitted"]) for r in rows] == [
@@ -151,16 +151,16 @@ def test_latest_report_of_each_process_and_kind(clickhouse: ClickHouse) -> None:
 
 def test_delivered_events_that_did_not_arrive_are_missing(clickhouse: ClickHouse) -> None:
     came = [event("dashboard.opened", **{"intel.pipeline.process.id": "p1"}) for _ in range(3)]
-    send(clickhouse, *came, event("signal.outcome_recorded", **{"intel.pipeline.process.id": "p1"}))
-    send(clickhouse, came[0])  # again: a copy does not count as an arrival
-    send(clickhouse, event("dashboard.opened", **{"intel.pipeline.process.id": "p2"}))
+    deliver(clickhouse, *came, event("signal.outcome_recorded", **{"intel.pipeline.process.id": "p1"}))
+    deliver(clickhouse, came[0])  # again: a copy does not count as an arrival
+    deliver(clickhouse, event("dashboard.opened", **{"intel.pipeline.process.id": "p2"}))
     for process, kind, delivered in (
         ("p1", "view", 5),
         ("p1", "outcome", 1),
         ("p1", "recommendation", 2),
         ("p2", "view", 0),
     ):
-        send(clickhouse, report(process, kind, delivered=delivered))
+        deliver(clickhouse, report(process, kind, delivered=delivered))
     rows = clickhouse.rows("SELECT process_id, kind, arrived, missing FROM metrics.pipeline_health ORDER BY 1, 2")
     assert [tuple(row.values()) for row in rows] == [
         ("p1", "outcome", 1, 0),
@@ -171,7 +171,7 @@ def test_delivered_events_that_did_not_arrive_are_missing(clickhouse: ClickHouse
 
 
 def test_report_that_is_the_first_to_land_says_what_is_missing(clickhouse: ClickHouse) -> None:
-    send(clickhouse, report("p1", "view", delivered=2))
+    deliver(clickhouse, report("p1", "view", delivered=2))
     assert clickhouse.value("SELECT missing FROM metrics.pipeline_health") == 2
 
 
@@ -179,28 +179,28 @@ def test_report_that_is_the_first_to_land_says_what_is_missing(clickhouse: Click
 def test_a_process_may_start_30_days_before_the_landing_begins(
     clickhouse: ClickHouse, seconds: int, missing: int | None
 ) -> None:
-    send(clickhouse, event("dashboard.opened"))
+    deliver(clickhouse, event("dashboard.opened"))
     begins = clickhouse.value("SELECT min(toUnixTimestamp64Nano(IngestedAt)) FROM intel.otel_logs", "admin")
     started = begins - (30 * 86_400 + seconds) * SECOND
-    send(clickhouse, report("p1", "outcome", delivered=1, process__started_at=started))
+    deliver(clickhouse, report("p1", "outcome", delivered=1, process__started_at=started))
     assert clickhouse.value("SELECT missing FROM metrics.pipeline_health") == missing
 
 
 def test_a_process_older_than_the_landing_has_no_missing_events(clickhouse: ClickHouse) -> None:
     started = time.time_ns() - 31 * 86_400 * SECOND
-    send(clickhouse, report("p1", "view", delivered=5, process__started_at=started))
+    deliver(clickhouse, report("p1", "view", delivered=5, process__started_at=started))
     assert clickhouse.rows("SELECT arrived, missing FROM metrics.pipeline_health") == [
         {"arrived": None, "missing": None}
     ]
 
 
 def test_events_deleted_by_the_retention_are_not_missing(clickhouse: ClickHouse) -> None:
-    send(clickhouse, *(event("dashboard.opened", **{"intel.pipeline.process.id": "p1"}) for _ in range(2)))
-    send(clickhouse, report("p1", "view", delivered=2))
+    deliver(clickhouse, *(event("dashboard.opened", **{"intel.pipeline.process.id": "p1"}) for _ in range(2)))
+    deliver(clickhouse, report("p1", "view", delivered=2))
     assert clickhouse.value("SELECT missing FROM metrics.pipeline_health") == 0
     clickhouse.client("admin").command("TRUNCATE TABLE intel.otel_logs")
-    send(clickhouse, event("dashboard.opened", **{"intel.pipeline.process.id": "p1"}))
-    send(clickhouse, report("p1", "view", delivered=3))
+    deliver(clickhouse, event("dashboard.opened", **{"intel.pipeline.process.id": "p1"}))
+    deliver(clickhouse, report("p1", "view", delivered=3))
     assert clickhouse.value("SELECT missing FROM metrics.pipeline_health") is None
 
 
@@ -208,7 +208,7 @@ def test_events_deleted_by_the_retention_are_not_missing(clickhouse: ClickHouse)
 def test_kinds_are_the_catalogues(clickhouse: ClickHouse, name: str) -> None:
     kind = CATALOGUE[name].kind
     sent = event(name.removeprefix("intel."), **{"intel.pipeline.process.id": "p1"})
-    send(clickhouse, sent, report("p1", kind, delivered=1))
+    deliver(clickhouse, sent, report("p1", kind, delivered=1))
     assert clickhouse.rows("SELECT kind, missing FROM metrics.pipeline_health") == [{"kind": kind, "missing": 0}]
 
 
@@ -216,19 +216,19 @@ def test_arrivals_are_facts_with_their_delay(clickhouse: ClickHouse) -> None:
     late = event("dashboard.opened", time.time_ns() - 5 * SECOND)
     others = [event("signal.outcome_recorded"), event("recommendation.viewed"), event("unknown")]
     for _ in range(2):  # two parts that are not merged: each fact must still count once
-        send(clickhouse, late, late, *others)
+        deliver(clickhouse, late, late, *others)
     rows = clickhouse.rows("SELECT kind, delay_ms FROM metrics.arrivals ORDER BY kind")
     assert [row["kind"] for row in rows] == ["outcome", "recommendation", "view"]
     assert 5_000 <= rows[2]["delay_ms"] < 60_000
 
 
 def test_records_of_other_producers_are_listed_by_name(clickhouse: ClickHouse) -> None:
-    send(clickhouse, replace(event("dashboard.opened"), name="other.event"))
+    deliver(clickhouse, replace(event("dashboard.opened"), name="other.event"))
     assert clickhouse.value("SELECT event_name FROM metrics.quarantined_events") == "other.event"
 
 
 def test_storage_shows_the_size_of_each_table(clickhouse: ClickHouse) -> None:
-    send(clickhouse, event("dashboard.opened"))
+    deliver(clickhouse, event("dashboard.opened"))
     [row] = clickhouse.rows("SELECT * FROM metrics.storage WHERE table = 'admin_views'")
     assert (row["parts"], row["rows"]) == (1, 1)
     assert 0 < row["bytes"] < row["disk_free_bytes"] < row["disk_total_bytes"]
@@ -241,7 +241,8 @@ def test_storage_counts_all_parts_and_none_that_was_merged_away(clickhouse: Clic
     admin.command("SYSTEM STOP MERGES intel.admin_views")
     try:
         for _ in range(2):
-            send(clickhouse, event("dashboard.opened"))
+            deliver(clickhouse, event("dashboard.opened"))
+            clickhouse.refresh()
         assert clickhouse.rows(shown) == [{"parts": 2, "rows": 2, "bytes": clickhouse.value(kept, "admin")}]
     finally:
         admin.command("SYSTEM START MERGES intel.admin_views")
@@ -250,7 +251,7 @@ def test_storage_counts_all_parts_and_none_that_was_merged_away(clickhouse: Clic
 
 
 def test_storage_lists_the_tables_of_intel_alone(clickhouse: ClickHouse) -> None:
-    send(clickhouse, event("dashboard.opened"))
+    deliver(clickhouse, event("dashboard.opened"))
     admin = clickhouse.client("admin")
     admin.command("CREATE TABLE metrics.figures ENGINE = MergeTree ORDER BY a AS SELECT 1 AS a")
     try:
@@ -269,7 +270,7 @@ def test_every_count_of_a_report_has_its_column(clickhouse: ClickHouse) -> None:
 
 
 def test_probe_is_visible_and_in_no_metric(clickhouse: ClickHouse) -> None:
-    send(clickhouse, event("pipeline.probed", **{"intel.probe.id": "p-1"}))
+    deliver(clickhouse, event("pipeline.probed", **{"intel.probe.id": "p-1"}))
     assert clickhouse.value("SELECT probe_id FROM metrics.pipeline_probes") == "p-1"
     for log in ("recommendation_events", "signal_outcomes", "admin_views", "rejected_events", "pipeline_health"):
         assert clickhouse.value(f"SELECT count() FROM metrics.{log}") == 0
@@ -277,19 +278,19 @@ def test_probe_is_visible_and_in_no_metric(clickhouse: ClickHouse) -> None:
 
 def test_a_process_own_probes_and_reports_are_no_views_that_arrived(clickhouse: ClickHouse) -> None:
     of_process = {"intel.pipeline.process.id": "p1"}
-    send(clickhouse, event("pipeline.probed", **of_process), report("p1", "view", delivered=3))
+    deliver(clickhouse, event("pipeline.probed", **of_process), report("p1", "view", delivered=3))
     assert clickhouse.rows("SELECT arrived, missing FROM metrics.pipeline_health") == [{"arrived": 0, "missing": 3}]
 
 
 def test_a_report_is_no_probe(clickhouse: ClickHouse) -> None:
-    send(clickhouse, report("p1", "view"))
+    deliver(clickhouse, report("p1", "view"))
     assert clickhouse.rows("SELECT * FROM metrics.pipeline_probes") == []
 
 
 def test_days_until_the_disk_is_full(clickhouse: ClickHouse) -> None:
     now = time.time_ns()
     fresh = [event("dashboard.opened", now - 60 * SECOND) for _ in range(70)]
-    send(clickhouse, *fresh, *(event("dashboard.opened", now - 90 * 86400 * SECOND) for _ in range(30)))
+    deliver(clickhouse, *fresh, *(event("dashboard.opened", now - 90 * 86400 * SECOND) for _ in range(30)))
     [disk] = clickhouse.rows("SELECT * FROM metrics.disks")
     assert 0 < disk["free_bytes"] < disk["total_bytes"]
     assert disk["free_share"] == disk["free_bytes"] / disk["total_bytes"]
@@ -311,6 +312,6 @@ def test_what_arrived_is_of_seven_days_and_happened_in_fourteen(clickhouse: Clic
 
 @pytest.mark.parametrize("history", [0, 1])
 def test_a_disk_that_nothing_arrives_on_is_never_full(clickhouse: ClickHouse, history: int) -> None:
-    send(clickhouse, *[event("dashboard.opened", time.time_ns() - 90 * 86400 * SECOND)] * history)
+    deliver(clickhouse, *[event("dashboard.opened", time.time_ns() - 90 * 86400 * SECOND)] * history)
     [disk] = clickhouse.rows("SELECT bytes_per_day, days_left FROM metrics.disks")
     assert disk == {"bytes_per_day": 0, "days_left": None}

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, Status, StatusCode
 
 from otel_intel.events import RESOURCE_KEYS, allowed_keys
-from tests.otlp import Record, event, logs_request, post, send
+from tests.otlp import Record, deliver, event, logs_request, post
 from tests.servers import ClickHouse
 
 MARKER = "someone@example.org"
@@ -49,7 +49,7 @@ def test_row_of_a_record(clickhouse: ClickHouse) -> None:
         trace_id=bytes(range(16)),
         span_id=bytes(range(8)),
     )
-    send(clickhouse, record)
+    deliver(clickhouse, record)
     [row] = clickhouse.rows("SELECT *, toUnixTimestamp64Nano(timestamp) AS ns FROM metrics.admin_views")
     assert row["ns"] == record.time_ns
     assert row["trace_id"] == "000102030405060708090a0b0c0d0e0f"
@@ -85,14 +85,14 @@ def test_all_fields_of_a_record_are_kept(clickhouse: ClickHouse) -> None:
 
 
 def test_ids_of_only_zeros_are_none(clickhouse: ClickHouse) -> None:
-    send(clickhouse, replace(event("dashboard.opened"), trace_id=bytes(16), span_id=bytes(8)))
+    deliver(clickhouse, replace(event("dashboard.opened"), trace_id=bytes(16), span_id=bytes(8)))
     assert clickhouse.rows("SELECT trace_id, span_id FROM metrics.admin_views") == [{"trace_id": "", "span_id": ""}]
 
 
 def test_every_listed_key_of_a_record_is_stored(clickhouse: ClickHouse) -> None:
     attributes = {key: f"value of {key}" for key in allowed_keys()}
     resource = {key: f"value of {key}" for key in RESOURCE_KEYS}
-    send(clickhouse, Record("intel.unknown", attributes, time.time_ns(), resource))
+    deliver(clickhouse, Record("intel.unknown", attributes, time.time_ns(), resource))
     assert clickhouse.rows("SELECT LogAttributes, ResourceAttributes FROM intel.otel_logs", role="admin") == [
         {"LogAttributes": attributes, "ResourceAttributes": resource}
     ]
@@ -101,7 +101,7 @@ def test_every_listed_key_of_a_record_is_stored(clickhouse: ClickHouse) -> None:
 
 def test_values_of_every_type_become_their_text(clickhouse: ClickHouse) -> None:
     sent = {"intel.note.id": True, "intel.admin.id": 7, "intel.engine.version": 2.5, "intel.risk_signal.id": b"s"}
-    send(clickhouse, event("note.created", **sent))
+    deliver(clickhouse, event("note.created", **sent))
     [attributes] = [row["attributes"] for row in clickhouse.rows("SELECT attributes FROM metrics.rejected_events")]
     assert {key: attributes[key] for key in sent} == {
         "intel.note.id": "true",
@@ -112,7 +112,7 @@ def test_values_of_every_type_become_their_text(clickhouse: ClickHouse) -> None:
 
 
 def test_absent_optionals_are_null(clickhouse: ClickHouse) -> None:
-    send(
+    deliver(
         clickhouse,
         event("recommendation.accepted"),
         event("signal.outcome_recorded", **{"intel.admin.id": None}),
@@ -125,7 +125,7 @@ def test_absent_optionals_are_null(clickhouse: ClickHouse) -> None:
 
 
 def test_zero_is_a_value(clickhouse: ClickHouse) -> None:
-    send(
+    deliver(
         clickhouse,
         event("recommendation.accepted", **{"intel.decision.time_ms": 0}),
         event("signal.outcome_recorded", **{"intel.outcome.resolution_time_hours": 0.0}),
@@ -136,13 +136,13 @@ def test_zero_is_a_value(clickhouse: ClickHouse) -> None:
 
 @pytest.mark.parametrize("hours", [1e-7, 0.1, 24.0, 1e21, 5e-324, 1.7976931348623157e308])
 def test_double_arrives_as_it_was_sent(clickhouse: ClickHouse, hours: float) -> None:
-    send(clickhouse, event("signal.outcome_recorded", **{"intel.outcome.resolution_time_hours": hours}))
+    deliver(clickhouse, event("signal.outcome_recorded", **{"intel.outcome.resolution_time_hours": hours}))
     assert clickhouse.value("SELECT resolution_time_hours FROM metrics.signal_outcomes") == hours
 
 
 def test_event_name_as_an_attribute(clickhouse: ClickHouse) -> None:
     record = event("dashboard.opened", **{"otel.event.name": "intel.dashboard.opened"})
-    send(clickhouse, replace(record, name=""))
+    deliver(clickhouse, replace(record, name=""))
     assert clickhouse.value("SELECT view_kind FROM metrics.admin_views") == "dashboard.opened"
 
 
@@ -158,7 +158,7 @@ def test_observed_time_stands_in_for_a_missing_time(clickhouse: ClickHouse) -> N
 
 
 def test_foreign_record_goes_to_quarantine_only(clickhouse: ClickHouse) -> None:
-    send(clickhouse, Record("other.event", {"intel.admin.id": "a1"}, time.time_ns()))
+    deliver(clickhouse, Record("other.event", {"intel.admin.id": "a1"}, time.time_ns()))
     assert clickhouse.rows("SELECT EventName, LogAttributes FROM intel.quarantine_logs", role="admin") == [
         {"EventName": "other.event", "LogAttributes": {"intel.admin.id": "a1"}}
     ]
@@ -167,7 +167,7 @@ def test_foreign_record_goes_to_quarantine_only(clickhouse: ClickHouse) -> None:
 
 def test_quarantine_says_when_a_record_was_made_and_when_it_came(clickhouse: ClickHouse) -> None:
     hour_ago = time.time_ns() - 3600 * 10**9
-    send(clickhouse, Record("other.event", {}, hour_ago))
+    deliver(clickhouse, Record("other.event", {}, hour_ago))
     [row] = clickhouse.rows(
         "SELECT service_name, toUnixTimestamp64Nano(timestamp) AS ns,"
         " dateDiff('second', timestamp, ingested_at) AS delay FROM metrics.quarantined_events"
@@ -178,7 +178,7 @@ def test_quarantine_says_when_a_record_was_made_and_when_it_came(clickhouse: Cli
 
 def test_rejected_event_that_is_written_again_is_one(clickhouse: ClickHouse) -> None:
     """A rebuild that runs beside the first writer writes the same row."""
-    send(clickhouse, event("unknown"))
+    deliver(clickhouse, event("unknown"))
     admin = clickhouse.client("admin")
     admin.command("SYSTEM STOP MERGES intel.rejected_events")
     try:
@@ -253,7 +253,7 @@ def test_span_that_is_delivered_twice_is_one(clickhouse: ClickHouse) -> None:
 def test_one_broken_record_among_a_hundred(clickhouse: ClickHouse) -> None:
     good = [event("recommendation.viewed") for _ in range(99)]
     broken = event("recommendation.viewed", **{"intel.recommendation.confidence": "CERTAIN"})
-    send(clickhouse, *good[:50], broken, *good[50:])
+    deliver(clickhouse, *good[:50], broken, *good[50:])
     assert clickhouse.value("SELECT count() FROM metrics.recommendation_events") == 99
     [rejected] = clickhouse.rows("SELECT * FROM metrics.rejected_events")
     assert rejected["reason"] == "invalid intel.recommendation.confidence"
@@ -270,13 +270,13 @@ def test_request_that_is_not_otlp_is_refused_whole(clickhouse: ClickHouse, cut: 
 
 def test_history_of_many_months_in_one_request(clickhouse: ClickHouse) -> None:
     month = 31 * 86_400 * 10**9
-    send(clickhouse, *(event("dashboard.opened", time.time_ns() - n * month) for n in range(150)))
+    deliver(clickhouse, *(event("dashboard.opened", time.time_ns() - n * month) for n in range(150)))
     assert clickhouse.value("SELECT count() FROM metrics.admin_views") == 150
 
 
 def test_rows_of_one_request_arrive_in_its_order(clickhouse: ClickHouse) -> None:
     records = [event("dashboard.opened") for _ in range(50)]
-    send(clickhouse, *records)
+    deliver(clickhouse, *records)
     rows = clickhouse.rows("SELECT event_id FROM metrics.admin_views ORDER BY ingested_at")
     assert [row["event_id"] for row in rows] == [record.attributes["log.record.uid"] for record in records]
     assert clickhouse.value("SELECT uniqExact(ingested_at) FROM metrics.admin_views") == 50

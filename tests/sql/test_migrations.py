@@ -15,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 from otel_intel.resources import folder
 from otel_intel.schema.connection import ClickHouseUnreachable, connect
 from otel_intel.schema.migrate import MigrationError, migrate, pending, read_steps
-from tests.otlp import event, send
+from tests.otlp import deliver, event
 from tests.servers import ClickHouse
 
 
@@ -122,7 +122,7 @@ def test_runs_at_the_same_time_do_no_harm(clickhouse: ClickHouse, admin: Client,
         thread.join()
     assert errors == []
     assert _columns(admin) == "abc"
-    send(clickhouse, event("recommendation.viewed"))
+    deliver(clickhouse, event("recommendation.viewed"))
     assert clickhouse.value("SELECT count() FROM metrics.recommendation_events") == 1
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.otlp import event, send
+from tests.otlp import deliver, event
 from tests.servers import ClickHouse
 from tests.sql.reference import STATUSES, VIEW_KINDS, Reference, Window, nearest_rank, rate
 from tests.sql.streams import DAYS, FIRST_DAY, TYPES, VERSIONS, make_stream, midnight
@@ -24,7 +24,7 @@ def loaded(request: pytest.FixtureRequest, clickhouse_server: ClickHouse) -> tup
     stream = make_stream(request.param)
     clickhouse_server.empty()
     for batch in stream.batches:
-        send(clickhouse_server, *batch)
+        deliver(clickhouse_server, *batch)
     return clickhouse_server, Reference(stream.deliveries)
 
 
@@ -173,7 +173,7 @@ def test_hours_on_a_limit_belong_to_what_begins_there(clickhouse: ClickHouse) ->
     hours = [*(float(limit) for limit in limits), *(limit - 0.25 for limit in limits[1:])]
     for number, taken in enumerate(hours):
         signal = {"intel.risk_signal.id": f"s{number}", "intel.outcome.resolution_time_hours": taken}
-        send(clickhouse, event("signal.outcome_recorded", MIDNIGHT, **signal))
+        deliver(clickhouse, event("signal.outcome_recorded", MIDNIGHT, **signal))
     [resolved, *_] = clickhouse.rows(
         f"SELECT from_hours, histogram FROM metrics.resolution_times_between({OF_THE_DAY})"
     )
@@ -198,7 +198,7 @@ def test_nothing_there(clickhouse: ClickHouse) -> None:
 
 def test_huge_decision_times_do_not_overflow(clickhouse: ClickHouse) -> None:
     for _ in range(3):
-        send(clickhouse, event("recommendation.accepted", MIDNIGHT, **{"intel.decision.time_ms": 2**63 - 1}))
+        deliver(clickhouse, event("recommendation.accepted", MIDNIGHT, **{"intel.decision.time_ms": 2**63 - 1}))
     overview = f"metrics.overview(last_day = '{FIRST_DAY}')"
     by_version = f"metrics.decision_times_by_version_between(first_day = '{FIRST_DAY}', last_day = '{FIRST_DAY}')"
     for view in (overview, by_version):
@@ -208,7 +208,7 @@ def test_huge_decision_times_do_not_overflow(clickhouse: ClickHouse) -> None:
 @pytest.mark.parametrize("before", [0, 6, 7, 13, 14, 29, 30, 59, 60])
 def test_a_day_of_the_overview_counts_in_the_windows_that_contain_it(clickhouse: ClickHouse, before: int) -> None:
     at = MIDNIGHT - before * 86_400 * 10**9
-    send(
+    deliver(
         clickhouse,
         event("recommendation.accepted", at, **{"intel.decision.time_ms": 7}),
         event("signal.outcome_recorded", at),
@@ -226,7 +226,7 @@ def test_a_day_of_the_overview_counts_in_the_windows_that_contain_it(clickhouse:
 
 def test_days_after_the_last_one_are_not_in_the_overview(clickhouse: ClickHouse) -> None:
     after = MIDNIGHT + 86_400 * 10**9
-    send(
+    deliver(
         clickhouse,
         event("recommendation.accepted", after, **{"intel.decision.time_ms": 7}),
         event("signal.outcome_recorded", after),

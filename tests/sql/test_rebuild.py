@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from otel_intel.schema.migrate import migrate
 from otel_intel.schema.rebuild import rebuild
-from tests.otlp import event, send
+from tests.otlp import deliver, event
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
 
@@ -24,7 +24,7 @@ def _content(clickhouse: ClickHouse) -> dict[str, list[dict[str, object]]]:
 def _fill(clickhouse: ClickHouse) -> None:
     now = time.time_ns()
     for n in range(3):
-        send(
+        deliver(
             clickhouse,
             event(ACCEPTED, now - n * MONTH, f"0190e0f0-0000-7000-8000-00000000000{n}"),
             event("signal.outcome_recorded", now - n * MONTH),
@@ -70,7 +70,7 @@ def test_facts_that_are_missing_come_back(clickhouse: ClickHouse) -> None:
 
 def test_wrongly_rejected_events_become_facts(clickhouse: ClickHouse) -> None:
     with _view_that_says(clickhouse, "'intel.recommendation.accepted'", "'intel.recommendation.typo'"):
-        send(clickhouse, event(ACCEPTED))
+        deliver(clickhouse, event(ACCEPTED))
     assert clickhouse.value("SELECT count() FROM metrics.rejected_events") == 1
     rebuild([clickhouse.client("admin")], print)
     assert clickhouse.value("SELECT count() FROM metrics.rejected_events") == 0
@@ -79,7 +79,7 @@ def test_wrongly_rejected_events_become_facts(clickhouse: ClickHouse) -> None:
 
 def test_wrongly_typed_facts_are_replaced(clickhouse: ClickHouse) -> None:
     with _view_that_says(clickhouse, "LogAttributes['intel.engine.version'] AS engine", "'wrong' AS engine"):
-        send(clickhouse, event(ACCEPTED))
+        deliver(clickhouse, event(ACCEPTED))
     assert clickhouse.value("SELECT engine_version FROM metrics.recommendation_events") == "wrong"
     rebuild([clickhouse.client("admin")], print)
     assert clickhouse.value("SELECT engine_version FROM metrics.recommendation_events") == "v1"
@@ -88,8 +88,8 @@ def test_wrongly_typed_facts_are_replaced(clickhouse: ClickHouse) -> None:
 def test_facts_that_are_rejected_now_make_room_for_a_good_copy(clickhouse: ClickHouse) -> None:
     uid = "0190e0f0-0000-7000-8000-000000000000"
     with _view_that_says(clickhouse, "'HIGH', 'MEDIUM'", "'HIGH', '?', 'MEDIUM'"):
-        send(clickhouse, event(ACCEPTED, None, uid, **{"intel.recommendation.confidence": "?"}))
-        send(clickhouse, event(ACCEPTED, None, uid))
+        deliver(clickhouse, event(ACCEPTED, None, uid, **{"intel.recommendation.confidence": "?"}))
+        deliver(clickhouse, event(ACCEPTED, None, uid))
         clickhouse.client("admin").command("OPTIMIZE TABLE intel.recommendation_events FINAL")
     assert clickhouse.value("SELECT confidence FROM metrics.recommendation_events") == "?"
     rebuild([clickhouse.client("admin")], print)
@@ -99,7 +99,7 @@ def test_facts_that_are_rejected_now_make_room_for_a_good_copy(clickhouse: Click
 
 def test_event_that_changed_its_kind_moves(clickhouse: ClickHouse) -> None:
     with _view_that_says(clickhouse, "'view'", "'internal'"):
-        send(clickhouse, event("note.created"))
+        deliver(clickhouse, event("note.created"))
     assert clickhouse.value("SELECT count() FROM intel.pipeline_reports", role="admin") == 1
     rebuild([clickhouse.client("admin")], print)
     assert clickhouse.value("SELECT count() FROM intel.pipeline_reports", role="admin") == 0
@@ -108,7 +108,7 @@ def test_event_that_changed_its_kind_moves(clickhouse: ClickHouse) -> None:
 
 def test_an_event_of_the_future_stays_rejected_when_its_time_has_come(clickhouse: ClickHouse) -> None:
     day = 86_400 * 10**9
-    send(clickhouse, event(ACCEPTED, time.time_ns() + day + 1_000_000_000))
+    deliver(clickhouse, event(ACCEPTED, time.time_ns() + day + 1_000_000_000))
     come = "SELECT max(Timestamp) <= now64(9) + INTERVAL 1 DAY FROM intel.otel_logs"
     assert poll_until(lambda: clickhouse.value(come, "admin"))
     rebuild([clickhouse.client("admin")], print)

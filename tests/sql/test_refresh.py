@@ -22,6 +22,7 @@ from tests.sql.streams import DAYS, FIRST_DAY, make_stream, midnight
 from tests.waiting import poll_until
 
 WINDOW = Window(FIRST_DAY - timedelta(days=40), FIRST_DAY + timedelta(days=DAYS + 40))
+LAST_CYCLE = "SELECT max(cycle) FROM intel.refreshes"
 DERIVED = ("decisions", "outcomes", "days_recommendations", "days_decision_times", "days_outcomes", "days_engagement")
 
 
@@ -81,6 +82,7 @@ def dying_after(client: Client, statements: int, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_empty_server_is_refreshed_once(clickhouse: ClickHouse) -> None:
+    clickhouse.client("admin").command("TRUNCATE TABLE intel.refreshes")
     first = run(clickhouse)
     assert first is not None
     assert first.events == 0
@@ -126,13 +128,14 @@ def test_a_run_that_dies_is_done_again(
     for batch in stream.batches[:half]:
         deliver(clickhouse, *batch)
     clickhouse.refresh()
+    before = clickhouse.value(LAST_CYCLE, "admin")
     for batch in stream.batches[half:]:
         deliver(clickhouse, *batch)
     with connect(clickhouse.url("admin")) as client, dying_after(client, statements, monkeypatch):
         try:
             refresh([client])
         except KeyboardInterrupt:
-            assert clickhouse.value("SELECT max(cycle) FROM intel.refreshes", "admin") == 1
+            assert clickhouse.value(LAST_CYCLE, "admin") == before
     clickhouse.refresh()
     assert_equal(clickhouse, Reference(stream.deliveries))
 
@@ -284,7 +287,9 @@ def test_arrivals_that_were_taken_in_are_deleted_after_a_while(
 def test_arrivals_that_were_emptied_begin_again(clickhouse: ClickHouse) -> None:
     admin = clickhouse.client("admin")
     run(clickhouse)
-    admin.command("INSERT INTO intel.refreshes (cycle, seen, as_of) VALUES (9, 1000000, now())")
+    admin.command(
+        "INSERT INTO intel.refreshes (cycle, seen, as_of) SELECT max(cycle) + 1, 1000000, now() FROM intel.refreshes"
+    )
     deliver(clickhouse, event("dashboard.opened"))
     assert run(clickhouse) is not None
     assert run(clickhouse) is None
@@ -307,6 +312,7 @@ def test_decision_times_of_a_large_day_are_rounded_within_limits(clickhouse: Cli
 
 
 def test_freshness_says_what_waits(clickhouse: ClickHouse) -> None:
+    clickhouse.client("admin").command("TRUNCATE TABLE intel.refreshes")
     reader = clickhouse.client("reader")
     sql = "SELECT isNull(as_of), waiting, isNull(waiting_since) FROM metrics.freshness"
     assert reader.query(sql).result_rows == [(1, 0, 1)]

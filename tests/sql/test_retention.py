@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from otel_intel.commands.main import main
-from tests.otlp import event, send
+from tests.otlp import deliver, event
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
 
@@ -57,7 +57,7 @@ def test_unset_or_empty_variables_change_nothing(clickhouse: ClickHouse) -> None
 
 
 def test_older_rows_are_deleted_and_their_facts_stay(clickhouse: ClickHouse) -> None:
-    send(clickhouse, event("recommendation.viewed"))
+    deliver(clickhouse, event("recommendation.viewed"))
     clickhouse.client("admin").command(
         "INSERT INTO intel.otel_logs (Timestamp, EventName, LogAttributes, IngestedAt)"
         " SELECT Timestamp - INTERVAL 40 DAY, EventName,"

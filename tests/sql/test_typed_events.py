@@ -13,7 +13,7 @@ import pytest
 from otel_intel.events import CATALOGUE, CONFIDENCES, OUTCOME_STATUSES, Event
 from otel_intel.resources import folder
 from otel_intel.schema.migrate import migrate, read_steps
-from tests.otlp import Record, event, send
+from tests.otlp import Record, deliver, event
 from tests.servers import ClickHouse
 
 DAY = 86_400 * 10**9
@@ -34,7 +34,7 @@ def test_event_of_the_catalogue_becomes_a_fact(clickhouse: ClickHouse, declared:
         "view": "admin_views",
         "internal": "pipeline_reports",
     }[declared.kind]
-    send(clickhouse, event(declared.name.removeprefix("intel.")))
+    deliver(clickhouse, event(declared.name.removeprefix("intel.")))
     assert _places(clickhouse) == {place: 1}
 
 
@@ -83,7 +83,7 @@ UID = "log.record.uid"
     ],
 )
 def test_reason(clickhouse: ClickHouse, name: str, attributes: dict[str, Any], reason: str) -> None:
-    send(clickhouse, event(name, **attributes))
+    deliver(clickhouse, event(name, **attributes))
     assert clickhouse.rows("SELECT event_name, reason FROM metrics.rejected_events") == [
         {"event_name": f"intel.{name}", "reason": reason}
     ]
@@ -91,7 +91,7 @@ def test_reason(clickhouse: ClickHouse, name: str, attributes: dict[str, Any], r
 
 
 def test_every_word_of_the_closed_sets_is_accepted(clickhouse: ClickHouse) -> None:
-    send(
+    deliver(
         clickhouse,
         *(event(ACCEPTED, **{"intel.recommendation.confidence": word}) for word in CONFIDENCES),
         *(event(OUTCOME, **{"intel.outcome.status": word}) for word in OUTCOME_STATUSES),
@@ -111,14 +111,14 @@ def test_every_word_of_the_closed_sets_is_accepted(clickhouse: ClickHouse) -> No
     ],
 )
 def test_impossible_time(clickhouse: ClickHouse, time_ns: int, reason: str) -> None:
-    send(clickhouse, event(ACCEPTED, time_ns))
+    deliver(clickhouse, event(ACCEPTED, time_ns))
     assert clickhouse.rows("SELECT reason, toUnixTimestamp64Nano(timestamp) AS ns FROM metrics.rejected_events") == [
         {"reason": reason, "ns": min(time_ns, 2**63 - 1)}
     ]
 
 
 def test_up_to_a_day_in_the_future_is_kept(clickhouse: ClickHouse) -> None:
-    send(clickhouse, event(ACCEPTED, time.time_ns() + DAY - 10**10), event(ACCEPTED, time.time_ns() + DAY + 10**10))
+    deliver(clickhouse, event(ACCEPTED, time.time_ns() + DAY - 10**10), event(ACCEPTED, time.time_ns() + DAY + 10**10))
     assert _places(clickhouse) == {"recommendation_events": 1, "rejected_events": 1}
 
 
@@ -135,21 +135,21 @@ def test_exactly_a_day_after_its_arrival_is_not_yet_the_future(
 
 
 def test_longest_decision_time_is_kept(clickhouse: ClickHouse) -> None:
-    send(clickhouse, event(ACCEPTED, **{"intel.decision.time_ms": 2**63 - 1}))
+    deliver(clickhouse, event(ACCEPTED, **{"intel.decision.time_ms": 2**63 - 1}))
     assert clickhouse.value("SELECT decision_time_ms FROM metrics.recommendation_events") == 2**63 - 1
 
 
 @pytest.mark.parametrize("time_ns", [10**9, 946_684_800 * 10**9])
 def test_any_past_time_is_accepted(clickhouse: ClickHouse, time_ns: int) -> None:
-    send(clickhouse, event(ACCEPTED, time_ns))
+    deliver(clickhouse, event(ACCEPTED, time_ns))
     assert clickhouse.value("SELECT toUnixTimestamp64Nano(timestamp) FROM metrics.recommendation_events") == time_ns
 
 
 def test_a_later_copy_does_not_change_the_first_outcome(clickhouse: ClickHouse) -> None:
     """The copy has an earlier time than all other outcomes, but the time of the first copy counts."""
     second, first = (event("signal.outcome_recorded", 10**18 + after) for after in (10, 5))
-    send(clickhouse, second, first)
-    send(clickhouse, replace(second, time_ns=10**18 + 1))
+    deliver(clickhouse, second, first)
+    deliver(clickhouse, replace(second, time_ns=10**18 + 1))
     assert (
         clickhouse.value("SELECT event_id FROM metrics.signal_outcomes WHERE is_first")
         == (first.attributes["log.record.uid"])
@@ -160,19 +160,21 @@ def test_a_later_copy_does_not_change_the_first_outcome(clickhouse: ClickHouse) 
 def test_of_outcomes_in_the_same_moment_the_smallest_id_is_the_first(clickhouse: ClickHouse) -> None:
     """So many that a sort by the time alone mixes them."""
     ids = [f"0190e0f0-0000-7000-8000-{number:012x}" for number in range(1000)]
-    send(clickhouse, *(event(OUTCOME, 10**18, uid) for uid in reversed(ids)), event(OUTCOME, 10**18 + 1))
+    deliver(clickhouse, *(event(OUTCOME, 10**18, uid) for uid in reversed(ids)), event(OUTCOME, 10**18 + 1))
     assert clickhouse.value("SELECT event_id FROM metrics.signal_outcomes WHERE is_first") == ids[0]
 
 
 def test_good_copy_after_a_rejected_one_counts(clickhouse: ClickHouse) -> None:
     uid = "0190e0f0-0000-7000-8000-000000000000"
-    send(clickhouse, event(ACCEPTED, None, uid, **{"intel.recommendation.confidence": "?"}), event(ACCEPTED, None, uid))
+    deliver(
+        clickhouse, event(ACCEPTED, None, uid, **{"intel.recommendation.confidence": "?"}), event(ACCEPTED, None, uid)
+    )
     assert _places(clickhouse) == {"recommendation_events": 1, "rejected_events": 1}
 
 
 def test_a_new_view_event_needs_only_its_name_in_the_list(clickhouse: ClickHouse, tmp_path: Path) -> None:
     """A developer would add a name to the list; migrate applies it to a running server."""
-    send(clickhouse, event("report.printed"))
+    deliver(clickhouse, event("report.printed"))
     assert clickhouse.value("SELECT reason FROM metrics.rejected_events") == "unknown event"
 
     sql = folder("clickhouse")
@@ -186,7 +188,7 @@ def test_a_new_view_event_needs_only_its_name_in_the_list(clickhouse: ClickHouse
     views.joinpath("20_typed_events.sql").write_text(one_more, encoding="utf-8")
     try:
         migrate(clickhouse.client("admin"), print, tmp_path)
-        send(clickhouse, event("report.printed", **{"intel.admin.id": "a7"}))
+        deliver(clickhouse, event("report.printed", **{"intel.admin.id": "a7"}))
         assert clickhouse.rows("SELECT view_kind, admin_id FROM metrics.admin_views") == [
             {"view_kind": "report.printed", "admin_id": "a7"}
         ]
@@ -237,7 +239,7 @@ def test_every_event_of_the_catalogue_becomes_a_fact_with_its_required_attribute
 ) -> None:
     common = {"log.record.uid": str(uuid.uuid4()), "intel.schema.version": "1", "intel.engine.version": "v1"}
     required = {attribute.key: _SAMPLES.get(attribute.key, "7") for attribute in declared.required}
-    send(clickhouse, Record(declared.name, {**common, **required}, time.time_ns()))
+    deliver(clickhouse, Record(declared.name, {**common, **required}, time.time_ns()))
     assert clickhouse.rows("SELECT reason FROM metrics.rejected_events") == []
     views = {"recommendation": "recommendation_events", "outcome": "signal_outcomes", "view": "admin_views"}
     assert clickhouse.value(f"SELECT count() FROM metrics.{views[declared.kind]}") == 1

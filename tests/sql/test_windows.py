@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from otel_intel.schema.refresh import recompute_all
-from tests.otlp import event, send
+from tests.otlp import deliver, event
 from tests.servers import ClickHouse
 
 DAY = 86_400 * 10**9
@@ -55,7 +55,7 @@ def test_last_days_are_today_and_the_days_before(clickhouse: ClickHouse, metric:
             event("recommendation.overridden", _midnight(edge) - 1),
             event("signal.outcome_recorded", _midnight(edge), **{"intel.risk_signal.id": f"s{edge}"}),
         ]
-    send(clickhouse, *records)
+    deliver(clickhouse, *records)
 
     def both(today: date) -> tuple[Any, Any]:
         first = today - timedelta(days=days - 1)
@@ -73,7 +73,7 @@ def test_last_days_are_today_and_the_days_before(clickhouse: ClickHouse, metric:
 def test_window_ends_with_today(clickhouse: ClickHouse) -> None:
     def count(today: date) -> Any:
         clickhouse.empty()
-        send(clickhouse, *(event("recommendation.viewed", _midnight(-1) + ns) for ns in (-1, 0)))
+        deliver(clickhouse, *(event("recommendation.viewed", _midnight(-1) + ns) for ns in (-1, 0)))
         return clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 7)")
 
     assert _stable(count) == 1  # the event dated tomorrow is stored, but it is in no window yet
@@ -82,7 +82,7 @@ def test_window_ends_with_today(clickhouse: ClickHouse) -> None:
 def test_window_begins_at_midnight_utc(clickhouse: ClickHouse) -> None:
     def count(today: date) -> Any:
         clickhouse.empty()
-        send(clickhouse, *(event("recommendation.viewed", _midnight(6) + ns) for ns in (-1, 0)))
+        deliver(clickhouse, *(event("recommendation.viewed", _midnight(6) + ns) for ns in (-1, 0)))
         return clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 7)")
 
     assert _stable(count) == 1
@@ -110,7 +110,7 @@ def test_a_window_begins_and_ends_at_midnight_utc(
     begin, end = _midnight(5), _midnight(2)
     for number, at in enumerate((begin - 1, begin, end - 1, end)):
         signal = {"intel.risk_signal.id": f"s{number}"}
-        send(
+        deliver(
             clickhouse,
             event("recommendation.viewed", at, **signal),
             event("recommendation.accepted", at, **signal, **{"intel.decision.time_ms": 7}),
@@ -127,7 +127,7 @@ def test_funnel_counts_outcomes_of_the_window_alone(clickhouse: ClickHouse) -> N
     begin, end = _midnight(5), _midnight(2)
     for number, at in enumerate((begin - 1, begin, end - 1, end)):
         signal = {"intel.risk_signal.id": f"s{number}"}
-        send(
+        deliver(
             clickhouse,
             event("recommendation.viewed", begin, **signal),
             event("recommendation.accepted", begin, **signal),
@@ -154,7 +154,7 @@ def test_a_step_of_the_funnel_counts_what_took_the_steps_before(clickhouse: Clic
     def funnel(today: date) -> Any:
         clickhouse.empty()
         for name, signals in steps.items():
-            send(clickhouse, *(event(name, **{"intel.risk_signal.id": signal}) for signal in signals))
+            deliver(clickhouse, *(event(name, **{"intel.risk_signal.id": signal}) for signal in signals))
         day = f"first_day = '{today}', last_day = '{today}'"
         return clickhouse.rows(
             f"SELECT signals FROM metrics.funnel_between({day}, engine_version = '', recommendation_type = '')"
@@ -178,7 +178,7 @@ def test_nothing_there(clickhouse: ClickHouse, metric: str, empty: dict[str, obj
 
 
 def test_version_without_a_decision_time_has_no_row(clickhouse: ClickHouse) -> None:
-    send(clickhouse, event("recommendation.accepted", _midnight(3)))
+    deliver(clickhouse, event("recommendation.accepted", _midnight(3)))
     day = datetime.fromtimestamp(_midnight(3) / 10**9, UTC).date()
     assert (
         clickhouse.rows(
@@ -207,7 +207,7 @@ def test_last_days_are_of_all_versions_types_and_admins(clickhouse: ClickHouse, 
     )
     for number, other in enumerate(kinds):
         signal = {"intel.risk_signal.id": f"s{number}"}
-        send(
+        deliver(
             clickhouse,
             event("recommendation.viewed", **other),
             event("recommendation.accepted", **{"intel.decision.time_ms": 7}, **other),
@@ -219,7 +219,7 @@ def test_last_days_are_of_all_versions_types_and_admins(clickhouse: ClickHouse, 
 
 def _decide(clickhouse: ClickHouse, version: str, accepted: int, ignored: int) -> None:
     attributes = {"intel.engine.version": version}
-    send(
+    deliver(
         clickhouse,
         *(event("recommendation.accepted", **attributes) for _ in range(accepted)),
         *(event("recommendation.ignored", **attributes) for _ in range(ignored)),
@@ -289,7 +289,7 @@ def test_comparison_is_of_the_last_days(clickhouse: ClickHouse) -> None:
             for days_ago in (-1, 0, 6, 7):
                 at = _midnight(days_ago)
                 attributes = {"intel.engine.version": version}
-                send(clickhouse, *(event("recommendation.accepted", at, **attributes) for _ in range(count)))
+                deliver(clickhouse, *(event("recommendation.accepted", at, **attributes) for _ in range(count)))
         row = _compare(clickhouse)
         return row["decisions_a"], row["decisions_b"]
 
@@ -298,7 +298,7 @@ def test_comparison_is_of_the_last_days(clickhouse: ClickHouse) -> None:
 
 def test_top_admins(clickhouse: ClickHouse) -> None:
     def look(name: str, admin: str, count: int, days_ago: int = 0) -> None:
-        send(clickhouse, *(event(name, _midnight(days_ago), **{"intel.admin.id": admin}) for _ in range(count)))
+        deliver(clickhouse, *(event(name, _midnight(days_ago), **{"intel.admin.id": admin}) for _ in range(count)))
 
     look("dashboard.opened", "a1", 1)
     look("signal.detail_opened", "a2", 2)
@@ -314,14 +314,14 @@ def test_top_admins(clickhouse: ClickHouse) -> None:
 
 def test_huge_decision_times_do_not_overflow(clickhouse: ClickHouse) -> None:
     for _ in range(3):
-        send(clickhouse, event("recommendation.accepted", **{"intel.decision.time_ms": 2**63 - 1}))
+        deliver(clickhouse, event("recommendation.accepted", **{"intel.decision.time_ms": 2**63 - 1}))
     assert clickhouse.value("SELECT average_ms FROM metrics.decision_time(days = 7)") == 2.0**63
     assert clickhouse.value("SELECT sum_ms FROM metrics.decision_times_daily") == 3 * 2.0**63
 
 
 def test_equal_decision_times_of_a_day_add_up(clickhouse: ClickHouse) -> None:
     decided = [event("recommendation.accepted", _midnight(3), **{"intel.decision.time_ms": ms}) for ms in (7, 7, 9)]
-    send(clickhouse, *decided)
+    deliver(clickhouse, *decided)
     assert clickhouse.value("SELECT histogram FROM metrics.decision_times_daily") == {7: 2, 9: 1}
 
 
@@ -330,7 +330,7 @@ def test_pairing_looks_back_from_the_windows_first_moment(
     clickhouse: ClickHouse, earlier_ms: int, paired: int | None
 ) -> None:
     decided = _midnight(3)
-    send(
+    deliver(
         clickhouse,
         event("recommendation.viewed", decided - earlier_ms * 10**6),
         event("recommendation.accepted", decided),
@@ -346,7 +346,7 @@ def test_pairing_looks_back_from_the_windows_first_moment(
 
 def test_given_time_wins_and_its_decision_still_ends_the_search(clickhouse: ClickHouse) -> None:
     start = _midnight(3)
-    send(
+    deliver(
         clickhouse,
         event("recommendation.viewed", start),
         event("recommendation.ignored", start + 10**9, **{"intel.decision.time_ms": 5}),
@@ -361,10 +361,10 @@ def test_of_decisions_in_one_millisecond_the_order_of_actions_says_which_ended_t
 ) -> None:
     """Their ids are in the opposite order, and so are their times within the millisecond."""
     start = _midnight(3)
-    send(clickhouse, event("recommendation.viewed", start))
+    deliver(clickhouse, event("recommendation.viewed", start))
     for number, action in enumerate(("overridden", "ignored", "accepted")):
         uid = f"0190e0f0-0000-7000-8000-00000000000{number}"
-        send(clickhouse, event(f"recommendation.{action}", start + 10**9 + number, uid))
+        deliver(clickhouse, event(f"recommendation.{action}", start + 10**9 + number, uid))
     rows = clickhouse.rows("SELECT action, decision_time_ms FROM metrics.decisions ORDER BY action")
     assert [tuple(row.values()) for row in rows] == [("ACCEPTED", 1000), ("IGNORED", None), ("OVERRIDDEN", None)]
 
@@ -372,7 +372,7 @@ def test_of_decisions_in_one_millisecond_the_order_of_actions_says_which_ended_t
 def test_an_action_that_is_neither_a_view_nor_a_decision_takes_no_part(clickhouse: ClickHouse) -> None:
     """The catalogue has none yet; a new event of a recommendation may be one."""
     start = _midnight(3)
-    send(
+    deliver(
         clickhouse,
         event("recommendation.viewed", start + 10**9),
         event("recommendation.accepted", start + 3 * 10**9),
@@ -388,7 +388,7 @@ def test_an_action_that_is_neither_a_view_nor_a_decision_takes_no_part(clickhous
 
 
 def test_more_days_than_since_1970_mean_all_days(clickhouse: ClickHouse) -> None:
-    send(clickhouse, event("recommendation.viewed"))
+    deliver(clickhouse, event("recommendation.viewed"))
     assert clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 65535)") == 1
 
 
