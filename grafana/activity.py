@@ -61,7 +61,7 @@ def what_admins_look_at() -> Panel:
         About(
             2,
             "Engagement by kind",
-            f"""How often staff opened, read or noted something, per UTC day and kind. {FILTERS} Source:
+            f"""How often staff opened, read or noted something, per day and kind. {FILTERS} Source:
             metrics.engagement_daily.""",
             width=12,
             empty="No views",
@@ -77,7 +77,7 @@ def whether_explanations_are_read() -> Panel:
         About(
             3,
             "Explanation and note use",
-            f"""Explanations read and notes written, each divided by how often a signal's page was opened, per UTC
+            f"""Explanations read and notes written, each divided by how often a signal's page was opened, per
             day. Can be above 1. Few explanations read may mean that they do not help. {FILTERS} Source:
             metrics.engagement_daily.""",
             width=12,
@@ -97,7 +97,7 @@ def when_admins_work() -> Panel:
         About(
             4,
             "Views by hour of the week",
-            f"""When staff opened, read or noted something, by weekday and two hours (UTC), over the days of the time
+            f"""When staff opened, read or noted something, by weekday and two hours, over the days of the time
             range. A darker blue means more; an empty cell means none, and a weekday without any is left out.
             {FILTERS} Source: metrics.admin_views.""",
             width=24,
@@ -140,7 +140,7 @@ def how_many_admins_are_active() -> Panel:
         About(
             6,
             "Active admins",
-            f"""Admins who opened, read or noted anything, per UTC day. {FILTERS} Source:
+            f"""Admins who opened, read or noted anything, per day. {FILTERS} Source:
             metrics.engagement_daily.""",
             width=8,
             height=10,

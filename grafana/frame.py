@@ -22,7 +22,7 @@ def window(days: int) -> Variable:
     return (
         builders.CustomVariable("window")
         .label("Headline window")
-        .description("Days of the headline numbers: today (UTC) and the days before it. Graphs follow the time picker.")
+        .description("Days of the headline numbers: today and the days before it. Graphs follow the time picker.")
         .values(",".join(f"{choice.text} : {choice.value}" for choice in choices))
         .options(choices)
         .current(next(choice for choice in choices if choice.selected))

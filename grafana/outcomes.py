@@ -82,7 +82,7 @@ def which_outcomes_each_day_had() -> Panel:
         About(
             4,
             "Outcomes by status",
-            f"""Signals that got their outcome, per UTC day and status. Of each signal the first outcome counts.
+            f"""Signals that got their outcome, per day and status. Of each signal the first outcome counts.
             {FILTERS} Source: metrics.outcomes_daily.""",
             width=12,
             empty="No outcomes",
@@ -98,7 +98,7 @@ def whether_false_alarms_increase() -> Panel:
         About(
             5,
             "False positive rate",
-            f"""The share of the day's outcomes that were false positives, per UTC day. Less is better. Days without
+            f"""The share of the day's outcomes that were false positives, per day. Less is better. Days without
             outcomes have no point. The dashed line is where it is too high. {FILTERS} Source:
             metrics.outcomes_daily.""",
             width=12,
@@ -140,7 +140,7 @@ def how_long_resolution_takes() -> Panel:
         About(
             7,
             "Time to resolution",
-            f"""Hours to resolution as the application gave them, of the signals that ended on each UTC day: the
+            f"""Hours to resolution as the application gave them, of the signals that ended on each day: the
             average, the median (p50), and the time within which nine of ten were resolved (p90). Shorter is better.
             {FILTERS} Source: metrics.signal_outcomes.""",
             width=12,
@@ -166,7 +166,7 @@ def which_outcomes_did_not_count() -> Panel:
         ),
         queries.LATER_EVENTS,
         {
-            "happened": {"displayName": "Time (UTC)", "custom.width": 180},
+            "happened": {"displayName": "Time", "custom.width": 180},
             "signal": {"displayName": "Signal", **look.staff_link("Its outcomes", "outcomes/?signal=")},
             "status": {"displayName": "Later status", **look.BADGE},
             "counted_status": {"displayName": "Status that counts", **look.BADGE, "custom.width": 150},

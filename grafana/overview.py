@@ -10,7 +10,7 @@ from grafana.queries import overview as queries
 from grafana.queries.common import ACTIONS, DECISION_COLUMNS, STATUSES
 
 FILTERS = "Counts only the engine version and the recommendation type chosen above."
-WINDOW = f"""Over the headline window, which ends today (UTC); the change is against the window of the same length
+WINDOW = f"""Over the headline window, which ends today; the change is against the window of the same length
 before it, in percentage points (pts) for shares. {FILTERS}"""
 RECOMMENDATIONS = ("Which recommendations", names.RECOMMENDATIONS)
 OUTCOMES = ("Which outcomes", names.OUTCOMES)
@@ -154,7 +154,7 @@ def how_much_happens() -> Panel:
         About(
             9,
             "Recommendation events",
-            """Per UTC day: decisions by action on top of each other, and as a line the views of
+            """Per day: decisions by action on top of each other, and as a line the views of
             recommendations. Counts only the engine version and the recommendation type chosen above. Source:
             metrics.recommendations_daily.""",
             width=12,
@@ -221,7 +221,7 @@ def build() -> Dashboard:
         names.OVERVIEW,
         "Overview",
         """How is the decision-assist engine doing, and is it getting better? The large numbers are of the
-        headline window and are compared with the one before it; graphs follow the time picker, in whole UTC days.""",
+        headline window and are compared with the one before it; graphs follow the time picker, in whole days.""",
         [
             how_many_decisions_accept(),
             how_many_views_are_accepted(),

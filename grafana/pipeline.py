@@ -204,7 +204,7 @@ def why_records_were_not_counted() -> Panel:
         ),
         queries.REASONS_NOT_COUNTED,
         {
-            "last": {"displayName": "Last arrival (UTC)", "custom.width": 180},
+            "last": {"displayName": "Last arrival", "custom.width": 180},
             "where_kept": {"displayName": "Kept as", "custom.width": 110},
             "name": {"displayName": "Event name"},
             "why": {"displayName": "Reason", "custom.minWidth": 260},
@@ -228,7 +228,7 @@ def which_processes_send() -> Panel:
         ),
         queries.PROCESSES,
         {
-            "reported": {"displayName": "Last report (UTC)", "custom.width": 180},
+            "reported": {"displayName": "Last report", "custom.width": 180},
             "service_of": {"displayName": "Service"},
             "pid": {"displayName": "Process"},
             "emitted": {"displayName": "Emitted", **look.COUNTED},

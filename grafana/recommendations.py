@@ -74,7 +74,7 @@ def how_decision_times_are_spread() -> Panel:
         About(
             6,
             "Distribution of decision times",
-            f"""How many decisions of each UTC day took how long; decisions without a time are left out. When the dark
+            f"""How many decisions of each day took how long; decisions without a time are left out. When the dark
             band moves up, staff think longer. {FILTERS} Source: metrics.decisions_between.""",
             width=24,
             height=9,
@@ -99,7 +99,7 @@ def what_happened_last() -> Panel:
         ),
         queries.RECENT,
         {
-            "happened": {"displayName": "Time (UTC)", "custom.width": 180},
+            "happened": {"displayName": "Time", "custom.width": 180},
             "action_name": {"displayName": "Action", **look.BADGE},
             "signal": {
                 "displayName": "Signal",

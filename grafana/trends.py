@@ -11,7 +11,7 @@ def shares(id: int, sql: str, filters: str, next: tuple[str, str] | None = None)
     about = About(
         id,
         "Acceptance share and override rate",
-        f"""The share of the day's decisions that accepted and that overrode, per UTC day; the rest, up to 100 %, was
+        f"""The share of the day's decisions that accepted and that overrode, per day; the rest, up to 100 %, was
         ignored. Days without decisions have no point. The dashed line is where the override rate is too high. {filters}
         Source: metrics.recommendations_daily.""",
         width=12,
@@ -27,7 +27,7 @@ def decision_times(id: int, sql: str, filters: str, next: tuple[str, str] | None
     about = About(
         id,
         "Decision time",
-        f"""Minutes from the first view of a recommendation to the decision, of each UTC day's decisions that have a
+        f"""Minutes from the first view of a recommendation to the decision, of each day's decisions that have a
         time: the average, the median (p50), and the time within which nine of ten were made (p90). {filters} Source:
         metrics.decisions_between.""",
         width=12,

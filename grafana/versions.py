@@ -99,7 +99,7 @@ def how_the_shares_develop() -> Panel:
         About(
             4,
             "Acceptance share per day",
-            """The share of each version's decisions that accepted, per UTC day. Days without decisions have no point,
+            """The share of each version's decisions that accepted, per day. Days without decisions have no point,
             and of few decisions a share says little. More is better. Source:
             metrics.recommendations_daily.""",
             width=12,
@@ -117,7 +117,7 @@ def how_much_there_is_to_compare() -> Panel:
         About(
             5,
             "Decisions per day",
-            """Decisions about recommendations of each version, per UTC day: how much there is to compare.
+            """Decisions about recommendations of each version, per day: how much there is to compare.
             Source: metrics.recommendations_daily.""",
             width=12,
             empty="No decisions",
@@ -133,7 +133,7 @@ def which_version_is_decided_on_faster() -> Panel:
         About(
             6,
             "Median decision time per day",
-            """Minutes from the first view of a recommendation to the decision: the median of each UTC day's
+            """Minutes from the first view of a recommendation to the decision: the median of each day's
             decisions that have a time. Shorter is easier, not always better. Source:
             metrics.decisions_between.""",
             width=12,
@@ -151,7 +151,7 @@ def which_version_raises_false_alarms() -> Panel:
         About(
             7,
             "False positive rate per day",
-            """The share of signals that were false positives, per UTC day of their outcome and by the version that
+            """The share of signals that were false positives, per day of their outcome and by the version that
             made the recommendation. Less is better. Source: metrics.outcomes_daily.""",
             width=12,
             unit=look.RATE,

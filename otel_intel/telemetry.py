@@ -250,7 +250,7 @@ class Telemetry:
 
     # -- the numbers ---------------------------------------------------------------------------------------
     # Each method reads ClickHouse within QUERY_TIMEOUT seconds, or raises TelemetryUnavailable. days is 1 to 3650,
-    # today (UTC) included; other values raise ValueError.
+    # today included; other values raise ValueError.
 
     get_recommendation_acceptance_rate = staticmethod(metrics.get_recommendation_acceptance_rate)
     get_average_decision_time = staticmethod(metrics.get_average_decision_time)

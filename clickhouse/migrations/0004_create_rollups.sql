@@ -39,12 +39,15 @@ ALTER TABLE intel.recommendation_events ADD INDEX IF NOT EXISTS idx_cycle cycle 
 ALTER TABLE intel.signal_outcomes ADD INDEX IF NOT EXISTS idx_cycle cycle TYPE minmax GRANULARITY 1;
 ALTER TABLE intel.admin_views ADD INDEX IF NOT EXISTS idx_cycle cycle TYPE minmax GRANULARITY 1;
 
--- The last row must never go, as by a TTL after a quiet month: later runs need a larger number than all before.
+-- The last row must never go, as by a TTL after a quiet month: later runs need a larger number than all before. It also
+-- has the time zone whose days the numbers are counted by. If it is not complete, the next run computes all numbers anew.
 CREATE TABLE IF NOT EXISTS intel.refreshes
 (
     cycle UInt32,
     seen UInt64,
     as_of DateTime64(3, 'UTC'),
+    time_zone LowCardinality(String) DEFAULT 'UTC',
+    is_complete Bool DEFAULT true,
     finished_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
 )
 ENGINE = ReplacingMergeTree(cycle)

@@ -6,7 +6,7 @@ INSERT INTO intel.days_decision_times
     (slice, day, service_name, engine_version, recommendation_type, confidence, samples, sum_ms, milliseconds, counts, cycle)
 WITH touched AS
 (
-    SELECT DISTINCT toDate(timestamp, 'UTC') AS day
+    SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day
     FROM intel.decisions
     WHERE cycle = {cycle:UInt32}
         AND timestamp >= toStartOfMillisecond({first:DateTime64(9, 'UTC')})
@@ -37,7 +37,7 @@ FROM
     FROM
     (
         SELECT
-            toDate(timestamp, 'UTC') AS day,
+            toDate(timestamp, {time_zone:String}) AS day,
             toString(service_name) AS service,
             toString(engine_version) AS version,
             toString(recommendation_type) AS type,
@@ -46,8 +46,9 @@ FROM
             count() AS decisions,
             count() OVER (PARTITION BY day) AS different
         FROM intel.decisions FINAL
-        WHERE timestamp >= toStartOfDay({first:DateTime64(9, 'UTC')}) - INTERVAL 1 DAY
-            AND timestamp < {last:DateTime64(9, 'UTC')} + INTERVAL 9 DAY
+        -- A day can have 25 hours.
+        WHERE timestamp >= {first:DateTime64(9, 'UTC')} - INTERVAL 2 DAY
+            AND timestamp < {last:DateTime64(9, 'UTC')} + INTERVAL 10 DAY
             AND day GLOBAL IN (SELECT day FROM touched)
             AND isNotNull(decision_time_ms)
         GROUP BY day, service, version, type, level, ms

@@ -4,7 +4,7 @@ INSERT INTO intel.days_outcomes
     (day, service_name, engine_version, outcome_status, outcomes, hours_samples, sum_hours, cycle)
 WITH touched AS
 (
-    SELECT DISTINCT toDate(timestamp, 'UTC') AS day
+    SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day
     FROM intel.outcomes
     WHERE cycle = {cycle:UInt32}
 )
@@ -17,7 +17,7 @@ SELECT
 FROM
 (
     SELECT
-        toDate(timestamp, 'UTC') AS day, service_name, engine_version, outcome_status,
+        toDate(timestamp, {time_zone:String}) AS day, service_name, engine_version, outcome_status,
         count() AS count,
         count(resolution_time_hours) AS samples,
         ifNull(sum(resolution_time_hours), 0) AS hours

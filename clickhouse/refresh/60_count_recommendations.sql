@@ -4,7 +4,7 @@ INSERT INTO intel.days_recommendations
     (day, service_name, engine_version, recommendation_type, confidence, action, events, cycle)
 WITH touched AS
 (
-    SELECT DISTINCT toDate(timestamp, 'UTC') AS day
+    SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day
     FROM intel.recommendation_events
     WHERE cycle >= {since:UInt32}
         AND timestamp BETWEEN {first:DateTime64(9, 'UTC')} AND {last:DateTime64(9, 'UTC')}
@@ -16,7 +16,7 @@ SELECT
 FROM
 (
     SELECT
-        toDate(timestamp, 'UTC') AS day, service_name, engine_version, recommendation_type, confidence, action,
+        toDate(timestamp, {time_zone:String}) AS day, service_name, engine_version, recommendation_type, confidence, action,
         count() AS count
     FROM intel.recommendation_events FINAL
     WHERE day GLOBAL IN (SELECT day FROM touched)

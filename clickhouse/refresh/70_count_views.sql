@@ -4,7 +4,7 @@ INSERT INTO intel.days_engagement
     (day, service_name, engine_version, admin_id, view_kind, events, cycle)
 WITH touched AS
 (
-    SELECT DISTINCT toDate(timestamp, 'UTC') AS day
+    SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day
     FROM intel.admin_views
     WHERE cycle >= {since:UInt32}
         AND timestamp BETWEEN {first:DateTime64(9, 'UTC')} AND {last:DateTime64(9, 'UTC')}
@@ -15,7 +15,7 @@ SELECT
     {cycle:UInt32} AS cycle
 FROM
 (
-    SELECT toDate(timestamp, 'UTC') AS day, service_name, engine_version, admin_id, view_kind, count() AS count
+    SELECT toDate(timestamp, {time_zone:String}) AS day, service_name, engine_version, admin_id, view_kind, count() AS count
     FROM intel.admin_views FINAL
     WHERE day GLOBAL IN (SELECT day FROM touched)
     GROUP BY day, service_name, engine_version, admin_id, view_kind

@@ -1,4 +1,4 @@
--- One row per UTC day and dimensions, counts as columns: the base of every graph. Reads what the refresh
+-- One row per day and dimensions, counts as columns: the base of every graph. Reads what the refresh
 -- has counted; writes nothing.
 
 CREATE OR REPLACE VIEW metrics.recommendations_daily

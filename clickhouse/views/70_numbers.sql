@@ -1,13 +1,23 @@
--- The five numbers of a window of UTC days, both ends included; '' as a version or type means all.
+-- The five numbers of a window of days, both ends included; '' as a version or type means all.
 -- A rate whose denominator is 0 is NULL; nothing is clamped or rounded. Reads what the refresh has counted,
 -- without a view in between: each costs a millisecond or two. Writes nothing.
+
+CREATE OR REPLACE VIEW metrics.time_zone
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+SELECT if(count() = 0, 'UTC', argMax(time_zone, cycle)) AS time_zone
+FROM intel.refreshes
+COMMENT 'The time zone whose days all numbers are counted by; otel-intel migrate --time-zone sets it';
 
 CREATE OR REPLACE VIEW metrics.last_days
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
+WITH
+    -- While ClickHouse only looks for a view's columns, the time zone is '', which it refuses as one.
+    coalesce(nullIf((SELECT time_zone FROM metrics.time_zone), ''), 'UTC') AS zone
 SELECT
     toDate(greatest(toInt32(last_day) - {days:UInt16} + 1, 0)) AS first_day,
-    toDate(now(), 'UTC') AS last_day
+    toDate(now(), zone) AS last_day
 COMMENT 'The window of today and the days before it, days in all';
 
 CREATE OR REPLACE VIEW metrics.acceptance_rate_between

@@ -1,4 +1,4 @@
--- Several numbers side by side: the overview, times to resolution, who is busy and when. Both ends of a window of UTC
+-- Several numbers side by side: the overview, times to resolution, who is busy and when. Both ends of a window of
 -- days are included; '' as a version or an admin means all. Reads metrics.* and what the refresh has counted; writes nothing.
 
 CREATE OR REPLACE VIEW metrics.overview
@@ -130,8 +130,8 @@ LEFT JOIN
             [0, 1, 4, 24, 72, 168], [1, 4, 24, 72, 168, inf])) AS histogram
     FROM metrics.signal_outcomes
     WHERE is_first
-        AND timestamp >= toDateTime64({first_day:Date}, 9, 'UTC')
-        AND timestamp < toDateTime64({last_day:Date} + 1, 9, 'UTC')
+        AND timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.time_zone))
+        AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.time_zone))
         AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
     GROUP BY outcome_status
 ) AS o USING (outcome_status)
@@ -170,15 +170,15 @@ COMMENT 'top_admins_between of today and the days before it, days in all';
 CREATE OR REPLACE VIEW metrics.activity_by_hour_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
-SELECT toHour(timestamp, 'UTC') AS hour, view_kind, count() AS events
+SELECT toHour(timestamp, (SELECT time_zone FROM metrics.time_zone)) AS hour, view_kind, count() AS events
 FROM metrics.admin_views
-WHERE timestamp >= toDateTime64({first_day:Date}, 9, 'UTC')
-    AND timestamp < toDateTime64({last_day:Date} + 1, 9, 'UTC')
+WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.time_zone))
+    AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.time_zone))
     AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
     AND ({admin_id:String} = '' OR admin_id = {admin_id:String})
 GROUP BY hour, view_kind
 ORDER BY hour, view_kind
-COMMENT 'View events by hour of the day (UTC) and kind; hours without events have no row';
+COMMENT 'View events by hour of the day and kind; hours without events have no row';
 
 CREATE OR REPLACE VIEW metrics.funnel_between
 DEFINER = intel_owner SQL SECURITY DEFINER
@@ -203,12 +203,12 @@ FROM
             risk_signal_id GLOBAL IN (
                 SELECT risk_signal_id
                 FROM metrics.signal_outcomes
-                WHERE timestamp >= toDateTime64({first_day:Date}, 9, 'UTC')
-                    AND timestamp < toDateTime64({last_day:Date} + 1, 9, 'UTC')
+                WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.time_zone))
+                    AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.time_zone))
             ) AS has_outcome
         FROM metrics.recommendation_events
-        WHERE timestamp >= toDateTime64({first_day:Date}, 9, 'UTC')
-            AND timestamp < toDateTime64({last_day:Date} + 1, 9, 'UTC')
+        WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.time_zone))
+            AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.time_zone))
             AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
             AND ({recommendation_type:String} = '' OR recommendation_type = {recommendation_type:String})
         GROUP BY risk_signal_id

@@ -11,14 +11,15 @@ from collections.abc import Iterable
 
 from otel_intel.events import CATALOGUE, DROP_REASONS, OUTCOME_STATUSES, of_kind
 
-# Graphs show whole UTC days, like the metrics.
-FIRST_DAY = "toDate($__fromTime, 'UTC')"
-LAST_DAY = "toDate($__toTime, 'UTC')"
+# Graphs show whole days of the numbers' time zone, like the metrics.
+ZONE = "(SELECT time_zone FROM metrics.time_zone)"
+FIRST_DAY = f"toDate($__fromTime, {ZONE})"
+LAST_DAY = f"toDate($__toTime, {ZONE})"
 DAYS = f"day BETWEEN {FIRST_DAY} AND {LAST_DAY}"
-DAY_AS_TIME = "toDateTime(day, 'UTC') AS time"
-DAY_OF_EVENT = "toDateTime(toDate(timestamp, 'UTC'), 'UTC') AS time"
+DAY_AS_TIME = f"toDateTime(day, {ZONE}) AS time"
+DAY_OF_EVENT = f"toDateTime(toDate(timestamp, {ZONE}), {ZONE}) AS time"
 # The same for events; it compares the column itself, so that ClickHouse can use the index.
-EVENTS = f"timestamp >= toDateTime64({FIRST_DAY}, 9, 'UTC') AND timestamp < toDateTime64({LAST_DAY} + 1, 9, 'UTC')"
+EVENTS = f"timestamp >= toDateTime64({FIRST_DAY}, 9, {ZONE}) AND timestamp < toDateTime64({LAST_DAY} + 1, 9, {ZONE})"
 
 
 # Columns of the daily counts, and values of the logs; a new event of the catalogue is included automatically.
@@ -63,9 +64,10 @@ TYPE = selected("recommendation_type", "recommendation_type")
 CONFIDENCE = selected("confidence", "confidence")
 SERVICE = selected("service", "service_name")
 
-# The windows of the headline numbers: the days that end today (UTC), and as many days before them.
-WINDOW = "first_day = toDate(now(), 'UTC') - (${window} - 1), last_day = toDate(now(), 'UTC')"
-PREVIOUS_WINDOW = "first_day = toDate(now(), 'UTC') - (2 * ${window} - 1), last_day = toDate(now(), 'UTC') - ${window}"
+# The windows of the headline numbers: the days that end today and as many days before them.
+TODAY = f"toDate(now(), {ZONE})"
+WINDOW = f"first_day = {TODAY} - (${{window}} - 1), last_day = {TODAY}"
+PREVIOUS_WINDOW = f"first_day = {TODAY} - (2 * ${{window}} - 1), last_day = {TODAY} - ${{window}}"
 VERSION_ARGUMENT = "engine_version = ${engine_version:sqlstring}"
 TYPE_ARGUMENT = "recommendation_type = ${recommendation_type:sqlstring}"
 
@@ -143,9 +145,9 @@ SELECT
     concat('First event of engine ', engine_version) AS text,
     'engine version' AS tags
 FROM metrics.recommendation_events
-WHERE timestamp >= toDateTime64({FIRST_DAY} - 30, 9, 'UTC')
-    AND timestamp < toDateTime64({LAST_DAY} + 1, 9, 'UTC')
+WHERE timestamp >= toDateTime64({FIRST_DAY} - 30, 9, {ZONE})
+    AND timestamp < toDateTime64({LAST_DAY} + 1, 9, {ZONE})
 GROUP BY engine_version
-HAVING time >= toDateTime64({FIRST_DAY}, 9, 'UTC')
+HAVING time >= toDateTime64({FIRST_DAY}, 9, {ZONE})
 ORDER BY time, text
 """

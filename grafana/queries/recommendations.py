@@ -14,6 +14,7 @@ from grafana.queries.common import (
     SERVICE,
     TYPE,
     VERSION,
+    ZONE,
     decision_times_by_day,
     quoted,
     shares_by_day,
@@ -70,7 +71,7 @@ def _buckets() -> str:
 # Grafana draws a heat map's cell to the left of its time, so a day's cell has the time of the day's end.
 DECISION_TIME_BUCKETS = f"""
 SELECT
-    toDateTime(toDate(timestamp, 'UTC') + 1, 'UTC') AS time,
+    toDateTime(toDate(timestamp, {ZONE}) + 1, {ZONE}) AS time,
     {_buckets()}
 FROM {DECISIONS}
 WHERE isNotNull(decision_time_ms) AND {FILTERS}
@@ -104,7 +105,7 @@ LEFT JOIN
 (
     SELECT event_id, decision_time_ms
     FROM metrics.decisions_between(
-        first_day = (SELECT greatest(toDate(min(timestamp), 'UTC'), {FIRST_DAY}) FROM recent), last_day = {LAST_DAY})
+        first_day = (SELECT greatest(toDate(min(timestamp), {ZONE}), {FIRST_DAY}) FROM recent), last_day = {LAST_DAY})
 ) AS decided USING (event_id)
 ORDER BY happened DESC, event_id DESC
 """

@@ -34,6 +34,13 @@ from .options import errors
 @click.option(
     "--dashboards-path", metavar="PATH", help="Where Grafana sees DIR/dashboards; its absolute path by default."
 )
+@click.option(
+    "--time-zone",
+    default="utc",
+    show_default=True,
+    metavar="NAME",
+    help="The time zone of the graphs: give the one that you gave to `otel-intel migrate`.",
+)
 def grafana_command(
     out: Path,
     clickhouse_url: str | None,
@@ -42,6 +49,7 @@ def grafana_command(
     runbook_url: str,
     folder: str,
     dashboards_path: str | None,
+    time_zone: str,
 ) -> None:
     """Write dashboards, alerts and the data source for your own Grafana, as files that it reads when it starts.
 
@@ -63,6 +71,7 @@ def grafana_command(
             runbook_url=runbook_url,
             folder_title=folder,
             dashboards_path=dashboards_path,
+            time_zone=time_zone,
         )
     for path, replaced in written:
         click.echo(f"{'replaced' if replaced else 'written'} {path}")

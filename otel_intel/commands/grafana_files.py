@@ -81,6 +81,7 @@ def write(
     runbook_url: str = RUNBOOK,
     folder_title: str = FOLDER,
     dashboards_path: str | None = None,
+    time_zone: str = "utc",
 ) -> list[Written]:
     """Write ``provisioning/``, ``dashboards/`` and the alerts' runbook below a directory, or nothing at all.
 
@@ -92,6 +93,7 @@ def write(
         runbook_url: Where the runbook can be read, for the alerts' links. The default is a path, not a link.
         folder_title: The folder in Grafana.
         dashboards_path: Where Grafana sees ``dashboards/``; by default its absolute path.
+        time_zone: The dashboards' time zone: the one whose days the numbers are counted by.
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", datasource_uid):
         raise GrafanaError("--datasource-uid: a uid is up to 40 letters, digits, - and _")
@@ -110,11 +112,14 @@ def write(
         )
     if runbook_url != RUNBOOK and not re.fullmatch(r"https?://[^\s$#'\"]+", runbook_url):
         raise GrafanaError("--runbook-url: must begin with http:// or https://, and hold no #, $, quote or space")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+/-]*", time_zone):
+        raise GrafanaError("--time-zone: must be a name such as Asia/Kolkata")
     files: dict[str, str] = {}
     for file in sorted(folder("grafana").glob("dashboards/*.json")):
         text = _swap(file.read_text(encoding="utf-8"), json.dumps(DATASOURCE_UID), json.dumps(datasource_uid))
         site = json.dumps(site_url.rstrip("/"), ensure_ascii=False)
-        files[f"dashboards/{file.name}"] = _swap(text, json.dumps(SITE_URL), site)
+        text = _swap(text, json.dumps(SITE_URL), site)
+        files[f"dashboards/{file.name}"] = _swap(text, '"timezone": "utc"', f'"timezone": {json.dumps(time_zone)}')
     provider = _swap(_provisioning("dashboards"), _quoted(FOLDER), _quoted(folder_title))
     files["provisioning/dashboards/otel_intel.yaml"] = _swap(
         provider, _quoted("/var/lib/grafana/dashboards"), _quoted(path)

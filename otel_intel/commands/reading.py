@@ -124,7 +124,7 @@ def _own_server() -> embedded.Server | None:
     type=click.Choice(tuple(FORMATS)),
     help="By default the one that the file's name ends in, or csv.",
 )
-@click.option("--days", type=click.IntRange(1, 3650), help="Today (UTC) and the days before it; everything by default.")
+@click.option("--days", type=click.IntRange(1, 3650), help="Today and the days before it; everything by default.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),

@@ -9,7 +9,7 @@ import click
 
 from otel_intel.schema.migrate import migrate, on_node, pending
 from otel_intel.schema.rebuild import rebuild
-from otel_intel.schema.refresh import keep_refreshing, recompute_all, refresh
+from otel_intel.schema.refresh import keep_refreshing, recompute_all, refresh, set_time_zone
 from otel_intel.schema.retention import retain, retention_changes
 
 from .options import cluster_option, errors, nodes, stopped_by_signals, urls_option
@@ -26,6 +26,13 @@ def _retention(what: str, default: str) -> Callable[[Callable[..., None]], Calla
 @click.option("--plan", is_flag=True, help="Only show what would run.")
 @_retention("landing", "13 MONTH")
 @_retention("quarantine", "30 DAY")
+@click.option(
+    "--time-zone",
+    envvar="OTEL_INTEL_TIME_ZONE",
+    metavar="NAME",
+    help="Whose days the numbers are counted by, such as Asia/Kolkata: UTC, or what an earlier run set. Another one has"
+    " all numbers computed anew; also OTEL_INTEL_TIME_ZONE.",
+)
 @cluster_option
 @click.option(
     "--replicated",
@@ -38,6 +45,7 @@ def migrate_command(
     plan: bool,
     retention_landing: str | None,
     retention_quarantine: str | None,
+    time_zone: str | None,
     cluster_name: str | None,
     replicated: bool,
 ) -> None:
@@ -47,6 +55,7 @@ def migrate_command(
     otel-intel migrate --url http://admin:secret@clickhouse:8123
     CLICKHOUSE_URL=http://admin:secret@clickhouse:8123 otel-intel migrate --plan
     otel-intel migrate --cluster intel --url http://admin:secret@one:8123 --url http://admin:secret@two:8123
+    otel-intel migrate --time-zone Asia/Kolkata
     """
     given = {"landing": retention_landing, "quarantine": retention_quarantine}
     periods = {what: period for what, period in given.items() if period}
@@ -64,6 +73,8 @@ def migrate_command(
             migrate(client, click.echo, cluster=cluster)
             for what, period in periods.items():
                 retain(client, what, period, click.echo, cluster)
+        if time_zone and set_time_zone(clients, time_zone):
+            click.echo(f"otel-intel refresh now computes all numbers by the days of {time_zone}")
 
 
 @click.command()

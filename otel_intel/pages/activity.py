@@ -77,7 +77,7 @@ def _hours(hours: list[_Hour], query: QueryDict) -> Chart:
     counts = {(row.view_kind, row.hour): row.events for row in hours}
     return Chart(
         "activity-by-hour",
-        "Activity by hour of the day (UTC)",
+        "Activity by hour of the day",
         "stacked",
         "count",
         "Hour",

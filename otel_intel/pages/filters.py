@@ -7,8 +7,10 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Final
+
+from django.utils.timezone import get_current_timezone
 
 from otel_intel.values import MAX_TEXT, has_control_characters
 
@@ -57,13 +59,14 @@ class Filters:
     """The filters, range and order of a page.
 
     Args:
-        first_day: First UTC day.
-        last_day: Last UTC day.
+        first_day: First day.
+        last_day: Last day.
         equal: The value to filter for, by the query parameter's name.
         sort: The name of the column that a log is sorted by.
         descending: True for the highest first.
         cursor: Where a log's page starts; None is its beginning.
         notes: Which parameters were ignored, and why.
+        time_zone: Whose days they are; a download goes on after its request has ended, so it is kept here.
     """
 
     first_day: date
@@ -73,21 +76,21 @@ class Filters:
     descending: bool = True
     cursor: Cursor | None = None
     notes: tuple[str, ...] = ()
+    time_zone: tzinfo = field(default_factory=get_current_timezone)
 
     @property
     def start(self) -> int:
         """The beginning of the first day, in nanoseconds since 1970."""
-        return _nanoseconds(self.first_day)
+        return self._midnight(self.first_day)
 
     @property
     def end(self) -> int:
         """The end of the last day, in nanoseconds since 1970; not included."""
-        return _nanoseconds(self.last_day + timedelta(days=1))
+        return self._midnight(self.last_day + timedelta(days=1))
+
+    def _midnight(self, day: date) -> int:
+        return int(datetime(day.year, day.month, day.day, tzinfo=self.time_zone).timestamp()) * 10**9
 
 
 def _is_plain(text: str) -> bool:
     return len(text) <= MAX_TEXT and not has_control_characters(text)
-
-
-def _nanoseconds(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 10**9

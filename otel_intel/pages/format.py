@@ -1,8 +1,10 @@
-"""Format numbers and times for staff: in English and UTC; ``None`` is an en dash."""
+"""Format numbers and times for staff: in English; ``None`` is an en dash."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+
+from django.utils.timezone import get_current_timezone
 
 from otel_intel.presentation import LOOKS
 
@@ -40,17 +42,17 @@ def hours(value: float | None) -> str:
 
 
 def when(nanoseconds: int) -> str:
-    """Return a time, given as nanoseconds since 1970, to the second."""
-    return _utc(nanoseconds).strftime("%Y-%m-%d %H:%M:%S")
+    """Return a time, given as nanoseconds since 1970, to the second, in the page's time zone."""
+    return _datetime(nanoseconds, get_current_timezone()).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def iso(nanoseconds: int) -> str:
-    """Return a time, given as nanoseconds since 1970, in ISO 8601 with all its digits."""
-    return f"{_utc(nanoseconds):%Y-%m-%dT%H:%M:%S}.{nanoseconds % 10**9:09d}Z"
+    """Return a time, given as nanoseconds since 1970, in ISO 8601 and UTC with all its digits."""
+    return f"{_datetime(nanoseconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds % 10**9:09d}Z"
 
 
-def _utc(nanoseconds: int) -> datetime:
-    return datetime.fromtimestamp(nanoseconds // 10**9, UTC)
+def _datetime(nanoseconds: int, zone: tzinfo) -> datetime:
+    return datetime.fromtimestamp(nanoseconds // 10**9, zone)
 
 
 def words(constant: str) -> str:

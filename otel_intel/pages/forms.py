@@ -8,8 +8,9 @@ from typing import Final
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.timezone import localdate
 
-from otel_intel.reading.days import first_day, today
+from otel_intel.reading.days import first_day
 from otel_intel.values import MAX_TEXT, is_text
 
 from .filters import DEFAULT_DAYS, Cursor, Filters
@@ -49,7 +50,7 @@ class _Day(forms.DateField):
         except ValueError:
             day = date.min
         if not _FIRST <= day <= _LAST:
-            raise ValidationError(f"“{text[:40]}” is not a day such as {today()}: the filter was left out.")
+            raise ValidationError(f"“{text[:40]}” is not a day such as {localdate()}: the filter was left out.")
         return day
 
 
@@ -74,10 +75,10 @@ class FilterForm(forms.Form):
         for column in columns:
             self.fields[column.name] = _field(column)
         self.fields["from"] = _Day(
-            label="From (UTC)", required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+            label="From", required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
         )
         self.fields["to"] = _Day(
-            label="To (UTC)", required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+            label="To", required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
         )
         self.suggestions = {name: values for name, values in (suggestions or {}).items() if values}
         for name in self.suggestions.keys() & self.fields.keys():
@@ -105,7 +106,7 @@ def read_filters(query: Mapping[str, str], log: Log | None = None) -> Filters:
     form.is_valid()
     notes = [str(message) for messages in form.errors.values() for message in messages]
     cleaned = form.cleaned_data
-    last = cleaned.get("to") or today()
+    last = cleaned.get("to") or localdate()
     first = cleaned.get("from") or max(_FIRST, first_day(DEFAULT_DAYS, last))
     if first > last:
         first, last = last, first

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.http import QueryDict
+from django.utils.timezone import localdate
 
-from otel_intel.reading.days import first_day, today
+from otel_intel.reading.days import first_day
 from otel_intel.reading.reader import Reader
 
 from . import keyset
@@ -90,7 +91,7 @@ def log_context(reader: Reader, log: Log, filters: Filters, query: QueryDict) ->
 
 
 def _presets(filters: Filters, query: QueryDict) -> list[Preset]:
-    last = today()
+    last = localdate()
     presets = []
     for days in (1, 7, 30, 90, 365):
         first = first_day(days, last)

@@ -131,7 +131,7 @@ def _trace(row: Row, value: str, names: Names, filter_link: FilterLink) -> Cell:
     return Cell(value, "Trace", "trace", url, f"Trace {value}") if url else Cell(None, kind="trace")
 
 
-_TIME: Final = Column("Time (UTC)", "ns", _time, "time", "time")
+_TIME: Final = Column("Time", "ns", _time, "time", "time")
 _SIGNAL: Final = Column("Signal", "risk_signal_id", _text("signal"), "signal", "signal", is_filter=True, order=_BY_ID)
 _ADMIN: Final = Column("Admin", "admin_id", _admin, "admin", "admin", is_filter=True, order=_BY_ID)
 _VERSION: Final = Column(

@@ -34,7 +34,7 @@ class Summary:
 
     Args:
         reader: Answers the query.
-        last: The last UTC day of every window.
+        last: The last day of every window.
     """
 
     def __init__(self, reader: Reader, last: date) -> None:

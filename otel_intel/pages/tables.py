@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
-
-from otel_intel.reading.days import today
+from django.utils.timezone import localdate
 
 from .format import NONE
 
@@ -125,7 +124,7 @@ def csv_response(
         async_body() if isinstance(request, ASGIRequest) else body(),
         content_type="text/csv; charset=utf-8",
     )
-    response["Content-Disposition"] = f'attachment; filename="{name}-{today()}.csv"'
+    response["Content-Disposition"] = f'attachment; filename="{name}-{localdate()}.csv"'
     response["X-Content-Type-Options"] = "nosniff"
     return response
 

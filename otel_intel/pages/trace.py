@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from django.http import QueryDict
+from django.utils.timezone import get_current_timezone, localdate
 
-from otel_intel.reading.days import first_day, today
+from otel_intel.reading.days import first_day
 from otel_intel.reading.reader import Reader
 
 from . import keyset
@@ -121,12 +122,12 @@ def waterfall(spans: Sequence[Span]) -> list[Bar]:
 def _around(times: Sequence[int]) -> Filters:
     """Return the days to search for events: those of the given times, or the default range."""
     if not times:
-        return Filters(first_day(DEFAULT_DAYS, today()), today())
+        return Filters(first_day(DEFAULT_DAYS, localdate()), localdate())
     return Filters(_day(min(times)) - timedelta(days=1), _day(max(times)) + timedelta(days=1))
 
 
 def _day(nanoseconds: int) -> date:
-    return datetime.fromtimestamp(nanoseconds // 10**9, UTC).date()
+    return datetime.fromtimestamp(nanoseconds // 10**9, get_current_timezone()).date()
 
 
 def _events(reader: Reader, log: Log, filters: Filters) -> Table:
@@ -136,7 +137,7 @@ def _events(reader: Reader, log: Log, filters: Filters) -> Table:
 
 
 def _table(spans: Sequence[Span]) -> Table:
-    heads = ("Name", "Start (UTC)", "Duration", "Kind", "Service", "Route", "Method", "HTTP status", "Status")
+    heads = ("Name", "Start", "Duration", "Kind", "Service", "Route", "Method", "HTTP status", "Status")
     rows = [
         [
             Cell(span.name),

@@ -13,12 +13,13 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from otel_intel.conf import get_settings
 from otel_intel.exceptions import OtelIntelError
-from otel_intel.reading.days import today
+from otel_intel.reading.days import time_zone
 from otel_intel.reading.reader import Reader
 from otel_intel.site import is_staff, log_in_url
 
@@ -59,7 +60,8 @@ def staff_page(view: View) -> View:
             permission = get_settings().VIEW_PERMISSION
             if not _may_see(user, permission):
                 return render(request, "otel_intel/forbidden.html", {"permission": permission}, status=403)
-            return view(request, *args, **kwargs)
+            with timezone.override(time_zone()):
+                return view(request, *args, **kwargs)
         except OtelIntelError as error:
             logger.warning("No staff page: %s", error)
             return render(request, "otel_intel/unavailable.html", {"reason": str(error)}, status=503)
@@ -77,7 +79,7 @@ def _may_see(user: AbstractBaseUser | AnonymousUser, permission: str) -> bool:
 @staff_page
 def dashboard(request: HttpRequest) -> HttpResponseBase:
     """Show the five metrics, their trends, the engine versions and the latest events."""
-    return _page(request, "overview", overview_context(Reader(), today()))
+    return _page(request, "overview", overview_context(Reader(), timezone.localdate()))
 
 
 @staff_page

@@ -26,6 +26,8 @@ VIEWS: Final = {
 }
 """The views that can be exported, and the column with the time of each."""
 
+_TIME_ZONE: Final = "(SELECT time_zone FROM metrics.time_zone)"
+
 
 @contextlib.contextmanager
 def whole_file(path: Path | None) -> Iterator[IO[bytes]]:
@@ -58,12 +60,12 @@ def export(client: Client, view: str, file_format: str, days: int | None, out: I
         client: Connected as a user who may read ``metrics``.
         view: One of VIEWS.
         file_format: One of FORMATS.
-        days: Today (UTC) and the days before it, so many in all; None for everything.
+        days: Today and the days before it, so many in all; None for everything.
         out: Where to write to.
     """
     when = VIEWS[view]
-    day = "day" if when == "day" else f"toDate({when}, 'UTC')"
-    where = "" if days is None else f"WHERE {day} > toDate(now(), 'UTC') - {{days:UInt16}}"
+    day = "day" if when == "day" else f"toDate({when}, {_TIME_ZONE})"
+    where = "" if days is None else f"WHERE {day} > toDate(now(), {_TIME_ZONE}) - {{days:UInt16}}"
     stream = client.raw_stream(
         f"SELECT * FROM metrics.{view} {where} ORDER BY {when}",
         parameters={"days": days},

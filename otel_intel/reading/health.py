@@ -88,6 +88,8 @@ class Freshness:
     as_of: datetime | None
     waiting: int
     waiting_since: datetime | None
+    time_zone: str
+    is_recomputing: bool
 
     def is_late(self, now: datetime) -> bool:
         """True if something waits for so long that the refresh cannot be running."""
@@ -95,7 +97,8 @@ class Freshness:
 
     def __str__(self) -> str:
         of = "none yet" if self.as_of is None else f"as of {self.as_of:%Y-%m-%d %H:%M:%S} UTC"
-        return f"{of}, {self.waiting:,} arrived since"
+        zone = f"days of {self.time_zone}{', being computed anew' if self.is_recomputing else ''}"
+        return f"{of}, {self.waiting:,} arrived since, {zone}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,9 @@ def read_health(url: str = "") -> Health:
 def read_freshness(reader: Reader) -> Freshness:
     """Return how fresh the numbers are."""
     [freshness] = reader.rows(
-        Freshness, "SELECT as_of, waiting, waiting_since FROM metrics.freshness", never_empty=True
+        Freshness,
+        "SELECT as_of, waiting, waiting_since, time_zone, is_recomputing FROM metrics.freshness",
+        never_empty=True,
     )
     return freshness
 

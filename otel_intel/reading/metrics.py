@@ -85,7 +85,7 @@ def _ask(into: Callable[..., Row], view: str, columns: str, days: object, **filt
 def get_recommendation_acceptance_rate(
     days: int = 7, *, engine_version: str | None = None, recommendation_type: str | None = None
 ) -> AcceptanceRate:
-    """Return how often recommendations were accepted in the last ``days`` UTC days, today included.
+    """Return how often recommendations were accepted in the last ``days`` calendar days, today included.
 
     Args:
         days: 1 to 3650.

@@ -20,11 +20,13 @@ from otel_intel.exceptions import OtelIntelError
 from otel_intel.resources import folder
 
 from .cluster import Cluster, local_table
-from .connection import first_line, read_rows
+from .connection import first_line, read_rows, require_space
 from .migrate import read_steps
 
 MAX_EVENTS: Final = 300_000
-"""Arrived events that one run takes in, if they are in several inserts: it bounds the memory and the time of a run."""
+"""Arrived events of several inserts that one run takes in, and facts of several weeks that are recomputed at a time.
+
+It bounds memory and time."""
 
 PAUSE: Final = 1.0
 """Seconds from one run to the next."""
@@ -85,10 +87,21 @@ class Run:
     is_complete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The last row of a node's ledger; ``cycle`` is 0 before the first run."""
+
+    cycle: int
+    seen: int
+    as_of: datetime
+    time_zone: str
+    is_complete: bool
+
+
 def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | None:
     """Take in what has arrived since the last run, at most about MAX_EVENTS a node; None if there is nothing.
 
-    The first run of a server computes all numbers from the facts that an earlier version left.
+    The first run of a server, and the one after ``set_time_zone``, computes all numbers from all facts.
 
     Args:
         clients: Connected as an administrator, to each node of the cluster or to the one server.
@@ -102,11 +115,12 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
         before = [_last(client) for client in clients]
         newest = [_newest_block(client, cluster) for client in clients]
         # A table that was emptied before its server started again counts its blocks from the beginning.
-        seen = [done if done <= there else 0 for (_, done), there in zip(before, newest, strict=True)]
-        is_first = not any(cycle for cycle, _ in before)
-        if seen == newest and not is_first:
+        seen = [last.seen if last.seen <= there else 0 for last, there in zip(before, newest, strict=True)]
+        is_first = not any(last.cycle for last in before)
+        is_complete = all(last.is_complete for last in before)
+        if seen == newest and not is_first and is_complete:
             return None
-        cycle = _next_cycle(clients[0], before)
+        cycle, zone = _next_cycle(clients[0], before), _time_zone(before)
         as_of = datetime.now(UTC)
         total, until = 0, list(seen)
         for number, client in enumerate(clients):
@@ -115,12 +129,15 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
             for kind in sorted(kinds):
                 _run(client, TAKE_IN[kind], {"seen": seen[number], "until": until[number], "cycle": cycle})
         if is_first:
-            _compute_all(clients[0], cycle, lambda line: None)
+            _compute_all(clients[0], cycle, zone, lambda line: None)
+        elif not is_complete:
+            _compute_all(clients[0], cycle, zone, lambda line: None)
+            _delete_older_numbers(clients, cycle, cluster)
         else:
             for table, first, last in _windows(clients[0], cycle):
-                _compute(clients[0], table, cycle, cycle, first, last)
+                _compute(clients[0], table, cycle, zone, cycle, first, last)
         for client, block in zip(clients, until, strict=True):
-            _finish(client, cycle, block, as_of)
+            _finish(client, cycle, block, as_of, zone)
             _delete_what_is_done(client, cluster, block)
     return Run(total, until == newest)
 
@@ -150,64 +167,110 @@ def keep_refreshing(
 
 
 def recompute_all(clients: Sequence[Client], report: Callable[[str], object], cluster: Cluster | None = None) -> None:
-    """Compute all numbers from the facts anew, week by week; readers see each day's numbers, old or new.
+    """Compute all numbers from the facts anew, some weeks at a time; readers see each day's numbers, old or new.
 
     Running it again, or beside the refresh, does no harm.
 
     Args:
         clients: Connected as an administrator, to each node of the cluster or to the one server.
-        report: Called with one line per week of a table, after it is done.
+        report: Called with one line for some weeks of a table, after they are done.
         cluster: The cluster that the servers are the nodes of.
 
     Raises:
         RefreshError: If a statement failed; run it again.
+        NoSpaceError: If a disk is nearly full; then nothing was changed.
     """
+    for client in clients:
+        require_space(client)
     with _errors():
         before = [_last(client) for client in clients]
-        cycle = _next_cycle(clients[0], before)
+        cycle, zone = _next_cycle(clients[0], before), _time_zone(before)
         as_of = datetime.now(UTC)
-        _compute_all(clients[0], cycle, report)
-        for client, (_, seen) in zip(clients, before, strict=True):
-            for table in _DERIVED:
-                client.command(f"DELETE FROM {local_table(table, cluster)} WHERE cycle < {cycle}")
-            _finish(client, cycle, seen, as_of)
+        _compute_all(clients[0], cycle, zone, report)
+        _delete_older_numbers(clients, cycle, cluster)
+        for client, last in zip(clients, before, strict=True):
+            _finish(client, cycle, last.seen, as_of, zone)
 
 
-def _compute_all(client: Client, cycle: int, report: Callable[[str], object]) -> None:
-    """Compute what follows from all facts, week by week: a longer time could need too much memory."""
+def set_time_zone(clients: Sequence[Client], time_zone: str) -> bool:
+    """Let the next run of the refresh compute all numbers by the days of a time zone; False if they are already.
+
+    Until it has, some days are still those of the old one.
+
+    Args:
+        clients: Connected as an administrator, to each node of the cluster or to the one server.
+        time_zone: A name of the IANA database, such as Asia/Kolkata.
+
+    Raises:
+        RefreshError: If ClickHouse does not know it.
+    """
+    with _errors():
+        if not read_rows(
+            clients[0], "SELECT 1 FROM system.time_zones WHERE time_zone = {name:String}", {"name": time_zone}
+        ):
+            raise RefreshError(f"ClickHouse knows no time zone {time_zone}: give a name such as Europe/Berlin or UTC")
+        before = [_last(client) for client in clients]
+        if all(last.time_zone == time_zone for last in before):
+            return False
+        # A run that is under way has the next number; when it is done, it must not count as the last one.
+        cycle = _next_cycle(clients[0], before) + 1
+        for client, last in zip(clients, before, strict=True):
+            _finish(client, cycle, last.seen, last.as_of, time_zone, is_complete=False)
+    return True
+
+
+def _compute_all(client: Client, cycle: int, zone: str, report: Callable[[str], object]) -> None:
+    """Compute what follows from all facts, some weeks at a time: a longer time could need too much memory."""
     for table in _STAGES:
-        for week, first, last in _weeks(client, table):
-            _compute(client, table, cycle, 0, first, last)
-            report(f"{table}: week of {week}")
+        for first, last in _spans(client, table):
+            _compute(client, table, cycle, zone, 0, first, last)
+            report(f"{table}: {first[:10]} to {last[:10]}")
 
 
-def _compute(client: Client, table: str, cycle: int, since: int, first: str, last: str) -> None:
+def _delete_older_numbers(clients: Sequence[Client], cycle: int, cluster: Cluster | None) -> None:
+    """Delete what a run over all facts has not written: of facts and of days that are not there any more."""
+    for client in clients:
+        for table in _DERIVED:
+            client.command(f"DELETE FROM {local_table(table, cluster)} WHERE cycle < {cycle}")
+
+
+def _compute(client: Client, table: str, cycle: int, zone: str, since: int, first: str, last: str) -> None:
     """Compute what follows from the facts of a table that runs from ``since`` on have taken in."""
     for file in _STAGES[table]:
-        _run(client, file, {"cycle": cycle, "since": since, "first": first, "last": last})
+        _run(client, file, {"cycle": cycle, "time_zone": zone, "since": since, "first": first, "last": last})
 
 
-def _finish(client: Client, cycle: int, seen: int, as_of: datetime) -> None:
+def _finish(
+    client: Client, cycle: int, seen: int, as_of: datetime, time_zone: str, *, is_complete: bool = True
+) -> None:
     _command(
         client,
-        "INSERT INTO intel.refreshes (cycle, seen, as_of)"
-        " VALUES ({cycle:UInt32}, {seen:UInt64}, {as_of:DateTime64(3, 'UTC')})",
-        {"cycle": cycle, "seen": seen, "as_of": as_of},
+        "INSERT INTO intel.refreshes (cycle, seen, as_of, time_zone, is_complete) VALUES ({cycle:UInt32},"
+        " {seen:UInt64}, {as_of:DateTime64(3, 'UTC')}, {time_zone:String}, {is_complete:Bool})",
+        {"cycle": cycle, "seen": seen, "as_of": as_of, "time_zone": time_zone, "is_complete": is_complete},
     )
 
 
-def _last(client: Client) -> tuple[int, int]:
-    [(cycle, seen)] = read_rows(client, "SELECT max(cycle), argMax(seen, cycle) FROM intel.refreshes")
-    return int(cycle), int(seen)
+def _last(client: Client) -> _Last:
+    rows = read_rows(
+        client,
+        "SELECT cycle, seen, as_of, time_zone, is_complete FROM intel.refreshes ORDER BY cycle DESC LIMIT 1",
+    )
+    return _Last(*rows[0]) if rows else _Last(0, 0, datetime.fromtimestamp(0, UTC), "UTC", is_complete=True)
 
 
-def _next_cycle(client: Client, before: Sequence[tuple[int, int]]) -> int:
+def _next_cycle(client: Client, before: Sequence[_Last]) -> int:
     """Return a number above those of all runs: a row with a smaller one would not replace the row of a run."""
-    last = max(cycle for cycle, _ in before)
-    if not last:  # also if somebody has emptied the ledger
+    newest = max(last.cycle for last in before)
+    if not newest:  # also if somebody has emptied the ledger
         parts = (f"SELECT max(cycle) AS cycle FROM intel.{table}" for table in _DERIVED)
-        [(last,)] = read_rows(client, f"SELECT max(cycle) FROM ({' UNION ALL '.join(parts)})")
-    return int(last) + 1
+        [(newest,)] = read_rows(client, f"SELECT max(cycle) FROM ({' UNION ALL '.join(parts)})")
+    return int(newest) + 1
+
+
+def _time_zone(before: Sequence[_Last]) -> str:
+    """Return the time zone that was set last: a node that was down meanwhile has an older one."""
+    return max(before, key=lambda last: last.cycle).time_zone
 
 
 def _newest_block(client: Client, cluster: Cluster | None) -> int:
@@ -238,13 +301,23 @@ def _until(client: Client, cluster: Cluster | None, seen: int) -> tuple[int, int
     return until, events, found
 
 
-def _weeks(client: Client, table: str) -> Sequence[Sequence[str]]:
-    """Return for each week with facts its Monday, and the times of its first and last fact."""
-    return read_rows(
+def _spans(client: Client, table: str) -> list[tuple[str, str]]:
+    """Return the times of the first and the last fact of each week, or of several weeks with few facts."""
+    weeks = read_rows(
         client,
-        "SELECT toString(toMonday(timestamp)) AS week, toString(min(timestamp)), toString(max(timestamp))"
-        f" FROM intel.{table} GROUP BY week ORDER BY week",
+        "SELECT toString(min(timestamp)), toString(max(timestamp)), count()"
+        f" FROM intel.{table} GROUP BY toMonday(timestamp) AS week ORDER BY week",
     )
+    spans: list[tuple[str, str]] = []
+    facts = MAX_EVENTS
+    for first, last, count in weeks:
+        if facts + count > MAX_EVENTS:
+            spans.append((str(first), str(last)))
+            facts = int(count)
+        else:
+            spans[-1] = spans[-1][0], str(last)
+            facts += int(count)
+    return spans
 
 
 def _windows(client: Client, since: int) -> list[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -32,13 +32,14 @@ class Window:
 class Fact:
     """One event, with the values of its first copy."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, zone: tzinfo) -> None:
         get = record.attributes.get
         self.uid: str = record.attributes["log.record.uid"]
         self.name = record.name.removeprefix("intel.")
         self.time_ns = record.time_ns
         self.ms = record.time_ns // 10**6
-        self.day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=record.time_ns // 10**9)).date()
+        time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=record.time_ns // 10**9)
+        self.day = time.astimezone(zone).date()
         self.service: str = record.resource["service.name"]
         self.version: str = record.attributes.get("intel.engine.version", "")
         self.signal: str = record.attributes.get("intel.risk_signal.id", "")
@@ -52,12 +53,12 @@ class Fact:
 
 
 class Reference:
-    """The metrics for records in the order of their arrival."""
+    """The metrics for records in the order of their arrival, by the days of a time zone."""
 
-    def __init__(self, deliveries: Iterable[Record]) -> None:
+    def __init__(self, deliveries: Iterable[Record], zone: tzinfo = UTC) -> None:
         facts: dict[str, Fact] = {}
         for record in deliveries:
-            fact = Fact(record)
+            fact = Fact(record, zone)
             facts.setdefault(fact.uid, fact)
         self.recommendations = [fact for fact in facts.values() if fact.name.startswith("recommendation.")]
         self.outcomes = [fact for fact in facts.values() if fact.name == "signal.outcome_recorded"]

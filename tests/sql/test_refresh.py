@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
@@ -59,10 +59,36 @@ def assert_equal(clickhouse: ClickHouse, reference: Reference) -> None:
     assert found["decision_time"] == [reference.decision_time(WINDOW)]
     assert found["false_positive_rate"] == [reference.false_positive_rate(WINDOW)]
     assert found["outcome_distribution"] == reference.outcome_distribution(WINDOW)
+    assert_equal_days(clickhouse, reference)
     views = reference.engagement_daily()
     assert len(found["engagement_daily"]) == len(views)
     [total] = clickhouse.client("reader").query("SELECT sum(total) FROM metrics.engagement_daily").result_rows
     assert total[0] == sum(map(sum, views.values()))
+
+
+def assert_equal_days(clickhouse: ClickHouse, reference: Reference) -> None:
+    """Compare the counts of every day with slow Python."""
+    dimensions = "day, service_name, engine_version"
+    views: dict[str, tuple[str, int, Mapping[tuple[Any, ...], tuple[float, ...]]]] = {
+        "recommendations_daily": (
+            f"{dimensions}, recommendation_type, confidence, viewed, accepted, ignored, overridden",
+            5,
+            reference.recommendations_daily(),
+        ),
+        "outcomes_daily": (
+            f"{dimensions}, resolved, escalated, no_action, false_positive, hours_samples, sum_hours",
+            3,
+            reference.outcomes_daily(),
+        ),
+        "engagement_daily": (
+            f"{dimensions}, admin_id, dashboard_opened, signal_detail_opened, explanation_expanded, note_created",
+            4,
+            reference.engagement_daily(),
+        ),
+    }
+    for view, (columns, keys, expected) in views.items():
+        rows = clickhouse.client("reader").query(f"SELECT {columns} FROM metrics.{view}").result_rows
+        assert {tuple(row[:keys]): tuple(row[keys:]) for row in rows} == expected, view
 
 
 @contextmanager
@@ -252,12 +278,24 @@ def test_recomputing_forgets_what_no_fact_supports(clickhouse: ClickHouse) -> No
     assert_equal(clickhouse, Reference([]))
 
 
-def test_recomputing_goes_week_by_week(clickhouse: ClickHouse) -> None:
-    deliver(clickhouse, event("dashboard.opened", midnight(0)), event("dashboard.opened", midnight(20)))
+@pytest.mark.parametrize(
+    ("at_once", "spans"),
+    [
+        (1, ["2024-02-20 to 2024-02-20", "2024-02-27 to 2024-02-27", "2024-03-11 to 2024-03-11"]),
+        (2, ["2024-02-20 to 2024-02-27", "2024-03-11 to 2024-03-11"]),
+        (300_000, ["2024-02-20 to 2024-03-11"]),
+    ],
+)
+def test_recomputing_goes_some_weeks_at_a_time(
+    clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch, at_once: int, spans: list[str]
+) -> None:
+    deliver(clickhouse, *(event("dashboard.opened", midnight(day)) for day in (0, 7, 20)))
     clickhouse.refresh()
+    monkeypatch.setattr(module, "MAX_EVENTS", at_once)
     lines: list[str] = []
     recompute_all([clickhouse.client("admin")], lines.append)
-    assert lines == ["admin_views: week of 2024-02-19", "admin_views: week of 2024-03-11"]
+    assert lines == [f"admin_views: {span}" for span in spans]
+    assert clickhouse.value("SELECT sum(total) FROM metrics.engagement_daily") == 3
 
 
 def test_arrivals_that_were_taken_in_are_deleted_after_a_while(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from otel_intel.schema.connection import connect
 from otel_intel.schema.rebuild import rebuild
-from otel_intel.schema.refresh import recompute_all, refresh
+from otel_intel.schema.refresh import recompute_all, refresh, set_time_zone
 from tests.otlp import Record, deliver
 from tests.servers import ClickHouse
 from tests.sql.reference import Reference
@@ -24,13 +25,15 @@ seeds = st.integers(0, 2**32)
 
 
 class Deliveries(RuleBasedStateMachine):
-    """Deliver new, late, repeated and contradicting events; kill a refresh; recompute and rebuild: in any order."""
+    """Deliver new, late, repeated and contradicting events; kill, recompute, rebuild; change the time zone."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         super().__init__()
         clickhouse.empty()
         self.clickhouse = clickhouse
         self.delivered: list[Record] = []
+        self.zone = "UTC"
+        set_time_zone([clickhouse.client("admin")], self.zone)
 
     def _deliver(self, records: list[Record]) -> None:
         if records:
@@ -73,10 +76,15 @@ class Deliveries(RuleBasedStateMachine):
     def rebuild(self) -> None:
         rebuild([self.clickhouse.client("admin")], lambda line: None)
 
+    @rule(zone=st.sampled_from(["America/Los_Angeles", "Asia/Kathmandu", "UTC"]))
+    def change_the_time_zone(self, zone: str) -> None:
+        self.zone = zone
+        set_time_zone([self.clickhouse.client("admin")], zone)
+
     @invariant()
     def numbers_are_right(self) -> None:
         self.clickhouse.refresh()
-        assert_equal(self.clickhouse, Reference(self.delivered))
+        assert_equal(self.clickhouse, Reference(self.delivered, ZoneInfo(self.zone)))
 
 
 def test_numbers_are_right_after_every_step(clickhouse: ClickHouse) -> None:

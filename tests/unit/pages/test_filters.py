@@ -2,22 +2,24 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
+from django.utils.timezone import localdate
 from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_intel.pages.filters import Cursor
 from otel_intel.pages.forms import read_filters
 from otel_intel.pages.logs import EVENTS
-from otel_intel.reading.days import today
 from otel_intel.values import has_control_characters
 
 
 def test_the_default_is_the_last_thirty_days_newest_first() -> None:
     filters = read_filters({}, EVENTS)
-    assert (filters.first_day, filters.last_day) == (today() - timedelta(days=29), today())
+    assert (filters.first_day, filters.last_day) == (localdate() - timedelta(days=29), localdate())
     assert (filters.sort, filters.descending, filters.equal, filters.notes) == ("time", True, {}, ())
 
 
@@ -53,10 +55,13 @@ def test_days_in_the_wrong_order_are_swapped() -> None:
     assert "swapped" in filters.notes[0]
 
 
-def test_days_are_whole_in_utc() -> None:
-    filters = read_filters({"from": "2026-03-01", "to": "2026-03-01"})
-    assert filters.start == int(datetime(2026, 3, 1, tzinfo=UTC).timestamp()) * 10**9
-    assert filters.end - filters.start == 24 * 3600 * 10**9
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-07", 24), ("2026-03-08", 23), ("2026-11-01", 25)])
+def test_days_are_whole_in_the_pages_time_zone(day: str, hours: int) -> None:
+    with timezone.override("America/Los_Angeles"):
+        filters = read_filters({"from": day, "to": day})
+    midnight = datetime.combine(date.fromisoformat(day), datetime.min.time(), ZoneInfo("America/Los_Angeles"))
+    assert filters.start == int(midnight.timestamp()) * 10**9
+    assert filters.end - filters.start == hours * 3600 * 10**9
 
 
 @pytest.mark.parametrize("day", ["1970-01-01", "2149-06-05"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,8 @@ def test_without_a_url_the_page_names_the_setting(staff: Client, settings: Setti
 
 
 @pytest.mark.parametrize("trace_id", ["xyz", "0" * 32, TRACE.upper(), TRACE + "0"])
-def test_an_invalid_trace_id_is_not_found(staff: Client, trace_id: str) -> None:
+def test_an_invalid_trace_id_is_not_found(staff: Client, trace_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otel_intel.pages.views.time_zone", lambda: UTC)
     assert staff.get(reverse("telemetry-trace", args=[trace_id])).status_code == 404
 
 

@@ -55,7 +55,7 @@ def test_the_health_in_words() -> None:
     counters = {"emitted": 1200, "delivered": 1100, "queued": 3, "invalid_optional": 4, "missing": 5}
     dropped = {f"dropped_{reason}": 0 for reason in DROP_REASONS} | {"dropped_queue_full": 97}
     health = Health(
-        freshness=Freshness(datetime(2026, 3, 1, 8, 0, 5), 1200, None),
+        freshness=Freshness(datetime(2026, 3, 1, 8, 0, 5), 1200, None, "Asia/Kolkata", is_recomputing=False),
         arrived=[Arrived("outcome", 1234, None)],
         days=[Day(date(2026, 3, 1), 1500, 2, 1, 20.4, 1234.5)],
         rejected=[Rejected("unknown_event", 7)],
@@ -65,7 +65,7 @@ def test_the_health_in_words() -> None:
     assert list(describe(health)) == [
         "Events",
         "  outcome                1,234",
-        "Numbers: as of 2026-03-01 08:00:05 UTC, 1,200 arrived since",
+        "Numbers: as of 2026-03-01 08:00:05 UTC, 1,200 arrived since, days of Asia/Kolkata",
         "Days (by arrival)",
         "  2026-03-01             1,500  2 duplicates, 1 conflicting copies, delay p50 20 ms, p99 1,234 ms",
         "Rejected in 7 days",
@@ -84,9 +84,12 @@ def test_the_health_in_words() -> None:
 def test_numbers_are_late_when_something_waits_for_a_minute(seconds: int, late: bool) -> None:
     now = datetime.now(UTC)
     since = (now - timedelta(seconds=seconds)).replace(tzinfo=None)
-    assert Freshness(None, 1, since).is_late(now) == late
-    assert str(Freshness(None, 1, since)) == "none yet, 1 arrived since"
+    assert Freshness(None, 1, since, "UTC", is_recomputing=True).is_late(now) == late
+    assert (
+        str(Freshness(None, 1, since, "UTC", is_recomputing=True))
+        == "none yet, 1 arrived since, days of UTC, being computed anew"
+    )
 
 
 def test_numbers_are_not_late_when_nothing_waits() -> None:
-    assert not Freshness(None, 0, None).is_late(datetime.now(UTC))
+    assert not Freshness(None, 0, None, "UTC", is_recomputing=False).is_late(datetime.now(UTC))
