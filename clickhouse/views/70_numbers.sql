@@ -1,5 +1,5 @@
--- The five numbers of a window of days, both ends included; '' as a version or type means all.
--- A rate whose denominator is 0 is NULL; nothing is clamped or rounded. Reads what the refresh has counted,
+-- The five numbers of a window of days, both ends included. A filter is one value, or several on lines of their own; ''
+-- means all. A rate whose denominator is 0 is NULL; nothing is clamped or rounded. Reads what the refresh has counted,
 -- without a view in between: each costs a millisecond or two. Writes nothing.
 
 CREATE OR REPLACE VIEW metrics.time_zone
@@ -32,11 +32,14 @@ SELECT
     accepted + ignored + overridden AS decisions,
     -- /generated
     if(viewed = 0, NULL, accepted / viewed) AS acceptance_rate,
-    if(decisions = 0, NULL, accepted / decisions) AS acceptance_share
+    if(decisions = 0, NULL, accepted / decisions) AS acceptance_share,
+    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of
 FROM intel.days_recommendations FINAL
 WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
-    AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
-    AND ({recommendation_type:String} = '' OR recommendation_type = {recommendation_type:String})
+    AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
+    AND ({recommendation_type:String} = '' OR has(splitByChar('\n', {recommendation_type:String}), toString(recommendation_type)))
+    AND ({confidence:String} = '' OR has(splitByChar('\n', {confidence:String}), toString(confidence)))
+    AND ({service_name:String} = '' OR has(splitByChar('\n', {service_name:String}), toString(service_name)))
 COMMENT 'Accepted per viewed event, and accepted per decision';
 
 CREATE OR REPLACE VIEW metrics.acceptance_rate
@@ -46,7 +49,7 @@ SELECT *
 FROM metrics.acceptance_rate_between(
     first_day = (SELECT first_day FROM metrics.last_days(days = {days:UInt16})),
     last_day = (SELECT last_day FROM metrics.last_days(days = {days:UInt16})),
-    engine_version = '', recommendation_type = '')
+    engine_version = '', recommendation_type = '', confidence = '', service_name = '')
 COMMENT 'acceptance_rate_between of today and the days before it, days in all';
 
 CREATE OR REPLACE VIEW metrics.override_rate_between
@@ -57,11 +60,14 @@ SELECT
     sumIf(events, action IN ('ACCEPTED', 'IGNORED', 'OVERRIDDEN')) AS decisions,
     sumIf(events, action = 'OVERRIDDEN') AS overridden,
     -- /generated
-    if(decisions = 0, NULL, overridden / decisions) AS override_rate
+    if(decisions = 0, NULL, overridden / decisions) AS override_rate,
+    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of
 FROM intel.days_recommendations FINAL
 WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
-    AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
-    AND ({recommendation_type:String} = '' OR recommendation_type = {recommendation_type:String})
+    AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
+    AND ({recommendation_type:String} = '' OR has(splitByChar('\n', {recommendation_type:String}), toString(recommendation_type)))
+    AND ({confidence:String} = '' OR has(splitByChar('\n', {confidence:String}), toString(confidence)))
+    AND ({service_name:String} = '' OR has(splitByChar('\n', {service_name:String}), toString(service_name)))
 COMMENT 'Overridden per decision';
 
 CREATE OR REPLACE VIEW metrics.override_rate
@@ -71,7 +77,7 @@ SELECT *
 FROM metrics.override_rate_between(
     first_day = (SELECT first_day FROM metrics.last_days(days = {days:UInt16})),
     last_day = (SELECT last_day FROM metrics.last_days(days = {days:UInt16})),
-    engine_version = '', recommendation_type = '')
+    engine_version = '', recommendation_type = '', confidence = '', service_name = '')
 COMMENT 'override_rate_between of today and the days before it, days in all';
 
 CREATE OR REPLACE VIEW metrics.decision_time_between
@@ -79,23 +85,26 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 WITH
     -- The slice with no more dimensions than the filters need.
-    multiIf(
-        {engine_version:String} = '' AND {recommendation_type:String} = '', '',
-        {recommendation_type:String} = '', 'engine_version',
-        {engine_version:String} = '', 'recommendation_type',
-        '*') AS wanted,
+    arrayFilter(
+        (name, given) -> given != '',
+        ['engine_version', 'recommendation_type', 'confidence', 'service_name'],
+        [{engine_version:String}, {recommendation_type:String}, {confidence:String}, {service_name:String}]) AS filters,
+    multiIf(empty(filters), '', length(filters) = 1, filters[1], '*') AS wanted,
     quantilesExactWeightedArray(0.5, 0.9)(milliseconds, counts) AS quantiles
 SELECT
     sum(d.samples) AS samples,
     if(samples = 0, NULL, toFloat64(sum(d.sum_ms)) / samples) AS average_ms,
     -- By nearest rank: the ceil(q * n)-th smallest.
     if(samples = 0, NULL, quantiles[1]) AS p50_ms,
-    if(samples = 0, NULL, quantiles[2]) AS p90_ms
+    if(samples = 0, NULL, quantiles[2]) AS p90_ms,
+    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of
 FROM intel.days_decision_times AS d FINAL
 WHERE slice = wanted
     AND day BETWEEN {first_day:Date} AND {last_day:Date}
-    AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
-    AND ({recommendation_type:String} = '' OR recommendation_type = {recommendation_type:String})
+    AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
+    AND ({recommendation_type:String} = '' OR has(splitByChar('\n', {recommendation_type:String}), toString(recommendation_type)))
+    AND ({confidence:String} = '' OR has(splitByChar('\n', {confidence:String}), toString(confidence)))
+    AND ({service_name:String} = '' OR has(splitByChar('\n', {service_name:String}), toString(service_name)))
 COMMENT 'Time to decide in milliseconds: average, p50 and p90 over the decisions that have one';
 
 CREATE OR REPLACE VIEW metrics.decision_time
@@ -105,7 +114,7 @@ SELECT *
 FROM metrics.decision_time_between(
     first_day = (SELECT first_day FROM metrics.last_days(days = {days:UInt16})),
     last_day = (SELECT last_day FROM metrics.last_days(days = {days:UInt16})),
-    engine_version = '', recommendation_type = '')
+    engine_version = '', recommendation_type = '', confidence = '', service_name = '')
 COMMENT 'decision_time_between of today and the days before it, days in all';
 
 CREATE OR REPLACE VIEW metrics.false_positive_rate_between
@@ -114,10 +123,12 @@ AS
 SELECT
     sum(d.outcomes) AS outcomes,
     sumIf(d.outcomes, outcome_status = 'FALSE_POSITIVE') AS false_positives,
-    if(outcomes = 0, NULL, false_positives / outcomes) AS false_positive_rate
+    if(outcomes = 0, NULL, false_positives / outcomes) AS false_positive_rate,
+    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of
 FROM intel.days_outcomes AS d FINAL
 WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
-    AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
+    AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
+    AND ({service_name:String} = '' OR has(splitByChar('\n', {service_name:String}), toString(service_name)))
 COMMENT 'False positives per first outcome';
 
 CREATE OR REPLACE VIEW metrics.false_positive_rate
@@ -127,7 +138,7 @@ SELECT *
 FROM metrics.false_positive_rate_between(
     first_day = (SELECT first_day FROM metrics.last_days(days = {days:UInt16})),
     last_day = (SELECT last_day FROM metrics.last_days(days = {days:UInt16})),
-    engine_version = '')
+    engine_version = '', service_name = '')
 COMMENT 'false_positive_rate_between of today and the days before it, days in all';
 
 CREATE OR REPLACE VIEW metrics.outcome_distribution_between
@@ -137,7 +148,8 @@ SELECT
     outcome_status,
     count,
     if(outcomes = 0, NULL, count / outcomes) AS share,
-    outcomes
+    outcomes,
+    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of
 FROM
 (
     SELECT
@@ -148,7 +160,8 @@ FROM
         sum(d.outcomes) AS outcomes
     FROM intel.days_outcomes AS d FINAL
     WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
-        AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
+        AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
+        AND ({service_name:String} = '' OR has(splitByChar('\n', {service_name:String}), toString(service_name)))
 )
 ARRAY JOIN statuses AS outcome_status, counts AS count
 COMMENT 'First outcomes by status, one row per status, zeros included';
@@ -160,7 +173,7 @@ SELECT *
 FROM metrics.outcome_distribution_between(
     first_day = (SELECT first_day FROM metrics.last_days(days = {days:UInt16})),
     last_day = (SELECT last_day FROM metrics.last_days(days = {days:UInt16})),
-    engine_version = '')
+    engine_version = '', service_name = '')
 COMMENT 'outcome_distribution_between of today and the days before it, days in all';
 
 CREATE OR REPLACE VIEW metrics.engine_comparison

@@ -170,7 +170,8 @@ COMMENT 'top_admins_between of today and the days before it, days in all';
 CREATE OR REPLACE VIEW metrics.activity_by_hour_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
-SELECT toHour(timestamp, (SELECT time_zone FROM metrics.time_zone)) AS hour, view_kind, count() AS events
+WITH coalesce(nullIf((SELECT time_zone FROM metrics.time_zone), ''), 'UTC') AS zone  -- as in metrics.last_days
+SELECT toHour(timestamp, zone) AS hour, view_kind, count() AS events
 FROM metrics.admin_views
 WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.time_zone))
     AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.time_zone))

@@ -161,8 +161,8 @@ AS
 SELECT
     hostName() AS node,
     (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of,
-    (SELECT time_zone FROM metrics.time_zone) AS time_zone,
-    (SELECT count() > 0 AND NOT argMax(is_complete, cycle) FROM intel.refreshes) AS is_recomputing,
+    assumeNotNull((SELECT time_zone FROM metrics.time_zone)) AS time_zone,
+    assumeNotNull((SELECT count() > 0 AND NOT argMax(is_complete, cycle) FROM intel.refreshes)) AS is_recomputing,
     count() AS waiting,
     if(waiting = 0, NULL, min(ingested_at)) AS waiting_since
 FROM intel.arrivals

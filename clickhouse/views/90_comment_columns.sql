@@ -94,7 +94,7 @@ ALTER TABLE metrics.spans
     COMMENT COLUMN status_code 'the HTTP status';
 
 ALTER TABLE metrics.recommendations_daily
-    COMMENT COLUMN day 'UTC day',
+    COMMENT COLUMN day 'day in the time zone of metrics.time_zone',
     COMMENT COLUMN service_name 'service.name of the sending application',
     COMMENT COLUMN engine_version 'the engine that produced the explanation',
     COMMENT COLUMN recommendation_type 'an open set, such as EXPIRING_SOON',
@@ -106,7 +106,7 @@ ALTER TABLE metrics.recommendations_daily
     COMMENT COLUMN decisions 'the events among them that decide on a recommendation';
 
 ALTER TABLE metrics.decision_times_daily
-    COMMENT COLUMN day 'UTC day of the decision',
+    COMMENT COLUMN day 'day of the decision, in the time zone of metrics.time_zone',
     COMMENT COLUMN service_name 'service.name of the sending application',
     COMMENT COLUMN engine_version 'the engine that produced the explanation',
     COMMENT COLUMN recommendation_type 'an open set, such as EXPIRING_SOON',
@@ -116,7 +116,7 @@ ALTER TABLE metrics.decision_times_daily
     COMMENT COLUMN histogram 'milliseconds -> samples, rounded on days with more than 500 different times; sumMap adds rows up, quantileExactWeighted reads it';
 
 ALTER TABLE metrics.outcomes_daily
-    COMMENT COLUMN day 'UTC day',
+    COMMENT COLUMN day 'day in the time zone of metrics.time_zone',
     COMMENT COLUMN service_name 'service.name of the sending application',
     COMMENT COLUMN engine_version 'the engine that produced the explanation',
     COMMENT COLUMN resolved 'signals whose first outcome is RESOLVED',
@@ -128,7 +128,7 @@ ALTER TABLE metrics.outcomes_daily
     COMMENT COLUMN sum_hours 'the sum of their resolution times';
 
 ALTER TABLE metrics.engagement_daily
-    COMMENT COLUMN day 'UTC day',
+    COMMENT COLUMN day 'day in the time zone of metrics.time_zone',
     COMMENT COLUMN service_name 'service.name of the sending application',
     COMMENT COLUMN engine_version 'the engine that produced the explanation',
     COMMENT COLUMN admin_id 'the admin; a keyed hash where the application says so',
@@ -137,6 +137,9 @@ ALTER TABLE metrics.engagement_daily
     COMMENT COLUMN explanation_expanded 'a staff user unfolded the explanation of a recommendation',
     COMMENT COLUMN note_created 'a staff user wrote a note on a risk signal',
     COMMENT COLUMN total 'all of them';
+
+ALTER TABLE metrics.time_zone
+    COMMENT COLUMN time_zone 'its name in the IANA database';
 
 ALTER TABLE metrics.ingest_health
     COMMENT COLUMN day 'UTC day of arrival',
@@ -203,6 +206,8 @@ ALTER TABLE metrics.pipeline_health
 ALTER TABLE metrics.freshness
     COMMENT COLUMN node 'its host name',
     COMMENT COLUMN as_of 'when the last refresh that took something in began (UTC); NULL before the first',
+    COMMENT COLUMN time_zone 'whose days the numbers are counted by',
+    COMMENT COLUMN is_recomputing 'the time zone was changed, and some days are still those of the old one',
     COMMENT COLUMN waiting 'rows that have arrived since, copies included',
     COMMENT COLUMN waiting_since 'when the first of them arrived (UTC)';
 

@@ -57,13 +57,14 @@ def _time_compared(view: str, column: str, arguments: str) -> str:
     )
 
 
-_ALL = f"{VERSION_ARGUMENT}, {TYPE_ARGUMENT}"
+_OF_OUTCOMES = f"{VERSION_ARGUMENT}, service_name = ''"
+_ALL = f"{_OF_OUTCOMES}, {TYPE_ARGUMENT}, confidence = ''"
 
 ACCEPTANCE_SHARE_NOW = _rate_compared("acceptance_rate_between", "acceptance_share", _ALL)
 ACCEPTANCE_RATE_NOW = _rate_compared("acceptance_rate_between", "acceptance_rate", _ALL)
 OVERRIDE_RATE_NOW = _rate_compared("override_rate_between", "override_rate", _ALL)
 DECISION_TIME_NOW = _time_compared("decision_time_between", "average_ms", _ALL)
-FALSE_POSITIVE_RATE_NOW = _rate_compared("false_positive_rate_between", "false_positive_rate", VERSION_ARGUMENT)
+FALSE_POSITIVE_RATE_NOW = _rate_compared("false_positive_rate_between", "false_positive_rate", _OF_OUTCOMES)
 
 _SHARES = ",\n    ".join(
     f"maxIf(share, outcome_status = '{status}') AS {status.lower()}" for status in OUTCOME_STATUSES
@@ -71,7 +72,7 @@ _SHARES = ",\n    ".join(
 OUTCOME_DISTRIBUTION = f"""
 SELECT
     {_SHARES}
-FROM metrics.outcome_distribution_between({WINDOW}, {VERSION_ARGUMENT})
+FROM metrics.outcome_distribution_between({WINDOW}, {_OF_OUTCOMES})
 """
 
 SHARES = shares_by_day(f"{VERSION} AND {TYPE}")

@@ -65,8 +65,8 @@ FROM {_COMPARISON}
 
 
 def _numbers(role: str, version: str) -> str:
-    arguments = f"{WINDOW}, engine_version = {version}"
-    every_type = f"{arguments}, recommendation_type = ''"
+    arguments = f"{WINDOW}, engine_version = {version}, service_name = ''"
+    every_type = f"{arguments}, recommendation_type = '', confidence = ''"
     return f"""
     SELECT
         '{role}' AS role, {version} AS name,

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple, TypedDict, TypeVar
-
-from otel_intel.events import OUTCOME_STATUSES
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar
 
 from .days import MAX_DAYS, first_day, today
 from .reader import Parameter, Reader
 
-Row = TypeVar("Row")
+Filter: TypeAlias = str | Sequence[str] | None
+"""One value, or several of which any counts; None means all."""
 
 
-class AcceptanceRate(TypedDict):
-    """How often recommendations were accepted: counts, accepted per viewed and accepted per decision."""
+class Window(TypedDict):
+    """The days that a number is of, both included, and until when everything that arrived is in it."""
 
     days: int
+    since: date
+    until: date
+    as_of: datetime | None
+
+
+class AcceptanceRate(Window):
+    """How often recommendations were accepted: counts, accepted per viewed and accepted per decision."""
+
     viewed: int
     accepted: int
     ignored: int
@@ -27,151 +35,314 @@ class AcceptanceRate(TypedDict):
     acceptance_share: float
 
 
-class DecisionTime(TypedDict):
+class DecisionTime(Window):
     """How long decisions took, in milliseconds; None without samples."""
 
-    days: int
     samples: int
     average_ms: float | None
     p50_ms: float | None
     p90_ms: float | None
 
 
-class OverrideRate(TypedDict):
+class OverrideRate(Window):
     """How many decisions were overrides."""
 
-    days: int
     decisions: int
     overridden: int
     override_rate: float
 
 
-class FalsePositiveRate(TypedDict):
+class FalsePositiveRate(Window):
     """How many signals with an outcome were false positives."""
 
-    days: int
     outcomes: int
     false_positives: int
     false_positive_rate: float
 
 
-class OutcomeDistribution(TypedDict):
+class OutcomeDistribution(Window):
     """How signals ended: a count and a share (0..1) for each status, zeros included."""
 
-    days: int
     outcomes: int
     counts: dict[str, int]
     shares: dict[str, float]
 
 
-class _StatusCount(NamedTuple):
-    outcome_status: str
-    signals: int
+class Metrics(TypedDict):
+    """All five, of the same days and filters, as one answer."""
+
+    acceptance_rate: AcceptanceRate
+    decision_time: DecisionTime
+    override_rate: OverrideRate
+    false_positive_rate: FalsePositiveRate
+    outcome_distribution: OutcomeDistribution
 
 
-def _ask(into: Callable[..., Row], view: str, columns: str, days: object, **filters: str | None) -> list[Row]:
-    """Read ``metrics.<view>_between`` over the last ``days`` days; None as a filter means all."""
-    if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= MAX_DAYS:
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class _Metric(Generic[Answer]):
+    """One view of a window: what is read of it, as name and SQL, and the filters that it has."""
+
+    view: str
+    into: Callable[..., Answer]
+    columns: Mapping[str, str]
+    filters: Sequence[str]
+
+    def select(self, columns: str) -> str:
+        """Return the query of some columns, with parameters for the window and the filters."""
+        arguments = ["first_day = {since:Date}", "last_day = {until:Date}"]
+        arguments += [f"{name} = {{{name}:String}}" for name in self.filters]
+        return f"SELECT {columns} FROM metrics.{self.view}_between({', '.join(arguments)})"
+
+
+_OF_EVENTS: Final = ("engine_version", "service_name")
+_OF_RECOMMENDATIONS: Final = (*_OF_EVENTS, "recommendation_type", "confidence")
+
+_ACCEPTANCE_RATE: Final = _Metric(
+    "acceptance_rate",
+    AcceptanceRate,
+    {
+        **{name: name for name in ("viewed", "accepted", "ignored", "overridden", "decisions", "as_of")},
+        "acceptance_rate": "ifNull(acceptance_rate, 0.)",
+        "acceptance_share": "ifNull(acceptance_share, 0.)",
+    },
+    _OF_RECOMMENDATIONS,
+)
+_DECISION_TIME: Final = _Metric(
+    "decision_time",
+    DecisionTime,
+    {name: name for name in ("samples", "average_ms", "p50_ms", "p90_ms", "as_of")},
+    _OF_RECOMMENDATIONS,
+)
+_OVERRIDE_RATE: Final = _Metric(
+    "override_rate",
+    OverrideRate,
+    {
+        **{name: name for name in ("decisions", "overridden", "as_of")},
+        "override_rate": "ifNull(override_rate, 0.)",
+    },
+    _OF_RECOMMENDATIONS,
+)
+_FALSE_POSITIVE_RATE: Final = _Metric(
+    "false_positive_rate",
+    FalsePositiveRate,
+    {
+        **{name: name for name in ("outcomes", "false_positives", "as_of")},
+        "false_positive_rate": "ifNull(false_positive_rate, 0.)",
+    },
+    _OF_EVENTS,
+)
+_STATUSES: Final = "groupArray(toString(outcome_status))"
+_OUTCOME_DISTRIBUTION: Final = _Metric(
+    "outcome_distribution",
+    OutcomeDistribution,
+    {
+        "outcomes": "any(outcomes)",
+        "counts": f"mapFromArrays({_STATUSES}, groupArray(count))",
+        "shares": f"mapFromArrays({_STATUSES}, groupArray(ifNull(share, 0.)))",
+        "as_of": "any(as_of)",
+    },
+    _OF_EVENTS,
+)
+_ALL: Final[tuple[_Metric[Any], ...]] = (
+    *(_ACCEPTANCE_RATE, _DECISION_TIME, _OVERRIDE_RATE),
+    *(_FALSE_POSITIVE_RATE, _OUTCOME_DISTRIBUTION),
+)
+
+
+def _window(days: int, since: date | None, until: date | None) -> dict[str, Any]:
+    """Return the days asked for: since..until, or ``days`` that end with until or today."""
+    if since is None and (type(days) is not int or not 1 <= days <= MAX_DAYS):
         raise ValueError(f"days must be a whole number from 1 to {MAX_DAYS}, not {days!r:.60}.")
-    last = today()
-    parameters: dict[str, Parameter] = {"first_day": first_day(days, last), "last_day": last}
-    parameters |= {name: value or "" for name, value in filters.items()}
-    arguments = ["first_day = {first_day:Date}", "last_day = {last_day:Date}"]
-    arguments += [f"{name} = {{{name}:String}}" for name in filters]
-    sql = f"SELECT {columns} FROM metrics.{view}_between({', '.join(arguments)})"
-    return Reader().rows(into, sql, parameters, never_empty=True)
+    last = today() if until is None else until
+    if since is not None:
+        days = (last - since).days + 1
+        if not 1 <= days <= MAX_DAYS:
+            raise ValueError(f"since must be at most {MAX_DAYS - 1} days before until ({last}), not {since}.")
+    return {"days": days, "since": first_day(days, last), "until": last}
+
+
+def _values(name: str, given: Filter) -> str:
+    """Return a filter as the views take it: '' means all, and several values are lines."""
+    if given is None:
+        return ""
+    values = [given] if isinstance(given, str) else list(given)
+    if not values or any(not value or "\n" in value for value in values):
+        raise ValueError(f"{name} must be a text of one line, or a list of some; None means all. It was {given!r:.60}.")
+    return "\n".join(values)
+
+
+def _parameters(window: Mapping[str, Any], filters: Mapping[str, Filter]) -> dict[str, Parameter]:
+    return {
+        "since": window["since"],
+        "until": window["until"],
+        **{name: _values(name, given) for name, given in filters.items()},
+    }
+
+
+def _row(**columns: Any) -> dict[str, Any]:
+    return columns
+
+
+def _answer(metric: _Metric[Answer], window: Mapping[str, Any], row: Mapping[str, Any]) -> Answer:
+    as_of = row["as_of"]
+    # The driver returns UTC times without a time zone.
+    return metric.into(**{**window, **row, "as_of": as_of and as_of.replace(tzinfo=UTC)})
+
+
+def _ask(metric: _Metric[Answer], days: int, since: date | None, until: date | None, **filters: Filter) -> Answer:
+    window = _window(days, since, until)
+    columns = ", ".join(f"{sql} AS {name}" for name, sql in metric.columns.items())
+    [row] = Reader().rows(_row, metric.select(columns), _parameters(window, filters), never_empty=True)
+    return _answer(metric, window, row)
+
+
+def get_metrics(
+    days: int = 7,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    engine_version: Filter = None,
+    recommendation_type: Filter = None,
+    confidence: Filter = None,
+    service_name: Filter = None,
+) -> Metrics:
+    """Return all five metrics of the same days by one query.
+
+    Arguments and errors are those of ``get_recommendation_acceptance_rate``. Outcomes have neither type nor confidence:
+    these two filters leave their numbers as they are.
+    """
+    window = _window(days, since, until)
+    queries = (
+        f"({metric.select('tuple(' + ', '.join(metric.columns.values()) + ')')}) AS {metric.view}" for metric in _ALL
+    )
+    filters = {
+        "engine_version": engine_version,
+        "recommendation_type": recommendation_type,
+        "confidence": confidence,
+        "service_name": service_name,
+    }
+    [row] = Reader().rows(_row, f"SELECT {', '.join(queries)}", _parameters(window, filters), never_empty=True)
+    answers = (_answer(metric, window, dict(zip(metric.columns, row[metric.view], strict=True))) for metric in _ALL)
+    return Metrics(**dict(zip((metric.view for metric in _ALL), answers, strict=True)))  # type: ignore[typeddict-item, no-any-return]
 
 
 def get_recommendation_acceptance_rate(
-    days: int = 7, *, engine_version: str | None = None, recommendation_type: str | None = None
+    days: int = 7,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    engine_version: Filter = None,
+    recommendation_type: Filter = None,
+    confidence: Filter = None,
+    service_name: Filter = None,
 ) -> AcceptanceRate:
     """Return how often recommendations were accepted in the last ``days`` calendar days, today included.
 
     Args:
         days: 1 to 3650.
-        engine_version: Only events of this version; None means all.
-        recommendation_type: Only recommendations of this type; None means all.
+        since: The first day, instead of ``days``.
+        until: The last day; None means today.
+        engine_version: Only events of this version, or of any of these.
+        recommendation_type: Only recommendations of this type, or of any of these.
+        confidence: Only recommendations of this confidence, or of any of these.
+        service_name: Only events that this service sent, or any of these.
 
     Raises:
-        ValueError: If days is not a whole number from 1 to 3650.
+        ValueError: If the days are not 1 to 3650, or a filter is empty.
         TelemetryUnavailable: If ClickHouse cannot answer within OTEL_INTEL['QUERY_TIMEOUT'] seconds.
     """
-    [row] = _ask(
-        partial(AcceptanceRate, days=days),
-        "acceptance_rate",
-        "viewed, accepted, ignored, overridden, decisions,"
-        " ifNull(acceptance_rate, 0.) AS acceptance_rate, ifNull(acceptance_share, 0.) AS acceptance_share",
+    return _ask(
+        _ACCEPTANCE_RATE,
         days,
+        since,
+        until,
         engine_version=engine_version,
         recommendation_type=recommendation_type,
+        confidence=confidence,
+        service_name=service_name,
     )
-    return row
 
 
 def get_average_decision_time(
-    days: int = 7, *, engine_version: str | None = None, recommendation_type: str | None = None
+    days: int = 7,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    engine_version: Filter = None,
+    recommendation_type: Filter = None,
+    confidence: Filter = None,
+    service_name: Filter = None,
 ) -> DecisionTime:
     """Return how long decisions took, in milliseconds; None without samples.
 
     Arguments and errors are those of ``get_recommendation_acceptance_rate``.
     """
-    [row] = _ask(
-        partial(DecisionTime, days=days),
-        "decision_time",
-        "samples, average_ms, p50_ms, p90_ms",
+    return _ask(
+        _DECISION_TIME,
         days,
+        since,
+        until,
         engine_version=engine_version,
         recommendation_type=recommendation_type,
+        confidence=confidence,
+        service_name=service_name,
     )
-    return row
 
 
 def get_override_rate(
-    days: int = 7, *, engine_version: str | None = None, recommendation_type: str | None = None
+    days: int = 7,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    engine_version: Filter = None,
+    recommendation_type: Filter = None,
+    confidence: Filter = None,
+    service_name: Filter = None,
 ) -> OverrideRate:
     """Return how many of the decisions were overrides.
 
     Arguments and errors are those of ``get_recommendation_acceptance_rate``.
     """
-    [row] = _ask(
-        partial(OverrideRate, days=days),
-        "override_rate",
-        "decisions, overridden, ifNull(override_rate, 0.) AS override_rate",
+    return _ask(
+        _OVERRIDE_RATE,
         days,
+        since,
+        until,
         engine_version=engine_version,
         recommendation_type=recommendation_type,
+        confidence=confidence,
+        service_name=service_name,
     )
-    return row
 
 
-def get_false_positive_rate(days: int = 7, *, engine_version: str | None = None) -> FalsePositiveRate:
+def get_false_positive_rate(
+    days: int = 7,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    engine_version: Filter = None,
+    service_name: Filter = None,
+) -> FalsePositiveRate:
     """Return how many of the signals with an outcome were false positives.
 
-    Arguments and errors are those of ``get_recommendation_acceptance_rate``; outcomes have no type.
+    Arguments and errors are those of ``get_recommendation_acceptance_rate``; outcomes have neither type nor confidence.
     """
-    [row] = _ask(
-        partial(FalsePositiveRate, days=days),
-        "false_positive_rate",
-        "outcomes, false_positives, ifNull(false_positive_rate, 0.) AS false_positive_rate",
-        days,
-        engine_version=engine_version,
-    )
-    return row
+    return _ask(_FALSE_POSITIVE_RATE, days, since, until, engine_version=engine_version, service_name=service_name)
 
 
-def get_outcome_distribution(days: int = 7, *, engine_version: str | None = None) -> OutcomeDistribution:
+def get_outcome_distribution(
+    days: int = 7,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    engine_version: Filter = None,
+    service_name: Filter = None,
+) -> OutcomeDistribution:
     """Return how the signals' outcomes are spread over the four statuses.
 
-    Arguments and errors are those of ``get_recommendation_acceptance_rate``; outcomes have no type.
+    Arguments and errors are those of ``get_recommendation_acceptance_rate``; outcomes have neither type nor confidence.
     """
-    rows = _ask(
-        _StatusCount, "outcome_distribution", "outcome_status, count AS signals", days, engine_version=engine_version
-    )
-    counts = dict.fromkeys(OUTCOME_STATUSES, 0) | dict(rows)
-    total = sum(counts.values())
-    return OutcomeDistribution(
-        days=days,
-        outcomes=total,
-        counts=counts,
-        shares={status: count / total if total else 0.0 for status, count in counts.items()},
-    )
+    return _ask(_OUTCOME_DISTRIBUTION, days, since, until, engine_version=engine_version, service_name=service_name)

@@ -103,15 +103,18 @@ def assert_counted_once(clickhouse: ClickHouse, records: Sequence[Record], timeo
     reference = Reference(records)
     today = datetime.now(UTC).date()
     window = Window(today - timedelta(days=9), today + timedelta(days=1))
-    between = f"first_day = '{window.first_day}', last_day = '{window.last_day}', engine_version = ''"
+    between = (
+        f"first_day = '{window.first_day}', last_day = '{window.last_day}', engine_version = '', service_name = ''"
+    )
+    by_type = f"{between}, recommendation_type = '', confidence = ''"
     for metric in ("acceptance_rate", "override_rate"):
-        rows = clickhouse.rows(f"SELECT * FROM metrics.{metric}_between({between}, recommendation_type = '')")
+        rows = clickhouse.rows(f"SELECT * EXCEPT as_of FROM metrics.{metric}_between({by_type})")
         assert rows == [getattr(reference, metric)(window)], metric
-    [row] = clickhouse.rows(f"SELECT * FROM metrics.decision_time_between({between}, recommendation_type = '')")
+    [row] = clickhouse.rows(f"SELECT * FROM metrics.decision_time_between({by_type})")
     assert_rounded(row, reference.decision_time(window))
-    rows = clickhouse.rows(f"SELECT * FROM metrics.false_positive_rate_between({between})")
+    rows = clickhouse.rows(f"SELECT * EXCEPT as_of FROM metrics.false_positive_rate_between({between})")
     assert rows == [reference.false_positive_rate(window)]
-    rows = clickhouse.rows(f"SELECT * FROM metrics.outcome_distribution_between({between})")
+    rows = clickhouse.rows(f"SELECT * EXCEPT as_of FROM metrics.outcome_distribution_between({between})")
     assert rows == reference.outcome_distribution(window)
     opened = clickhouse.value("SELECT toInt64(sum(signal_detail_opened)) FROM metrics.engagement_daily")
     assert opened == len(reference.views)

@@ -18,7 +18,8 @@ def test_dataset_becomes_the_facts_that_the_reference_counts(dataset: Dataset, g
     everything = Window(date(1970, 1, 1), date(2149, 6, 5))
     [row] = grafana_server.rows(
         "SELECT * FROM metrics.decision_time_between("
-        "first_day = '1970-01-01', last_day = '2149-06-05', engine_version = '', recommendation_type = '')"
+        "first_day = '1970-01-01', last_day = '2149-06-05', engine_version = '',"
+        " recommendation_type = '', confidence = '', service_name = '')"
     )
     expected = reference.decision_time(everything)
     assert (row["samples"], row["p50_ms"], row["p90_ms"]) == tuple(

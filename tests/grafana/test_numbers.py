@@ -71,16 +71,17 @@ def asking(dataset: Dataset, grafana_server: ClickHouse, settings: Settings) -> 
 def python_api(days: int, filters: Mapping[str, str]) -> dict[str, float | None]:
     """Return the headline numbers of the Python API; its rate of 0 without events is None here."""
     telemetry = get_telemetry()
-    version = {"engine_version": filters.get("engine_version")}
-    both = {**version, "recommendation_type": filters.get("recommendation_type")}
-    acceptance = telemetry.get_recommendation_acceptance_rate(days, **both)
-    false_positives = telemetry.get_false_positive_rate(days, **version)
-    overrides = telemetry.get_override_rate(days, **both)
+    of_filters = telemetry.get_metrics(
+        days, engine_version=filters.get("engine_version"), recommendation_type=filters.get("recommendation_type")
+    )
+    acceptance = of_filters["acceptance_rate"]
+    false_positives = of_filters["false_positive_rate"]
+    overrides = of_filters["override_rate"]
     return {
         "acceptance_share": acceptance["acceptance_share"] if acceptance["decisions"] else None,
         "acceptance_rate": acceptance["acceptance_rate"] if acceptance["viewed"] else None,
         "override_rate": overrides["override_rate"] if overrides["decisions"] else None,
-        "average_ms": telemetry.get_average_decision_time(days, **both)["average_ms"],
+        "average_ms": of_filters["decision_time"]["average_ms"],
         "false_positive_rate": false_positives["false_positive_rate"] if false_positives["outcomes"] else None,
     }
 

@@ -5,20 +5,41 @@ from __future__ import annotations
 import multiprocessing
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
 from threading import Thread
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
 from pytest_django import Settings
 
 from otel_intel.exceptions import TelemetryUnavailable
-from otel_intel.reading import metrics, reader
+from otel_intel.reading import days, metrics, reader
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 
 DAY = 86_400 * 10**9
+
+
+ACCEPTANCE_RATE = {
+    "viewed": 4, "accepted": 2, "ignored": 1, "overridden": 1, "decisions": 4,
+    "acceptance_rate": 0.5, "acceptance_share": 0.5,
+}  # fmt: skip
+DECISION_TIME = {"samples": 4, "average_ms": 1200.0, "p50_ms": 600, "p90_ms": 3000}
+OVERRIDE_RATE = {"decisions": 4, "overridden": 1, "override_rate": 0.25}
+FALSE_POSITIVE_RATE = {"outcomes": 3, "false_positives": 1, "false_positive_rate": pytest.approx(1 / 3)}
+OUTCOME_DISTRIBUTION = {
+    "outcomes": 3,
+    "counts": {"RESOLVED": 1, "ESCALATED": 1, "NO_ACTION": 0, "FALSE_POSITIVE": 1},
+    "shares": pytest.approx({"RESOLVED": 1 / 3, "ESCALATED": 1 / 3, "NO_ACTION": 0.0, "FALSE_POSITIVE": 1 / 3}),
+}
+
+
+def numbers(answer: Mapping[str, object]) -> dict[str, object]:
+    """Return an answer without its window."""
+    return {name: value for name, value in answer.items() if name not in metrics.Window.__annotations__}
 
 
 @pytest.fixture
@@ -48,23 +69,81 @@ def events(reading: ClickHouse) -> None:
 
 @pytest.mark.usefixtures("events")
 def test_the_five_metrics_of_a_week() -> None:
-    assert metrics.get_recommendation_acceptance_rate() == {
-        "days": 7, "viewed": 4, "accepted": 2, "ignored": 1, "overridden": 1, "decisions": 4,
-        "acceptance_rate": 0.5, "acceptance_share": 0.5,
-    }  # fmt: skip
-    assert metrics.get_average_decision_time() == {
-        "days": 7, "samples": 4, "average_ms": 1200.0, "p50_ms": 600, "p90_ms": 3000,
-    }  # fmt: skip
-    assert metrics.get_override_rate() == {"days": 7, "decisions": 4, "overridden": 1, "override_rate": 0.25}
-    assert metrics.get_false_positive_rate() == {
-        "days": 7, "outcomes": 3, "false_positives": 1, "false_positive_rate": pytest.approx(1 / 3),
-    }  # fmt: skip
-    assert metrics.get_outcome_distribution() == {
-        "days": 7,
-        "outcomes": 3,
-        "counts": {"RESOLVED": 1, "ESCALATED": 1, "NO_ACTION": 0, "FALSE_POSITIVE": 1},
-        "shares": pytest.approx({"RESOLVED": 1 / 3, "ESCALATED": 1 / 3, "NO_ACTION": 0.0, "FALSE_POSITIVE": 1 / 3}),
+    assert numbers(metrics.get_recommendation_acceptance_rate()) == ACCEPTANCE_RATE
+    assert numbers(metrics.get_average_decision_time()) == DECISION_TIME
+    assert numbers(metrics.get_override_rate()) == OVERRIDE_RATE
+    assert numbers(metrics.get_false_positive_rate()) == FALSE_POSITIVE_RATE
+    assert numbers(metrics.get_outcome_distribution()) == OUTCOME_DISTRIBUTION
+
+
+@pytest.mark.usefixtures("events")
+def test_all_five_by_one_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    queries, start = [], reader.Reader.start
+
+    def counted(self: reader.Reader, *args: Any, **kwargs: Any) -> Any:
+        queries.append(args[1])
+        return start(self, *args, **kwargs)
+
+    days.time_zone()  # asked once a minute
+    monkeypatch.setattr(reader.Reader, "start", counted)
+    of_week = metrics.get_metrics()
+    assert len(queries) == 1
+    assert {name: numbers(cast(Mapping[str, object], answer)) for name, answer in of_week.items()} == {
+        "acceptance_rate": ACCEPTANCE_RATE,
+        "decision_time": DECISION_TIME,
+        "override_rate": OVERRIDE_RATE,
+        "false_positive_rate": FALSE_POSITIVE_RATE,
+        "outcome_distribution": OUTCOME_DISTRIBUTION,
     }
+
+
+@pytest.mark.usefixtures("events")
+def test_filters_of_all_five() -> None:
+    found = metrics.get_metrics(engine_version="v2", confidence=["HIGH", "LOW"], service_name="shop")
+    assert found["acceptance_rate"]["viewed"] == 1
+    assert found["decision_time"]["average_ms"] == 3000
+    assert found["override_rate"]["overridden"] == 1
+    assert found["false_positive_rate"]["outcomes"] == 1
+    assert found["outcome_distribution"]["counts"]["ESCALATED"] == 1
+    assert metrics.get_metrics(recommendation_type="LONG_PENDING")["false_positive_rate"]["outcomes"] == 3
+    assert metrics.get_metrics(confidence="LOW")["decision_time"]["samples"] == 0
+    assert metrics.get_metrics(service_name="billing")["outcome_distribution"]["outcomes"] == 0
+
+
+@pytest.mark.usefixtures("events")
+def test_an_answer_says_of_which_days_it_is_and_until_when() -> None:
+    before = datetime.now(UTC)
+    found = metrics.get_override_rate(days=3)
+    last = found["until"]
+    assert last in (before.date(), datetime.now(UTC).date())
+    assert (found["days"], found["since"]) == (3, last - timedelta(days=2))
+    assert found["as_of"] is not None
+    assert before - timedelta(minutes=1) < found["as_of"] < before
+
+
+@pytest.mark.usefixtures("events")
+def test_days_of_ones_choice() -> None:
+    today = days.today()
+    old = today - timedelta(days=8)
+    assert metrics.get_override_rate(since=old, until=old)["overridden"] == 1
+    found = metrics.get_override_rate(since=old)
+    assert (found["days"], found["since"], found["until"], found["overridden"]) == (9, old, today, 2)
+    found = metrics.get_override_rate(days=2, until=old)
+    assert (found["days"], found["since"], found["until"], found["overridden"]) == (2, old - timedelta(days=1), old, 1)
+
+
+@pytest.mark.usefixtures("reading")
+@pytest.mark.parametrize("since", [date(2026, 3, 2), date(2016, 3, 1)])
+def test_days_that_are_none_are_refused(since: date) -> None:
+    with pytest.raises(ValueError, match="since must be at most 3649 days before until"):
+        metrics.get_override_rate(since=since, until=date(2026, 3, 1))
+
+
+@pytest.mark.usefixtures("reading")
+@pytest.mark.parametrize("given", ["", [], ["v1", ""], "v1\nv2"])
+def test_a_filter_that_would_mean_something_else_is_refused(given: str | list[str]) -> None:
+    with pytest.raises(ValueError, match="engine_version must be a text of one line, or a list of some"):
+        metrics.get_override_rate(engine_version=given)
 
 
 @pytest.mark.usefixtures("events")
@@ -83,6 +162,9 @@ def test_filters_narrow_the_metrics() -> None:
     assert metrics.get_false_positive_rate(engine_version="v1")["outcomes"] == 2
     assert metrics.get_outcome_distribution(engine_version="v2")["counts"]["ESCALATED"] == 1
     assert metrics.get_recommendation_acceptance_rate(engine_version="\\'\t{x}")["viewed"] == 0
+    assert metrics.get_recommendation_acceptance_rate(engine_version=["v2", "v1"])["viewed"] == 4
+    assert metrics.get_recommendation_acceptance_rate(confidence="LOW")["viewed"] == 0
+    assert metrics.get_false_positive_rate(service_name="billing")["outcomes"] == 0
 
 
 @pytest.mark.usefixtures("reading")
@@ -91,8 +173,8 @@ def test_without_events_rates_are_zero_and_averages_none() -> None:
     assert metrics.get_recommendation_acceptance_rate()["acceptance_share"] == 0.0
     assert metrics.get_override_rate()["override_rate"] == 0.0
     assert metrics.get_false_positive_rate()["false_positive_rate"] == 0.0
-    assert metrics.get_average_decision_time() == {
-        "days": 7, "samples": 0, "average_ms": None, "p50_ms": None, "p90_ms": None,
+    assert numbers(metrics.get_average_decision_time()) == {
+        "samples": 0, "average_ms": None, "p50_ms": None, "p90_ms": None,
     }  # fmt: skip
     assert metrics.get_outcome_distribution()["shares"] == {
         "RESOLVED": 0.0, "ESCALATED": 0.0, "NO_ACTION": 0.0, "FALSE_POSITIVE": 0.0,

@@ -21,12 +21,14 @@ SEVEN_DAYS_MS = 7 * 24 * 3600 * 1000
 
 @dataclass(frozen=True)
 class Window:
-    """The arguments of a metric; '' means all."""
+    """The arguments of a metric; '' means all, and several values of a filter are lines."""
 
     first_day: date
     last_day: date
     engine_version: str = ""
     recommendation_type: str = ""
+    confidence: str = ""
+    service_name: str = ""
 
 
 class Fact:
@@ -104,8 +106,10 @@ class Reference:
     def _within(fact: Fact, window: Window) -> bool:
         return (
             window.first_day <= fact.day <= window.last_day
-            and window.engine_version in ("", fact.version)
-            and window.recommendation_type in ("", fact.type)
+            and _passes(window.engine_version, fact.version)
+            and _passes(window.recommendation_type, fact.type)
+            and _passes(window.confidence, fact.confidence)
+            and _passes(window.service_name, fact.service)
         )
 
     def _actions(self, window: Window) -> Counter[str]:
@@ -193,6 +197,10 @@ class Reference:
         """Counts of VIEW_KINDS by (day, service, version, admin)."""
         n = Counter(((fact.day, fact.service, fact.version, fact.admin), fact.name) for fact in self.views)
         return {key: tuple(n[key, kind] for kind in VIEW_KINDS) for key, _ in n}
+
+
+def _passes(wanted: str, value: str) -> bool:
+    return not wanted or value in wanted.split("\n")
 
 
 def rate(numerator: int, denominator: int) -> float | None:

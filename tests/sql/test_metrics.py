@@ -13,14 +13,27 @@ from tests.servers import ClickHouse
 from tests.sql.reference import ACTIONS, STATUSES, VIEW_KINDS, Reference, Window
 from tests.sql.streams import DAYS, FIRST_DAY, TYPES, VERSIONS, make_stream
 
-WINDOWS = [
-    Window(FIRST_DAY + timedelta(days=first), FIRST_DAY + timedelta(days=last), version, kind)
-    for (first, last), version, kind in product(
-        [(-1, DAYS + 8), (0, 6), (8, 8), (9, 10), (12, 18), (-30, -20)],  # the last one is empty
-        ["", VERSIONS[0]],
-        ["", TYPES[0]],
-    )
-]
+WINDOWS = (
+    [
+        Window(FIRST_DAY + timedelta(days=first), FIRST_DAY + timedelta(days=last), version, kind)
+        for (first, last), version, kind in product(
+            [(-1, DAYS + 8), (0, 6), (8, 8), (9, 10), (12, 18), (-30, -20)],  # the last one is empty
+            ["", VERSIONS[0]],
+            ["", TYPES[0]],
+        )
+    ]
+    + [
+        Window(FIRST_DAY, FIRST_DAY + timedelta(days=DAYS), *filters)
+        for filters in (
+            ("", "", "HIGH"),
+            ("", "", "", "shop"),
+            ("", TYPES[0], "LOW", "billing"),
+            ("\n".join(VERSIONS[:2]),),
+            (VERSIONS[1], "\n".join(TYPES), "HIGH\nLOW", "shop\nbilling"),
+            ("none", "", "", "shop\nnone"),
+        )
+    ]
+)
 
 
 @pytest.fixture(scope="module", params=[1, 2, 3], ids="seed{}".format)
@@ -36,16 +49,19 @@ def loaded(request: pytest.FixtureRequest, clickhouse_server: ClickHouse) -> tup
 
 
 def _between(clickhouse: ClickHouse, name: str, window: Window, by_type: bool = True) -> list[dict[str, Any]]:
-    arguments = "first_day = {first:Date}, last_day = {last:Date}, engine_version = {version:String}"
+    arguments = "first_day = {first:Date}, last_day = {last:Date}"
+    arguments += ", engine_version = {version:String}, service_name = {service:String}"
     if by_type:
-        arguments += ", recommendation_type = {type:String}"
+        arguments += ", recommendation_type = {type:String}, confidence = {confidence:String}"
     return clickhouse.rows(
-        f"SELECT * FROM metrics.{name}_between({arguments})",
+        f"SELECT * EXCEPT as_of FROM metrics.{name}_between({arguments})",
         {
             "first": window.first_day,
             "last": window.last_day,
             "version": window.engine_version,
             "type": window.recommendation_type,
+            "confidence": window.confidence,
+            "service": window.service_name,
         },
     )
 
@@ -60,7 +76,7 @@ def test_number_about_recommendations(loaded: tuple[ClickHouse, Reference], metr
 def test_false_positive_rate(loaded: tuple[ClickHouse, Reference]) -> None:
     clickhouse, reference = loaded
     for window in WINDOWS:
-        if not window.recommendation_type:
+        if not (window.recommendation_type or window.confidence):
             found = _between(clickhouse, "false_positive_rate", window, by_type=False)
             assert found == [reference.false_positive_rate(window)], window
 
@@ -68,7 +84,7 @@ def test_false_positive_rate(loaded: tuple[ClickHouse, Reference]) -> None:
 def test_outcome_distribution(loaded: tuple[ClickHouse, Reference]) -> None:
     clickhouse, reference = loaded
     for window in WINDOWS:
-        if not window.recommendation_type:
+        if not (window.recommendation_type or window.confidence):
             found = _between(clickhouse, "outcome_distribution", window, by_type=False)
             assert found == reference.outcome_distribution(window), window
 

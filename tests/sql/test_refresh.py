@@ -32,8 +32,8 @@ def run(clickhouse: ClickHouse) -> Run | None:
 
 def numbers(clickhouse: ClickHouse) -> dict[str, Any]:
     """Return every number of the whole time, without a refresh."""
-    window = f"first_day = '{WINDOW.first_day}', last_day = '{WINDOW.last_day}', engine_version = ''"
-    by_type = f"{window}, recommendation_type = ''"
+    window = f"first_day = '{WINDOW.first_day}', last_day = '{WINDOW.last_day}', engine_version = '', service_name = ''"
+    by_type = f"{window}, recommendation_type = '', confidence = ''"
     views = {
         "acceptance_rate": by_type,
         "override_rate": by_type,
@@ -43,7 +43,7 @@ def numbers(clickhouse: ClickHouse) -> dict[str, Any]:
     }
     client = clickhouse.client("reader")
     found: dict[str, Any] = {
-        name: list(client.query(f"SELECT * FROM metrics.{name}_between({arguments})").named_results())
+        name: list(client.query(f"SELECT * EXCEPT as_of FROM metrics.{name}_between({arguments})").named_results())
         for name, arguments in views.items()
     }
     for name in ("recommendations_daily", "decision_times_daily", "outcomes_daily", "engagement_daily"):

@@ -82,11 +82,11 @@ def assert_equal_day(clickhouse: ClickHouse, reference: Reference, zone: str, da
     """Compare what is read from the facts, or over a window of days, with slow Python."""
     window = Window(day, day)
     arguments = f"first_day = '{day}', last_day = '{day}', engine_version = ''"
-    by_type = f"{arguments}, recommendation_type = ''"
-    assert clickhouse.rows(f"SELECT * FROM metrics.acceptance_rate_between({by_type})") == [
+    by_type = f"{arguments}, recommendation_type = '', confidence = '', service_name = ''"
+    assert clickhouse.rows(f"SELECT * EXCEPT as_of FROM metrics.acceptance_rate_between({by_type})") == [
         reference.acceptance_rate(window)
     ]
-    assert clickhouse.rows(f"SELECT * FROM metrics.decision_time_between({by_type})") == [
+    assert clickhouse.rows(f"SELECT * EXCEPT as_of FROM metrics.decision_time_between({by_type})") == [
         reference.decision_time(window)
     ]
     outcomes = clickhouse.rows(f"SELECT count FROM metrics.resolution_times_between({arguments})")

@@ -17,6 +17,9 @@ from tests.servers import ClickHouse
 DAY = 86_400 * 10**9
 SEVEN_DAYS_MS = 7 * 86_400 * 1000
 
+OF_OUTCOMES = "engine_version = '', service_name = ''"
+OF_RECOMMENDATIONS = f"{OF_OUTCOMES}, recommendation_type = '', confidence = ''"
+
 
 def _today() -> date:
     return datetime.now(UTC).date()
@@ -39,11 +42,11 @@ def _stable(query: Any) -> Any:
 @pytest.mark.parametrize(
     ("metric", "filters"),
     [
-        ("acceptance_rate", "engine_version = '', recommendation_type = ''"),
-        ("override_rate", "engine_version = '', recommendation_type = ''"),
-        ("decision_time", "engine_version = '', recommendation_type = ''"),
-        ("false_positive_rate", "engine_version = ''"),
-        ("outcome_distribution", "engine_version = ''"),
+        ("acceptance_rate", OF_RECOMMENDATIONS),
+        ("override_rate", OF_RECOMMENDATIONS),
+        ("decision_time", OF_RECOMMENDATIONS),
+        ("false_positive_rate", OF_OUTCOMES),
+        ("outcome_distribution", OF_OUTCOMES),
     ],
 )
 def test_last_days_are_today_and_the_days_before(clickhouse: ClickHouse, metric: str, filters: str, days: int) -> None:
@@ -91,12 +94,12 @@ def test_window_begins_at_midnight_utc(clickhouse: ClickHouse) -> None:
 @pytest.mark.parametrize(
     ("view", "filters", "found"),
     [
-        ("acceptance_rate", "engine_version = '', recommendation_type = ''", [{"viewed": 2, "accepted": 2}]),
-        ("override_rate", "engine_version = '', recommendation_type = ''", [{"decisions": 2}]),
-        ("decision_time", "engine_version = '', recommendation_type = ''", [{"samples": 2}]),
+        ("acceptance_rate", OF_RECOMMENDATIONS, [{"viewed": 2, "accepted": 2}]),
+        ("override_rate", OF_RECOMMENDATIONS, [{"decisions": 2}]),
+        ("decision_time", OF_RECOMMENDATIONS, [{"samples": 2}]),
         ("decision_times_by_version", "", [{"samples": 2}]),
-        ("false_positive_rate", "engine_version = ''", [{"outcomes": 2}]),
-        ("outcome_distribution", "engine_version = ''", [{"count": n, "outcomes": 2} for n in (2, 0, 0, 0)]),
+        ("false_positive_rate", OF_OUTCOMES, [{"outcomes": 2}]),
+        ("outcome_distribution", OF_OUTCOMES, [{"count": n, "outcomes": 2} for n in (2, 0, 0, 0)]),
         ("resolution_times", "engine_version = ''", [{"count": n} for n in (2, 0, 0, 0)]),
         ("top_admins", "engine_version = '', admin_id = ''", [{"total": 2}]),
         ("activity_by_hour", "engine_version = '', admin_id = ''", [{"hour": h, "events": 1} for h in (0, 23)]),
@@ -338,7 +341,7 @@ def test_pairing_looks_back_from_the_windows_first_moment(
     day = datetime.fromtimestamp(decided / 10**9, UTC).date()
     [row] = clickhouse.rows(
         f"SELECT * FROM metrics.decision_time_between(first_day = '{day}', last_day = '{day}',"
-        " engine_version = '', recommendation_type = '')"
+        " engine_version = '', recommendation_type = '', confidence = '', service_name = '')"
     )
     assert row["p50_ms"] == paired
     assert clickhouse.value("SELECT decision_time_ms FROM metrics.decisions") == paired
