@@ -21,7 +21,7 @@ from .delivery.ledger import PipelineStatus, QueuedEvent
 from .delivery.pipeline import Pipeline
 from .events import Event, Id, Reason
 from .exceptions import InvalidEventError
-from .reading import metrics
+from .reading import metrics, trends
 from .transactions import when_committed
 
 P = ParamSpec("P")
@@ -253,6 +253,7 @@ class Telemetry:
     # today included; other values raise ValueError.
 
     get_metrics = staticmethod(metrics.get_metrics)
+    get_trend = staticmethod(trends.get_trend)
     get_recommendation_acceptance_rate = staticmethod(metrics.get_recommendation_acceptance_rate)
     get_average_decision_time = staticmethod(metrics.get_average_decision_time)
     get_override_rate = staticmethod(metrics.get_override_rate)

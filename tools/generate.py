@@ -355,6 +355,12 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
         "statuses": lambda: [f"SELECT arrayJoin([{quoted(OUTCOME_STATUSES)}]) AS outcome_status"],
         "views of an admin": views_of_an_admin,
     },
+    "clickhouse/views/76_trends.sql": {
+        "actions of the trend": of_overview(ACTIONS),
+        "outcomes of the trend": outcomes_of_overview,
+        "counts of actions": for_overview([*ACTIONS, "decisions"]),
+        "counts of outcomes": for_overview([*STATUSES, "outcomes"]),
+    },
     "clickhouse/views/80_health.sql": {
         "drop reasons of a report": reported_drops,
         "drop reasons": lambda: [f"dropped_{reason}," for reason in DROP_REASONS],

@@ -23,7 +23,8 @@ class _Row(NamedTuple):
     time_zone: str
 
 
-_known: Final[dict[str, tuple[float, tzinfo]]] = {}
+time_zones: Final[dict[str, tuple[float, tzinfo]]] = {}
+"""By ClickHouse's URL: when its time zone was asked for, and which it is."""
 
 
 def time_zone() -> tzinfo:
@@ -35,11 +36,11 @@ def time_zone() -> tzinfo:
         TelemetryUnavailable: If ClickHouse cannot answer, or this machine does not know the time zone.
     """
     url = get_settings().CLICKHOUSE_URL
-    asked, zone = _known.get(url, (-REMEMBERED, UTC))
+    asked, zone = time_zones.get(url, (-REMEMBERED, UTC))
     if time.monotonic() - asked >= REMEMBERED:
         [row] = Reader().rows(_Row, "SELECT time_zone FROM metrics.time_zone", never_empty=True)
         zone = _zone(row.time_zone)
-        _known[url] = time.monotonic(), zone
+        time_zones[url] = time.monotonic(), zone
     return zone
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar, cast
 
 from .days import MAX_DAYS, first_day, today
 from .reader import Parameter, Reader
@@ -82,7 +82,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
-class _Metric(Generic[Answer]):
+class Metric(Generic[Answer]):
     """One view of a window: what is read of it, as name and SQL, and the filters that it has."""
 
     view: str
@@ -97,10 +97,10 @@ class _Metric(Generic[Answer]):
         return f"SELECT {columns} FROM metrics.{self.view}_between({', '.join(arguments)})"
 
 
-_OF_EVENTS: Final = ("engine_version", "service_name")
-_OF_RECOMMENDATIONS: Final = (*_OF_EVENTS, "recommendation_type", "confidence")
+OF_EVENTS: Final = ("engine_version", "service_name")
+OF_RECOMMENDATIONS: Final = (*OF_EVENTS, "recommendation_type", "confidence")
 
-_ACCEPTANCE_RATE: Final = _Metric(
+ACCEPTANCE_RATE: Final = Metric(
     "acceptance_rate",
     AcceptanceRate,
     {
@@ -108,34 +108,34 @@ _ACCEPTANCE_RATE: Final = _Metric(
         "acceptance_rate": "ifNull(acceptance_rate, 0.)",
         "acceptance_share": "ifNull(acceptance_share, 0.)",
     },
-    _OF_RECOMMENDATIONS,
+    OF_RECOMMENDATIONS,
 )
-_DECISION_TIME: Final = _Metric(
+DECISION_TIME: Final = Metric(
     "decision_time",
     DecisionTime,
     {name: name for name in ("samples", "average_ms", "p50_ms", "p90_ms", "as_of")},
-    _OF_RECOMMENDATIONS,
+    OF_RECOMMENDATIONS,
 )
-_OVERRIDE_RATE: Final = _Metric(
+OVERRIDE_RATE: Final = Metric(
     "override_rate",
     OverrideRate,
     {
         **{name: name for name in ("decisions", "overridden", "as_of")},
         "override_rate": "ifNull(override_rate, 0.)",
     },
-    _OF_RECOMMENDATIONS,
+    OF_RECOMMENDATIONS,
 )
-_FALSE_POSITIVE_RATE: Final = _Metric(
+FALSE_POSITIVE_RATE: Final = Metric(
     "false_positive_rate",
     FalsePositiveRate,
     {
         **{name: name for name in ("outcomes", "false_positives", "as_of")},
         "false_positive_rate": "ifNull(false_positive_rate, 0.)",
     },
-    _OF_EVENTS,
+    OF_EVENTS,
 )
 _STATUSES: Final = "groupArray(toString(outcome_status))"
-_OUTCOME_DISTRIBUTION: Final = _Metric(
+OUTCOME_DISTRIBUTION: Final = Metric(
     "outcome_distribution",
     OutcomeDistribution,
     {
@@ -144,15 +144,16 @@ _OUTCOME_DISTRIBUTION: Final = _Metric(
         "shares": f"mapFromArrays({_STATUSES}, groupArray(ifNull(share, 0.)))",
         "as_of": "any(as_of)",
     },
-    _OF_EVENTS,
+    OF_EVENTS,
 )
-_ALL: Final[tuple[_Metric[Any], ...]] = (
-    *(_ACCEPTANCE_RATE, _DECISION_TIME, _OVERRIDE_RATE),
-    *(_FALSE_POSITIVE_RATE, _OUTCOME_DISTRIBUTION),
-)
+METRICS: Final[Mapping[str, Metric[Any]]] = {
+    metric.view: metric
+    for metric in (ACCEPTANCE_RATE, DECISION_TIME, OVERRIDE_RATE, FALSE_POSITIVE_RATE, OUTCOME_DISTRIBUTION)
+}
+"""All metrics, by their names."""
 
 
-def _window(days: int, since: date | None, until: date | None) -> dict[str, Any]:
+def window_of(days: int, since: date | None, until: date | None) -> dict[str, Any]:
     """Return the days asked for: since..until, or ``days`` that end with until or today."""
     if since is None and (type(days) is not int or not 1 <= days <= MAX_DAYS):
         raise ValueError(f"days must be a whole number from 1 to {MAX_DAYS}, not {days!r:.60}.")
@@ -174,7 +175,8 @@ def _values(name: str, given: Filter) -> str:
     return "\n".join(values)
 
 
-def _parameters(window: Mapping[str, Any], filters: Mapping[str, Filter]) -> dict[str, Parameter]:
+def parameters_of(window: Mapping[str, Any], filters: Mapping[str, Filter]) -> dict[str, Parameter]:
+    """Return the parameters of a query."""
     return {
         "since": window["since"],
         "until": window["until"],
@@ -182,21 +184,23 @@ def _parameters(window: Mapping[str, Any], filters: Mapping[str, Filter]) -> dic
     }
 
 
-def _row(**columns: Any) -> dict[str, Any]:
+def as_dict(**columns: Any) -> dict[str, Any]:
+    """Return a row as it is."""
     return columns
 
 
-def _answer(metric: _Metric[Answer], window: Mapping[str, Any], row: Mapping[str, Any]) -> Answer:
+def answer_of(into: Callable[..., Answer], window: Mapping[str, Any], row: Mapping[str, Any]) -> Answer:
+    """Return a row of a metric, and the days that it is of, as the answer to a user."""
     as_of = row["as_of"]
     # The driver returns UTC times without a time zone.
-    return metric.into(**{**window, **row, "as_of": as_of and as_of.replace(tzinfo=UTC)})
+    return into(**{**window, **row, "as_of": as_of and as_of.replace(tzinfo=UTC)})
 
 
-def _ask(metric: _Metric[Answer], days: int, since: date | None, until: date | None, **filters: Filter) -> Answer:
-    window = _window(days, since, until)
+def _ask(metric: Metric[Answer], days: int, since: date | None, until: date | None, **filters: Filter) -> Answer:
+    window = window_of(days, since, until)
     columns = ", ".join(f"{sql} AS {name}" for name, sql in metric.columns.items())
-    [row] = Reader().rows(_row, metric.select(columns), _parameters(window, filters), never_empty=True)
-    return _answer(metric, window, row)
+    [row] = Reader().rows(as_dict, metric.select(columns), parameters_of(window, filters), never_empty=True)
+    return answer_of(metric.into, window, row)
 
 
 def get_metrics(
@@ -214,9 +218,10 @@ def get_metrics(
     Arguments and errors are those of ``get_recommendation_acceptance_rate``. Outcomes have neither type nor confidence:
     these two filters leave their numbers as they are.
     """
-    window = _window(days, since, until)
+    window = window_of(days, since, until)
     queries = (
-        f"({metric.select('tuple(' + ', '.join(metric.columns.values()) + ')')}) AS {metric.view}" for metric in _ALL
+        f"({metric.select('tuple(' + ', '.join(metric.columns.values()) + ')')}) AS {name}"
+        for name, metric in METRICS.items()
     )
     filters = {
         "engine_version": engine_version,
@@ -224,9 +229,12 @@ def get_metrics(
         "confidence": confidence,
         "service_name": service_name,
     }
-    [row] = Reader().rows(_row, f"SELECT {', '.join(queries)}", _parameters(window, filters), never_empty=True)
-    answers = (_answer(metric, window, dict(zip(metric.columns, row[metric.view], strict=True))) for metric in _ALL)
-    return Metrics(**dict(zip((metric.view for metric in _ALL), answers, strict=True)))  # type: ignore[typeddict-item, no-any-return]
+    [row] = Reader().rows(as_dict, f"SELECT {', '.join(queries)}", parameters_of(window, filters), never_empty=True)
+    answers = {
+        name: answer_of(metric.into, window, dict(zip(metric.columns, row[name], strict=True)))
+        for name, metric in METRICS.items()
+    }
+    return cast(Metrics, answers)
 
 
 def get_recommendation_acceptance_rate(
@@ -255,7 +263,7 @@ def get_recommendation_acceptance_rate(
         TelemetryUnavailable: If ClickHouse cannot answer within OTEL_INTEL['QUERY_TIMEOUT'] seconds.
     """
     return _ask(
-        _ACCEPTANCE_RATE,
+        ACCEPTANCE_RATE,
         days,
         since,
         until,
@@ -281,7 +289,7 @@ def get_average_decision_time(
     Arguments and errors are those of ``get_recommendation_acceptance_rate``.
     """
     return _ask(
-        _DECISION_TIME,
+        DECISION_TIME,
         days,
         since,
         until,
@@ -307,7 +315,7 @@ def get_override_rate(
     Arguments and errors are those of ``get_recommendation_acceptance_rate``.
     """
     return _ask(
-        _OVERRIDE_RATE,
+        OVERRIDE_RATE,
         days,
         since,
         until,
@@ -330,7 +338,7 @@ def get_false_positive_rate(
 
     Arguments and errors are those of ``get_recommendation_acceptance_rate``; outcomes have neither type nor confidence.
     """
-    return _ask(_FALSE_POSITIVE_RATE, days, since, until, engine_version=engine_version, service_name=service_name)
+    return _ask(FALSE_POSITIVE_RATE, days, since, until, engine_version=engine_version, service_name=service_name)
 
 
 def get_outcome_distribution(
@@ -345,4 +353,4 @@ def get_outcome_distribution(
 
     Arguments and errors are those of ``get_recommendation_acceptance_rate``; outcomes have neither type nor confidence.
     """
-    return _ask(_OUTCOME_DISTRIBUTION, days, since, until, engine_version=engine_version, service_name=service_name)
+    return _ask(OUTCOME_DISTRIBUTION, days, since, until, engine_version=engine_version, service_name=service_name)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from pytest_django import Settings
 
+from otel_intel import get_telemetry
 from otel_intel.exceptions import TelemetryUnavailable
 from otel_intel.reading import days, metrics, reader
 from tests.otlp import event, send
@@ -130,6 +131,34 @@ def test_days_of_ones_choice() -> None:
     assert (found["days"], found["since"], found["until"], found["overridden"]) == (9, old, today, 2)
     found = metrics.get_override_rate(days=2, until=old)
     assert (found["days"], found["since"], found["until"], found["overridden"]) == (2, old - timedelta(days=1), old, 1)
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize("by", ["day", "week"])
+def test_a_trend_is_the_metric_of_each_step(by: str) -> None:
+    trend = get_telemetry().get_trend
+    found = {
+        "acceptance_rate": trend("acceptance_rate", 9, by=by, engine_version=["v1", "v2"]),
+        "decision_time": trend("decision_time", 9, by=by),
+        "override_rate": trend("override_rate", 9, by=by, confidence="HIGH"),
+        "false_positive_rate": trend("false_positive_rate", 9, by=by, service_name="shop"),
+        "outcome_distribution": trend("outcome_distribution", 9, by=by),
+    }
+    lengths = [1] * 9 if by == "day" else [2, 7]
+    for name, steps in found.items():
+        assert [step["days"] for step in steps] == lengths
+        for step in steps:
+            of_step = metrics.get_metrics(since=step["since"], until=step["until"])
+            assert step == dict(of_step)[name]
+
+
+@pytest.mark.usefixtures("reading")
+@pytest.mark.parametrize(("metric", "by"), [("acceptance", "day"), ("acceptance_rate", "month")])
+def test_a_trend_of_something_else_is_refused(metric: str, by: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"metric must be one of acceptance_rate, decision_time, .*, by day or week, not"
+    ):
+        get_telemetry().get_trend(metric, by=by)
 
 
 @pytest.mark.usefixtures("reading")

@@ -12,6 +12,7 @@ from importlib import import_module
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
@@ -55,8 +56,9 @@ class Html(SingleFileSnapshotExtension):
 @pytest.fixture
 def quarter(staff: Client, user: User, reading: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> Client:
     """A visitor on the last day of a quarter of which every event is known."""
-    for name in ("forms", "log_page", "tables", "trace", "views"):
-        monkeypatch.setattr(import_module(f"otel_intel.pages.{name}"), "today", lambda: TODAY)
+    for name in ("forms", "log_page", "tables", "trace"):
+        monkeypatch.setattr(import_module(f"otel_intel.pages.{name}"), "localdate", lambda: TODAY)
+    monkeypatch.setattr(timezone, "localdate", lambda: TODAY)
     user.delete()
     viewer = User.objects.create_user("viewer", id=1, first_name="Test", last_name="Viewer", is_staff=True)
     User.objects.create_user("second", id=2, first_name="Second", last_name="<b>Reader</b>", is_staff=True)

@@ -134,8 +134,8 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"\b0, 0, 0\n", "1, 1, 1\n"),
     # Another zone
     (r"\b(toDate|toHour)\((\w+), 'UTC'\)", r"\1(\2, 'Asia/Tokyo')"),
-    (r"\btoDate\(now\(\), 'UTC'\)", f"toDate(now(), '{ELSEWHERE}')"),
-    (r"\btoDateTime64\(([^()\n]+), 'UTC'\)", r"toDateTime64(\1, 'America/Lima')"),
+    (r"\(SELECT time_zone FROM metrics\.time_zone\)", f"'{ELSEWHERE}'"),
+    (r"\btoDate\(timestamp, \{time_zone:String\}\)", "toDate(timestamp, 'Asia/Tokyo')"),
     # The neighbour's column
     (r"\baccepted / ", "overridden / "),
     (r" / decisions\b", " / viewed"),
