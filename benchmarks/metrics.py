@@ -1,14 +1,19 @@
 """Measure what numbers cost: filling, the refresh, each metric, and how soon an event is in them.
 
 History of 90 days with all that is hard: skewed admins, 5 % of the events again in a later batch, 2 % late by hours,
-repeated decisions, second outcomes. Run ``make bench-metrics EVENTS=10000000``; ``--shards``: on two shards.
+repeated decisions, second outcomes. Run ``make bench-metrics EVENTS=10000000``; ``--shards``: on two shards;
+``--kills 3``: the server is killed in the middle of so many refreshes; ``--verify``: compare all days with slow Python.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import random
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -17,17 +22,19 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from django.conf import settings
 
 from benchmarks.dashboards import UID
-from otel_intel.reading import metrics
+from otel_intel.reading import metrics, trends
 from otel_intel.reading.reader import Reader
+from otel_intel.schema.refresh import RefreshError
 from tests.cluster.nodes import run_cluster
 from tests.otlp import event, logs_request, post
 from tests.processes import running
-from tests.servers import ClickHouse, engine_pid, run_clickhouse
+from tests.servers import ClickHouse, engine_pid, run_clickhouse, signal_engine
 from tests.waiting import poll_until
 
 DAYS = 90
@@ -78,6 +85,18 @@ NOW = "sipHash64(number, 1) % 50 != 0"
 BEFORE = "sipHash64(number, 1) % 50 = 0 OR sipHash64(number, 2) % 20 = 0"
 
 
+FILTERS: dict[str, dict[str, Any]] = {
+    "": {},
+    ", version": {"engine_version": "v2"},
+    ", type": {"recommendation_type": "TYPE_1"},
+    ", confidence": {"confidence": "HIGH"},
+    ", service": {"service_name": "shop"},
+    ", all four": {
+        "engine_version": ["v1", "v2"], "recommendation_type": "TYPE_1", "confidence": "HIGH", "service_name": "shop"
+    },
+}  # fmt: skip
+
+
 class Cost(NamedTuple):
     """Milliseconds."""
 
@@ -85,8 +104,10 @@ class Cost(NamedTuple):
     p95: float
 
 
-def fill(clickhouse: ClickHouse, events: int) -> None:
+def fill(clickhouse: ClickHouse, events: int, kills: int) -> None:
     """Fill a server batch by batch and refresh it after each; tell the progress."""
+    batches = -(-events // BATCH)
+    fatal = {(kill + 1) * batches // (kills + 1) for kill in range(kills)}
     admin, started, refreshing = clickhouse.client("admin"), time.monotonic(), 0.0
     values = {"start": time.time() - DAYS * 86400, "seconds": DAYS * 86400 - 86400, "signals": events // 12}
     for first in range(0, events, BATCH):
@@ -94,12 +115,37 @@ def fill(clickhouse: ClickHouse, events: int) -> None:
         if first:
             admin.command(FILL.format(**values, first=first - BATCH, count=BATCH, which=BEFORE))
         before = time.monotonic()
+        if first // BATCH in fatal:
+            kill_in_a_refresh(clickhouse)
         clickhouse.refresh()
         refreshing += time.monotonic() - before
         if sys.stderr.isatty():
             print(f"\r{first + BATCH:,} of {events:,} events", end="", file=sys.stderr)
     took = time.monotonic() - started
     print(f"\nfilled {events:,} events in {took:.0f} s, {refreshing:.0f} s of them refreshing")
+
+
+def kill_in_a_refresh(clickhouse: ClickHouse) -> None:
+    """Kill the engine a moment after a refresh has begun; wait until its successor answers."""
+
+    def refresh() -> None:
+        with contextlib.suppress(RefreshError):
+            clickhouse.refresh()
+
+    refresher = threading.Thread(target=refresh)
+    refresher.start()
+    time.sleep(random.uniform(0.05, 0.5))
+    signal_engine(clickhouse.server, signal.SIGKILL)
+    refresher.join()
+
+    def answers() -> bool:
+        with contextlib.suppress(ClickHouseError):
+            return bool(clickhouse.value("SELECT 1"))
+        return False
+
+    assert poll_until(answers, 60)
+    [[waiting]] = clickhouse.client("reader").query("SELECT waiting FROM metrics.freshness").result_rows
+    print(f"\nkilled in a refresh; {waiting:,} events still wait")
 
 
 def measure(call: Callable[[], object]) -> Cost:
@@ -117,20 +163,18 @@ def calls() -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield each number with its filters."""
     yield "SELECT 1", lambda: Reader().rows(dict, "SELECT 1")
     for days in (7, 30, 90):
-        for get in (
-            metrics.get_recommendation_acceptance_rate,
-            metrics.get_average_decision_time,
-            metrics.get_override_rate,
-        ):
-            yield f"{get.__name__}({days})", partial(get, days)
-            yield f"{get.__name__}({days}, version)", partial(get, days, engine_version="v2")
-            yield (
-                f"{get.__name__}({days}, version, type)",
-                partial(get, days, engine_version="v2", recommendation_type="TYPE_1"),
-            )
-        for outcomes in (metrics.get_false_positive_rate, metrics.get_outcome_distribution):
-            yield f"{outcomes.__name__}({days})", partial(outcomes, days)
-            yield f"{outcomes.__name__}({days}, version)", partial(outcomes, days, engine_version="v2")
+        for name, filters in FILTERS.items():
+            for get in (
+                metrics.get_recommendation_acceptance_rate,
+                metrics.get_average_decision_time,
+                metrics.get_override_rate,
+            ):
+                yield f"{get.__name__}({days}{name})", partial(get, days, **filters)
+        for name in ("", ", version", ", service"):
+            for outcomes in (metrics.get_false_positive_rate, metrics.get_outcome_distribution):
+                yield f"{outcomes.__name__}({days}{name})", partial(outcomes, days, **FILTERS[name])
+        yield f"get_metrics({days})", partial(metrics.get_metrics, days)
+        yield f"get_trend(acceptance_rate, {days})", partial(trends.get_trend, "acceptance_rate", days)
     today = datetime.now(UTC).date()
     yield "overview", lambda: Reader().rows(dict, f"SELECT * FROM metrics.overview(last_day = '{today}')")
 
@@ -186,20 +230,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.metrics", description=__doc__)
     parser.add_argument("events", nargs="?", type=int, default=1_000_000, help="number of events; default 1,000,000")
     parser.add_argument("--shards", action="store_true", help="on two shards of this machine")
+    parser.add_argument("--kills", type=int, default=0, help="kill the server in so many refreshes while filling")
+    parser.add_argument("--verify", action="store_true", help="compare every day with the slow definition at the end")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         if options.shards:
             with run_cluster(Path(directory)) as nodes:
-                report(nodes[0].clickhouse, options.events)
+                report(nodes[0].clickhouse, options)
         else:
             with run_clickhouse(Path(directory)) as clickhouse:
-                report(clickhouse, options.events)
+                report(clickhouse, options)
 
 
-def report(clickhouse: ClickHouse, events: int) -> None:
+def report(clickhouse: ClickHouse, options: argparse.Namespace) -> None:
     """Print everything about one server or cluster."""
     settings.configure(OTEL_INTEL={"CLICKHOUSE_URL": clickhouse.url("reader")}, USE_TZ=True)
-    fill(clickhouse, events)
+    fill(clickhouse, options.events, options.kills)
     for row in clickhouse.rows("SELECT table, rows, bytes FROM metrics.storage ORDER BY bytes DESC LIMIT 10"):
         print(f"{row['table']:<24}{row['rows']:>12,} rows{row['bytes'] / max(row['rows'], 1):>8.1f} bytes each")
     for name, call in calls():
@@ -207,6 +253,9 @@ def report(clickhouse: ClickHouse, events: int) -> None:
         print(f"{name:<60}{cost.p50:>8.1f}{cost.p95:>8.1f} ms")
     if len(clickhouse.nodes) == 1:
         freshness(clickhouse)
+    if options.verify:
+        command = [sys.executable, "-m", "otel_intel", "verify", "--days", str(DAYS + 2)]
+        subprocess.run(command, env={**os.environ, "CLICKHOUSE_URL": clickhouse.url("admin")}, check=True)
 
 
 if __name__ == "__main__":
