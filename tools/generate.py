@@ -93,6 +93,11 @@ def decisions() -> Lines:
     yield f"indexOf([{quoted(e.value for e in of_kind('recommendation') if e.is_decision)}], action) AS rank,"
 
 
+def no_decisions() -> Lines:
+    """Yield the condition that an event is no decision."""
+    yield f"action NOT IN ({quoted(e.value for e in of_kind('recommendation') if e.is_decision)})"
+
+
 def decided() -> Lines:
     """Yield the SQL that tells whether a signal was decided on."""
     values = quoted(event.value for event in of_kind("recommendation") if event.is_decision)
@@ -334,6 +339,9 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
         "attributes of spans": keys(SPAN_KEYS),
     },
     "clickhouse/refresh/20_pair_decisions.sql": {"decisions": decisions},
+    "clickhouse/views/40_logs.sql": {
+        "no decisions": no_decisions,
+    },
     "clickhouse/views/60_daily.sql": {
         "counts of actions": counts_of_actions,
         "counts of outcomes": counts_of_outcomes,

@@ -7,6 +7,15 @@ SELECT
     event_id, timestamp, ingested_at, risk_signal_id, admin_id, action, recommendation_type, confidence,
     decision_time_ms, engine_version, trace_id, span_id, trace_flags, service_name
 FROM intel.recommendation_events FINAL
+WHERE
+    -- generated: no decisions
+    action NOT IN ('ACCEPTED', 'IGNORED', 'OVERRIDDEN')
+    -- /generated
+UNION ALL
+SELECT
+    event_id, timestamp, ingested_at, risk_signal_id, admin_id, action, recommendation_type, confidence,
+    decision_time_ms, engine_version, trace_id, span_id, trace_flags, service_name
+FROM intel.decisions FINAL
 COMMENT 'Recommendations viewed, accepted, ignored, overridden: each event once';
 
 CREATE OR REPLACE VIEW metrics.signal_outcomes

@@ -9,7 +9,7 @@ ALTER TABLE metrics.recommendation_events
     COMMENT COLUMN action 'VIEWED, ACCEPTED, IGNORED or OVERRIDDEN',
     COMMENT COLUMN recommendation_type 'an open set, such as EXPIRING_SOON',
     COMMENT COLUMN confidence 'HIGH, MEDIUM or LOW',
-    COMMENT COLUMN decision_time_ms 'as the caller gave it; NULL when not given',
+    COMMENT COLUMN decision_time_ms 'of a decision: given, else paired; NULL when neither',
     COMMENT COLUMN engine_version 'the engine that produced the explanation',
     COMMENT COLUMN trace_id '32 hexadecimal digits; \'\' outside a trace',
     COMMENT COLUMN span_id '16 hexadecimal digits; \'\' outside a trace',

@@ -8,8 +8,6 @@ from grafana.queries.common import (
     DAYS,
     DECISIONS,
     EVENTS,
-    FIRST_DAY,
-    LAST_DAY,
     OVERRIDE_RATE,
     SERVICE,
     TYPE,
@@ -79,33 +77,19 @@ GROUP BY time
 ORDER BY time
 """
 
-# Computes decision times only from the day of the oldest row on, not in the whole range; without rows that day is 1970.
 RECENT = f"""
-WITH recent AS
-(
-    SELECT
-        event_id, timestamp, action, risk_signal_id, admin_id, recommendation_type, confidence, engine_version, trace_id
-    FROM metrics.recommendation_events
-    WHERE {EVENTS} AND {FILTERS}
-    ORDER BY timestamp DESC, event_id DESC
-    LIMIT 200
-)
 SELECT
     timestamp AS happened,
-    toString(recent.action) AS action_name,
-    recent.risk_signal_id AS signal,
-    recent.admin_id AS admin,
-    toString(recent.recommendation_type) AS type_name,
-    toString(recent.confidence) AS confidence_name,
-    toString(recent.engine_version) AS version_name,
-    decided.decision_time_ms AS took,
-    recent.trace_id AS trace
-FROM recent
-LEFT JOIN
-(
-    SELECT event_id, decision_time_ms
-    FROM metrics.decisions_between(
-        first_day = (SELECT greatest(toDate(min(timestamp), {ZONE}), {FIRST_DAY}) FROM recent), last_day = {LAST_DAY})
-) AS decided USING (event_id)
+    toString(e.action) AS action_name,
+    e.risk_signal_id AS signal,
+    e.admin_id AS admin,
+    toString(e.recommendation_type) AS type_name,
+    toString(e.confidence) AS confidence_name,
+    toString(e.engine_version) AS version_name,
+    e.decision_time_ms AS took,
+    e.trace_id AS trace
+FROM metrics.recommendation_events AS e
+WHERE {EVENTS} AND {FILTERS}
 ORDER BY happened DESC, event_id DESC
+LIMIT 200
 """

@@ -160,7 +160,7 @@ EVENTS: Final = Log(
         _ADMIN,
         Column("Type", "recommendation_type", _text("type"), "type", "type", is_filter=True),
         Column("Confidence", "confidence", _badge, "badge"),
-        Column("Given time", "decision_time_ms", _milliseconds, "ms"),
+        Column("Decided in", "decision_time_ms", _milliseconds, "ms"),
         _VERSION,
         _TRACE,
     ),

@@ -115,6 +115,13 @@ def test_decisions(loaded: tuple[ClickHouse, Reference]) -> None:
     assert len({row["decision_time_ms"] is None for row in found.values()}) == 2  # both cases occur
 
 
+def test_the_log_has_each_decision_with_its_time(loaded: tuple[ClickHouse, Reference]) -> None:
+    clickhouse, _ = loaded
+    everything = "SELECT * FROM metrics.{} WHERE action != 'VIEWED' ORDER BY event_id"
+    rows = clickhouse.rows(everything.format("recommendation_events"))
+    assert rows == clickhouse.rows(everything.format("decisions"))
+
+
 def test_recommendations_daily(loaded: tuple[ClickHouse, Reference]) -> None:
     clickhouse, reference = loaded
     found = {
