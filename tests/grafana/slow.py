@@ -111,7 +111,7 @@ class Slow:
 
     @cached_property
     def _took(self) -> dict[str, int]:
-        return {fact.uid: ms for fact, ms in self.dataset.decisions if ms is not None}
+        return {fact.uid: ms for fact, ms in self.dataset.reference.decisions if ms is not None}
 
     def took(self, fact: Fact) -> int | None:
         """Return the decision time of an event in milliseconds."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+from otel_intel.reading import reference
 from tests.otlp import Record
 
 ACTIONS = ("VIEWED", "ACCEPTED", "IGNORED", "OVERRIDDEN")
 STATUSES = ("RESOLVED", "ESCALATED", "NO_ACTION", "FALSE_POSITIVE")
 VIEW_KINDS = ("dashboard.opened", "signal.detail_opened", "explanation.expanded", "note.created")
-SEVEN_DAYS_MS = 7 * 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
@@ -31,27 +30,32 @@ class Window:
     service_name: str = ""
 
 
-class Fact:
-    """One event, with the values of its first copy."""
+class Fact(reference.Fact):
+    """One event, with the values of its first copy, and its day."""
 
-    def __init__(self, record: Record, zone: tzinfo) -> None:
+    day: date
+
+    @classmethod
+    def of(cls, record: Record, zone: tzinfo) -> Fact:
+        """Return the fact that a record becomes."""
         get = record.attributes.get
-        self.uid: str = record.attributes["log.record.uid"]
-        self.name = record.name.removeprefix("intel.")
-        self.time_ns = record.time_ns
-        self.ms = record.time_ns // 10**6
+        fact = cls(
+            uid=record.attributes["log.record.uid"],
+            name=record.name.removeprefix("intel."),
+            time_ns=record.time_ns,
+            service=record.resource["service.name"],
+            version=get("intel.engine.version", ""),
+            signal=get("intel.risk_signal.id", ""),
+            admin=get("intel.admin.id", ""),
+            type=get("intel.recommendation.type", ""),
+            confidence=get("intel.recommendation.confidence", ""),
+            given_ms=get("intel.decision.time_ms"),
+            status=get("intel.outcome.status", ""),
+            hours=get("intel.outcome.resolution_time_hours"),
+        )
         time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=record.time_ns // 10**9)
-        self.day = time.astimezone(zone).date()
-        self.service: str = record.resource["service.name"]
-        self.version: str = record.attributes.get("intel.engine.version", "")
-        self.signal: str = record.attributes.get("intel.risk_signal.id", "")
-        self.admin: str = record.attributes.get("intel.admin.id", "")
-        self.type: str = record.attributes.get("intel.recommendation.type", "")
-        self.confidence: str = record.attributes.get("intel.recommendation.confidence", "")
-        self.given_ms: int | None = get("intel.decision.time_ms")
-        self.status: str = record.attributes.get("intel.outcome.status", "")
-        self.hours: float | None = get("intel.outcome.resolution_time_hours")
-        self.action = self.name.split(".")[-1].upper()
+        fact.day = time.astimezone(zone).date()
+        return fact
 
 
 class Reference:
@@ -60,7 +64,7 @@ class Reference:
     def __init__(self, deliveries: Iterable[Record], zone: tzinfo = UTC) -> None:
         facts: dict[str, Fact] = {}
         for record in deliveries:
-            fact = Fact(record, zone)
+            fact = Fact.of(record, zone)
             facts.setdefault(fact.uid, fact)
         self.recommendations = [fact for fact in facts.values() if fact.name.startswith("recommendation.")]
         self.outcomes = [fact for fact in facts.values() if fact.name == "signal.outcome_recorded"]
@@ -69,38 +73,13 @@ class Reference:
     @cached_property
     def decisions(self) -> list[tuple[Fact, int | None]]:
         """Every decision with its time in milliseconds."""
-        return [
-            (fact, fact.given_ms if fact.given_ms is not None else self._paired_ms(fact))
-            for fact in self.recommendations
-            if fact.action != "VIEWED"
-        ]
-
-    def _paired_ms(self, decision: Fact) -> int | None:
-        def order(fact: Fact) -> tuple[int, int, str]:
-            return fact.ms, ACTIONS.index(fact.action), fact.uid
-
-        earlier = [
-            fact
-            for fact in self.recommendations
-            if (fact.signal, fact.admin) == (decision.signal, decision.admin) and order(fact) < order(decision)
-        ]
-        decided = [order(fact) for fact in earlier if fact.action != "VIEWED"]
-        views = [
-            fact.ms
-            for fact in earlier
-            if fact.action == "VIEWED"
-            and (not decided or order(fact) > max(decided))
-            and decision.ms - fact.ms <= SEVEN_DAYS_MS
-        ]
-        return decision.ms - min(views) if views else None
+        times = reference.decision_times(self.recommendations)
+        return [(fact, times[fact.uid]) for fact in self.recommendations if fact.action != "VIEWED"]
 
     @cached_property
     def first_outcomes(self) -> list[Fact]:
         """The outcome of each signal: the first by (time, uid)."""
-        by_signal = defaultdict(list)
-        for fact in self.outcomes:
-            by_signal[fact.signal].append(fact)
-        return [min(facts, key=lambda fact: (fact.time_ns, fact.uid)) for facts in by_signal.values()]
+        return reference.first_outcomes(self.outcomes)
 
     @staticmethod
     def _within(fact: Fact, window: Window) -> bool:
@@ -209,8 +188,8 @@ def rate(numerator: int, denominator: int) -> float | None:
 
 
 def nearest_rank(ordered: list[int], q: Fraction) -> int | None:
-    """Return the ceil(q * n)-th smallest."""
-    return ordered[math.ceil(q * len(ordered)) - 1] if ordered else None
+    """Return the ceil(q * n)-th smallest; None if there is none."""
+    return reference.nearest_rank(ordered, q) if ordered else None
 
 
 def assert_rounded(found: Mapping[str, Any], right: Mapping[str, Any]) -> None:
