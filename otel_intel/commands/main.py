@@ -8,6 +8,7 @@ from .grafana import grafana_command
 from .reading import doctor_command, export_command, status_command
 from .schema import migrate_command, rebuild_command, refresh_command
 from .server import down_command, env_command, up_command
+from .verify import verify_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,7 +25,7 @@ def main() -> None:
 
 for command in (
     *(up_command, down_command, env_command),
-    *(migrate_command, refresh_command, rebuild_command),
+    *(migrate_command, refresh_command, rebuild_command, verify_command),
     *(doctor_command, status_command, export_command),
     grafana_command,
 ):

@@ -39,12 +39,13 @@ def time_zone() -> tzinfo:
     asked, zone = time_zones.get(url, (-REMEMBERED, UTC))
     if time.monotonic() - asked >= REMEMBERED:
         [row] = Reader().rows(_Row, "SELECT time_zone FROM metrics.time_zone", never_empty=True)
-        zone = _zone(row.time_zone)
+        zone = named_zone(row.time_zone)
         time_zones[url] = time.monotonic(), zone
     return zone
 
 
-def _zone(name: str) -> tzinfo:
+def named_zone(name: str) -> tzinfo:
+    """Return a time zone of the database; raise TelemetryUnavailable if this machine does not know it."""
     if name == "UTC":  # also where there is no database of time zones
         return UTC
     try:

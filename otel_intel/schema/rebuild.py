@@ -36,16 +36,10 @@ def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster:
     for node in clients:
         require_space(node)
     client = clients[0]
-    found = read_rows(
-        client, "SELECT as_select FROM system.tables WHERE database = 'intel' AND name = 'typed_events_mv'"
-    )
-    if not found:
-        raise MigrationError("intel.typed_events_mv is missing: run otel-intel migrate first")
     # The view itself handles what arrives from now on.
     until = client.command("SELECT toString(now64(9, 'UTC'))")
     landing = "intel.otel_logs_all" if cluster else "intel.otel_logs"
-    select = str(found[0][0]).replace("FROM intel.otel_logs", f"FROM {landing}")
-    parsed = f"(SELECT * FROM ({select}) WHERE ingested_at < toDateTime64('{until}', 9, 'UTC'))"
+    parsed = f"(SELECT * FROM ({typed_events(client, landing)}) WHERE ingested_at < toDateTime64('{until}', 9, 'UTC'))"
     columns = ", ".join(str(name) for name, *_ in read_rows(client, f"DESCRIBE {parsed}"))
 
     rejected = local_table("rejected_events", cluster)
@@ -76,3 +70,13 @@ def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster:
             client.command(STATEMENTS[file].replace(_NEW_EVENTS, source), parameters={"cycle": 0}, settings=DISTRIBUTED)
         report(f"{month}: {rows} rows")
     recompute_all(clients, lambda line: None, cluster)
+
+
+def typed_events(client: Client, landing: str) -> str:
+    """Return the view's own query of rows of the landing, from a table or from a query in brackets."""
+    found = read_rows(
+        client, "SELECT as_select FROM system.tables WHERE database = 'intel' AND name = 'typed_events_mv'"
+    )
+    if not found:
+        raise MigrationError("intel.typed_events_mv is missing: run otel-intel migrate first")
+    return str(found[0][0]).replace("FROM intel.otel_logs", f"FROM {landing}")
