@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from tests.sql.streams import make_stream
 DIMENSIONS = ("shop", "v1", "EXPIRING_SOON", "HIGH")
 
 
-def fact(name: str, ms: int, uid: str = "", **values: object) -> Fact:
+def fact(name: str, ms: int, uid: str = "", **values: Any) -> Fact:
     made = Fact(uid or f"{name} {ms}", name, ms * 10**6, "shop", "v1", "s1", "a1")
     if name.startswith("recommendation."):
         made = made._replace(type="EXPIRING_SOON", confidence="HIGH")
@@ -36,7 +37,7 @@ def viewed(ms: int) -> Fact:
     return fact("recommendation.viewed", ms)
 
 
-def accepted(ms: int, **values: object) -> Fact:
+def accepted(ms: int, **values: Any) -> Fact:
     return fact("recommendation.accepted", ms, **values)
 
 
@@ -104,7 +105,7 @@ def test_the_first_outcome_of_a_signal_is_by_time_and_then_by_id() -> None:
 
 
 def test_the_rows_of_a_day() -> None:
-    ended = {"status": "RESOLVED", "hours": 1.5}
+    ended: dict[str, Any] = {"status": "RESOLVED", "hours": 1.5}
     recommendations = [viewed(1), accepted(4), accepted(5, version="v2", given_ms=9), accepted(6, signal="s2")]
     facts = [
         *recommendations,
