@@ -14,6 +14,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from otel_intel.commands.main import main
 from otel_intel.schema.rebuild import rebuild
+from otel_intel.schema.refresh import recompute_all
 from tests.cluster.nodes import CLUSTER, Node, run_cluster
 from tests.otlp import Record, logs_request, post
 from tests.servers import ClickHouse
@@ -129,6 +130,35 @@ def test_rebuild_gives_the_same_answers(nodes: list[Node], loaded: tuple[ClickHo
     rebuild(admins, lambda line: None, CLUSTER)
     test_decisions(loaded)
     test_first_outcome_of_a_signal(loaded)
+
+
+def test_verify_compares_all_shards(nodes: list[Node], delivered: Reference) -> None:
+    environment = {
+        "CLICKHOUSE_URL": " ".join(node.clickhouse.url("admin") for node in nodes),
+        "OTEL_INTEL_CLUSTER": "intel",
+    }
+    facts = [*delivered.recommendations, *delivered.outcomes, *delivered.views]
+    arguments = [
+        "verify",
+        "--since",
+        str(min(fact.day for fact in facts)),
+        "--until",
+        str(max(fact.day for fact in facts)),
+    ]
+    found = CliRunner().invoke(main, arguments, env=environment)
+    assert found.exit_code == 0, found.output
+    assert sum(int(line.split()[1]) for line in found.output.splitlines()) == len(facts)
+    admins = [node.clickhouse.client("admin") for node in nodes]
+    for admin in admins:
+        admin.command("ALTER TABLE intel.decisions_local DELETE WHERE 1", settings={"mutations_sync": 2})
+    try:
+        found = CliRunner().invoke(main, arguments, env=environment)
+    finally:
+        recompute_all(admins, lambda line: None, CLUSTER)
+    assert found.exit_code == 1
+    assert found.output.splitlines()[-1].endswith("run otel-intel rebuild --numbers")
+    lines = [line for line in found.output.splitlines() if "differences" in line and "events:" in line]
+    assert sum(int(line.split()[3]) for line in lines) == len(delivered.decisions)
 
 
 def test_migrate_needs_every_node(nodes: list[Node]) -> None:
