@@ -76,6 +76,7 @@ CLUSTER = (
 SERVERS = {
     "commands/server.py": ("tests/sql/test_embedded_server.py",),
     "commands/schema.py": ("tests/sql/test_migrations.py", "tests/sql/test_retention.py", "tests/sql/test_rebuild.py"),
+    "commands/verify.py": ("tests/sql/test_verify.py",),
     "commands/": ("tests/sql/test_export.py", *WHOLE_WAY),
     "delivery/": (*PROCESSES, *ENDINGS),
     "pages/": (
@@ -87,6 +88,7 @@ SERVERS = {
         *WHOLE_WAY,
         "tests/pipeline/test_full_disk.py::test_a_probe_that_waits_for_space_is_explained",
     ),
+    **dict.fromkeys(("reading/verify.py", "reading/day_rows.py"), ("tests/sql/test_verify.py",)),
     "reading/health.py": ("tests/sql/test_health.py", *WHOLE_WAY),
     "reading/": ("tests/sql/test_export.py", "tests/pipeline/test_metrics.py", "tests/sql/test_metrics.py"),
     "schema/refresh.py": ("tests/sql/test_refresh.py", "tests/sql/test_refresh_command.py"),
