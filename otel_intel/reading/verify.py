@@ -170,9 +170,12 @@ def _same(found: object, right: object, is_exact: bool) -> bool:
 
 
 def _described(value: object, other: object) -> str:
-    """Return a value as text; of two rows with names only what differs."""
+    """Return a value as text: of two rows with names only what differs, of one alone what is not empty."""
     if not isinstance(value, (Fact, Times, Outcomes)):
         return str(value)
-    differing = other if isinstance(other, type(value)) else (None,) * len(value)
-    named = zip(value._fields, value, differing, strict=True)
-    return ", ".join(f"{name}={one!r}" for name, one, two in named if one != two)
+    named = dict(zip(value._fields, value, strict=True))
+    if isinstance(other, type(value)):
+        shown = {name for name, one, two in zip(value._fields, value, other, strict=True) if one != two}
+    else:
+        shown = {name for name, one in named.items() if one not in ("", None)}
+    return ", ".join(f"{name}={one!r}" for name, one in named.items() if name in shown)

@@ -115,7 +115,8 @@ DAMAGES = {
     "missing view": (
         "admin_views",
         f"DELETE WHERE event_id = '{UIDS[5]}'",
-        f"2024-02-21  intel.admin_views (event_id='{UIDS[5]}'): no row, by the definition",
+        f"2024-02-21  intel.admin_views (event_id='{UIDS[5]}'): no row, by the definition uid='{UIDS[5]}',"
+        f" name='dashboard.opened', time_ns={midnight(1) + SECOND}, service='shop', version='v1', admin='a1'\n",
         REBUILD,
     ),
     "another day": (
@@ -277,6 +278,9 @@ def test_a_run_that_is_half_done_is_waited_for(clickhouse: ClickHouse, monkeypat
 def test_numbers_that_are_computed_anew_are_waited_for(changing: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     send(changing, *few())
     set_time_zone([changing.client("admin")], "Asia/Kathmandu")
+    monkeypatch.setattr(day_rows, "PATIENCE", 0.0)
+    assert "Error: otel-intel refresh is not done with 2024-02-20" in run_days(changing).output
+    monkeypatch.setattr(day_rows, "PATIENCE", 60.0)
     monkeypatch.setattr(time, "sleep", lambda seconds: changing.refresh())
     assert_equal(run_days(changing), 6)
 

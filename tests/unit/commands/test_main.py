@@ -28,7 +28,7 @@ def test_help_names_every_command() -> None:
     assert all(f"\n  {command} " in output for command in main.commands)
 
 
-@pytest.mark.parametrize("command", ["migrate", "rebuild"])
+@pytest.mark.parametrize("command", ["migrate", "rebuild", "verify"])
 def test_missing_url_names_the_option_and_the_variable(command: str) -> None:
     result = run(command)
     assert result.exit_code == 2
@@ -36,7 +36,9 @@ def test_missing_url_names_the_option_and_the_variable(command: str) -> None:
     assert "CLICKHOUSE_URL" in run(command, "--help").output
 
 
-@pytest.mark.parametrize("arguments", [["migrate"], ["migrate", "--plan"], ["rebuild"], ["export", "decisions"]])
+@pytest.mark.parametrize(
+    "arguments", [["migrate"], ["migrate", "--plan"], ["rebuild"], ["verify"], ["export", "decisions"]]
+)
 def test_server_that_does_not_answer_is_one_line(arguments: list[str]) -> None:
     result = run(*arguments, "--url", "http://someone:secret@127.0.0.1:1")
     assert result.exit_code == 1
