@@ -55,7 +55,8 @@ def verify_command(
         first = since.date() if since else last - timedelta(days=(days or 8) - 1)
         if not date(1970, 1, 2) <= first <= last <= today + timedelta(days=1):
             raise click.UsageError(
-                f"{first} to {last} is no time that is over: give --since and --until in this order."
+                f"{first} to {last} cannot be compared: give a --since after 1970-01-01, and an --until that is not"
+                " before it and not after today."
             )
         differ = numbers_differ = 0
         for verdict in verify(clients, [first + timedelta(days=n) for n in range((last - first).days + 1)], cluster):

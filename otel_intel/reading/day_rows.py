@@ -276,7 +276,9 @@ def _value(table: str, row: Sequence[Any]) -> object:
         samples, sum_ms, milliseconds, counts = row
         steps = sorted(zip(milliseconds, counts, strict=True))
         return Times(samples, sum_ms, sum(counts), _rank(steps, Fraction(1, 2)), _rank(steps, Fraction(9, 10)))
-    return Outcomes(*row) if table == "days_outcomes" else row[0]
+    if table == "days_outcomes":
+        return Outcomes(*row)
+    return bool(row[0]) if table == "outcomes" else row[0]
 
 
 def _rank(steps: Sequence[tuple[int, int]], q: Fraction) -> int | None:

@@ -80,7 +80,7 @@ def few() -> list[Record]:
     ]
 
 
-@pytest.mark.parametrize(("seed", "zone"), [(21, "UTC"), (22, "America/Los_Angeles"), (23, "Asia/Kathmandu")])
+@pytest.mark.parametrize(("seed", "zone"), [(21, "UTC"), (22, "America/Los_Angeles")])
 def test_an_adversarial_stream_is_equal(changing: ClickHouse, seed: int, zone: str) -> None:
     set_time_zone([changing.client("admin")], zone)
     for batch in make_stream(seed).batches:
@@ -166,7 +166,7 @@ DAMAGES = {
     "first outcome": (
         "outcomes",
         f"UPDATE is_first = 1 WHERE event_id = '{UIDS[3]}'",
-        f"2024-02-21  intel.outcomes (event_id='{UIDS[3]}'): 1, by the definition False\n",
+        f"2024-02-21  intel.outcomes (event_id='{UIDS[3]}'): True, by the definition False\n",
         RECOMPUTE,
     ),
     "outcomes": (
@@ -174,6 +174,20 @@ DAMAGES = {
         "UPDATE outcomes = 3, sum_hours = 7 WHERE day = '2024-02-20'",
         f"2024-02-20  intel.days_outcomes ({DIMENSIONS}, outcome_status='RESOLVED'): outcomes=3, sum_hours=7.0,"
         " by the definition outcomes=1, sum_hours=0.1\n",
+        RECOMPUTE,
+    ),
+    "hours": (
+        "days_outcomes",
+        "UPDATE sum_hours = 0.100001 WHERE sum_hours > 0",
+        f"2024-02-20  intel.days_outcomes ({DIMENSIONS}, outcome_status='RESOLVED'): sum_hours=0.100001,"
+        " by the definition sum_hours=0.1\n",
+        RECOMPUTE,
+    ),
+    "how often a decision time occurs": (
+        "days_decision_times",
+        "UPDATE counts = [2] WHERE slice = ''",
+        "2024-02-21  intel.days_decision_times (slice='', service_name='', engine_version='', recommendation_type='',"
+        " confidence=''): listed=2, by the definition listed=1\n",
         RECOMPUTE,
     ),
     "views": (
@@ -455,3 +469,11 @@ def test_days_that_make_no_sense_are_refused(clickhouse: ClickHouse, options: tu
     found = run(clickhouse, *options)
     assert found.exit_code == 2
     assert said in found.output
+
+
+def test_what_was_rejected_and_internal_events_do_not_count(clickhouse: ClickHouse) -> None:
+    """Also if a rejected copy arrived before the one that counts."""
+    wrong = {"intel.recommendation.confidence": "?"}
+    send(clickhouse, event("recommendation.viewed", midnight(0), UIDS[0], **wrong), event("unknown", midnight(0)))
+    send(clickhouse, event("recommendation.viewed", midnight(0), UIDS[0]), event("pipeline.probed", midnight(0)))
+    assert_equal(run_days(clickhouse), 1)
