@@ -255,10 +255,12 @@ def _landing_table(cluster: Cluster | None) -> str:
 
 def landing_begins(client: Client, cluster: Cluster | None) -> int:
     """Return from when on all that arrived is in the landing, in nanoseconds; what is older may be deleted."""
-    [(definition,)] = read_rows(
+    definition = read_rows(
         client, "SELECT engine_full FROM system.tables WHERE database = 'intel' AND name = 'otel_logs'"
     )
-    kept = re.search(r"TTL toDateTime\(IngestedAt\) \+ (toInterval\w+\(\d+\))", str(definition))
+    if not definition:
+        raise VerificationError("intel.otel_logs cannot be seen: give an administrator's --url (CLICKHOUSE_URL)")
+    kept = re.search(r"TTL toDateTime\(IngestedAt\) \+ (toInterval\w+\(\d+\))", str(definition[0][0]))
     expired = f"now64(9, 'UTC') - {kept[1]}" if kept else "fromUnixTimestamp64Nano(0, 'UTC')"
     [(begin,)] = read_rows(
         client, f"SELECT toUnixTimestamp64Nano(greatest(min(IngestedAt), {expired})) FROM {_landing_table(cluster)}"

@@ -477,3 +477,10 @@ def test_what_was_rejected_and_internal_events_do_not_count(clickhouse: ClickHou
     send(clickhouse, event("recommendation.viewed", midnight(0), UIDS[0], **wrong), event("unknown", midnight(0)))
     send(clickhouse, event("recommendation.viewed", midnight(0), UIDS[0]), event("pipeline.probed", midnight(0)))
     assert_equal(run_days(clickhouse), 1)
+
+
+def test_a_reader_is_told_to_come_as_administrator(clickhouse: ClickHouse) -> None:
+    clickhouse.refresh()
+    found = run(clickhouse, "--url", clickhouse.url("reader"))
+    assert found.exit_code == 1
+    assert found.output == "Error: intel.otel_logs cannot be seen: give an administrator's --url (CLICKHOUSE_URL)\n"
