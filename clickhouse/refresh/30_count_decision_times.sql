@@ -44,7 +44,7 @@ FROM
             toString(confidence) AS level,
             assumeNotNull(decision_time_ms) AS ms,
             count() AS decisions,
-            count() OVER (PARTITION BY day) AS different
+            uniqExact(ms) OVER (PARTITION BY day) AS different
         FROM intel.decisions FINAL
         -- A day can have 25 hours.
         WHERE timestamp >= {first:DateTime64(9, 'UTC')} - INTERVAL 2 DAY

@@ -143,12 +143,7 @@ def numbers(facts: Collection[Fact], times: Mapping[str, int | None], first: Col
 
 def is_rounded(facts: Iterable[Fact], times: Mapping[str, int | None]) -> bool:
     """Tell whether a day has so many decision times that its quantiles are rounded."""
-    different = {
-        (fact.service, fact.version, fact.type, fact.confidence, ms)
-        for fact in facts
-        if (ms := times.get(fact.uid)) is not None
-    }
-    return len(different) > EXACT
+    return len({ms for fact in facts if (ms := times.get(fact.uid)) is not None}) > EXACT
 
 
 def _times_by_slice(decided: Iterable[Fact], times: Mapping[str, int | None]) -> Table:

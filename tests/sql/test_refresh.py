@@ -334,6 +334,19 @@ def test_arrivals_that_were_emptied_begin_again(clickhouse: ClickHouse) -> None:
     assert clickhouse.value("SELECT count() FROM metrics.admin_views") == 1
 
 
+def test_500_different_decision_times_of_a_day_are_exact_in_all_services_together(clickhouse: ClickHouse) -> None:
+    records = [
+        replace(
+            event("recommendation.accepted", midnight(0) + n, **{"intel.decision.time_ms": 777 + n // 2 * 11}),
+            resource={"service.name": ("shop", "billing")[n % 2]},
+        )
+        for n in range(1000)
+    ]
+    deliver(clickhouse, *records)
+    clickhouse.refresh()
+    assert numbers(clickhouse)["decision_time"] == [Reference(records).decision_time(WINDOW)]
+
+
 def test_decision_times_of_a_large_day_are_rounded_within_limits(clickhouse: ClickHouse) -> None:
     times = [n * n * 7 + 13 for n in range(900)]  # to 94 minutes
     records = [

@@ -156,3 +156,5 @@ def test_quantiles_of_a_day_with_many_different_times_are_rounded() -> None:
     facts = [accepted(n, given_ms=n) for n in range(EXACT + 1)]
     assert is_rounded(facts, decision_times(facts))
     assert not is_rounded(facts[1:], decision_times(facts))
+    same = [accepted(n, given_ms=0) for n in range(EXACT + 1)]
+    assert not is_rounded(same, decision_times(same))
