@@ -191,9 +191,10 @@ def as_dict(**columns: Any) -> dict[str, Any]:
 
 def answer_of(into: Callable[..., Answer], window: Mapping[str, Any], row: Mapping[str, Any]) -> Answer:
     """Return a row of a metric, and the days that it is of, as the answer to a user."""
-    as_of = row["as_of"]
+    numbers = dict(row)
+    as_of = numbers.pop("as_of")
     # The driver returns UTC times without a time zone.
-    return into(**{**window, **row, "as_of": as_of and as_of.replace(tzinfo=UTC)})
+    return into(**window, as_of=as_of and as_of.replace(tzinfo=UTC), **numbers)
 
 
 def _ask(metric: Metric[Answer], days: int, since: date | None, until: date | None, **filters: Filter) -> Answer:

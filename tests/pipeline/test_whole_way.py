@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 import requests
@@ -47,15 +48,10 @@ def reading(clickhouse: ClickHouse) -> Iterator[None]:
         yield
 
 
-def metrics(telemetry: Telemetry) -> list[object]:
-    methods: list[Callable[[], object]] = [
-        telemetry.get_recommendation_acceptance_rate,
-        telemetry.get_average_decision_time,
-        telemetry.get_override_rate,
-        telemetry.get_false_positive_rate,
-        telemetry.get_outcome_distribution,
-    ]
-    return [method() for method in methods]
+def metrics(telemetry: Telemetry) -> dict[str, dict[str, object]]:
+    """Return all numbers, without the time until when they hold."""
+    answers = cast(Mapping[str, Mapping[str, object]], telemetry.get_metrics())
+    return {name: {key: value for key, value in found.items() if key != "as_of"} for name, found in answers.items()}
 
 
 def emit(telemetry: Telemetry, signals: range, admin: int) -> None:
