@@ -173,7 +173,7 @@ def calls() -> Iterator[tuple[str, Callable[[], object]]]:
         for name in ("", ", version", ", service"):
             for outcomes in (metrics.get_false_positive_rate, metrics.get_outcome_distribution):
                 yield f"{outcomes.__name__}({days}{name})", partial(outcomes, days, **FILTERS[name])
-        yield f"get_metrics({days})", partial(metrics.get_metrics, days)
+        yield f"get_metrics({days})", partial(trends.get_metrics, days)
         yield f"get_trend(acceptance_rate, {days})", partial(trends.get_trend, "acceptance_rate", days)
     today = datetime.now(UTC).date()
     yield "overview", lambda: Reader().rows(dict, f"SELECT * FROM metrics.overview(last_day = '{today}')")

@@ -252,7 +252,7 @@ class Telemetry:
     # Each method reads ClickHouse within QUERY_TIMEOUT seconds, or raises TelemetryUnavailable. days is 1 to 3650,
     # today included; other values raise ValueError.
 
-    get_metrics = staticmethod(metrics.get_metrics)
+    get_metrics = staticmethod(trends.get_metrics)
     get_trend = staticmethod(trends.get_trend)
     get_recommendation_acceptance_rate = staticmethod(metrics.get_recommendation_acceptance_rate)
     get_average_decision_time = staticmethod(metrics.get_average_decision_time)

@@ -148,6 +148,20 @@ def for_overview(columns: list[str]) -> Callable[[], Lines]:
     return lambda: [f"map({pairs}) AS counts,"]
 
 
+def actions_of_a_step() -> Lines:
+    """Yield the counts of actions as one map."""
+    events = of_kind("recommendation")
+    pairs = [f"'{event.column}', sumIf(events, action = '{event.value}')" for event in events]
+    decisions = quoted(event.value for event in events if event.is_decision)
+    yield f"map({', '.join(pairs)}, 'decisions', sumIf(events, action IN ({decisions}))) AS counts,"
+
+
+def outcomes_of_a_step() -> Lines:
+    """Yield the counts of statuses as one map."""
+    pairs = [f"'{s.lower()}', sumIf(d.outcomes, outcome_status = '{s}')" for s in OUTCOME_STATUSES]
+    yield f"map({', '.join(pairs)}, 'outcomes', sum(d.outcomes)) AS counts,"
+
+
 def counts_of_views() -> Lines:
     """Yield a column for each kind of view, and their sum."""
     events = of_kind("view")
@@ -366,8 +380,8 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
     "clickhouse/views/76_trends.sql": {
         "actions of the trend": of_overview(ACTIONS),
         "outcomes of the trend": outcomes_of_overview,
-        "counts of actions": for_overview([*ACTIONS, "decisions"]),
-        "counts of outcomes": for_overview([*STATUSES, "outcomes"]),
+        "counts of actions": actions_of_a_step,
+        "counts of outcomes": outcomes_of_a_step,
     },
     "clickhouse/views/80_health.sql": {
         "drop reasons of a report": reported_drops,

@@ -33,7 +33,7 @@ SELECT
     -- /generated
     if(viewed = 0, NULL, accepted / viewed) AS acceptance_rate,
     if(decisions = 0, NULL, accepted / decisions) AS acceptance_share,
-    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of
+    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of
 FROM intel.days_recommendations FINAL
 WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
     AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
@@ -61,7 +61,7 @@ SELECT
     sumIf(events, action = 'OVERRIDDEN') AS overridden,
     -- /generated
     if(decisions = 0, NULL, overridden / decisions) AS override_rate,
-    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of
+    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of
 FROM intel.days_recommendations FINAL
 WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
     AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
@@ -97,7 +97,7 @@ SELECT
     -- By nearest rank: the ceil(q * n)-th smallest.
     if(samples = 0, NULL, quantiles[1]) AS p50_ms,
     if(samples = 0, NULL, quantiles[2]) AS p90_ms,
-    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of
+    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of
 FROM intel.days_decision_times AS d FINAL
 WHERE slice = wanted
     AND day BETWEEN {first_day:Date} AND {last_day:Date}
@@ -124,7 +124,7 @@ SELECT
     sum(d.outcomes) AS outcomes,
     sumIf(d.outcomes, outcome_status = 'FALSE_POSITIVE') AS false_positives,
     if(outcomes = 0, NULL, false_positives / outcomes) AS false_positive_rate,
-    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of
+    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of
 FROM intel.days_outcomes AS d FINAL
 WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
     AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
@@ -149,7 +149,7 @@ SELECT
     count,
     if(outcomes = 0, NULL, count / outcomes) AS share,
     outcomes,
-    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of
+    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of
 FROM
 (
     SELECT

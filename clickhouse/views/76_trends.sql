@@ -1,5 +1,5 @@
--- The numbers of each day or week of a window, side by side. Filters are those of 70_numbers.sql. Reads metrics.* and what the
--- refresh has counted; writes nothing.
+-- The numbers of each day or week of a window, side by side. Filters are those of 70_numbers.sql. Reads what the refresh
+-- has counted; writes nothing.
 
 CREATE OR REPLACE VIEW metrics.trend_between
 DEFINER = intel_owner SQL SECURITY DEFINER
@@ -34,7 +34,7 @@ SELECT
     -- /generated
     counts['outcomes'] AS outcomes,
     if(outcomes = 0, NULL, false_positive / outcomes) AS false_positive_rate,
-    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of
+    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of
 FROM
 (
     WITH
@@ -62,12 +62,12 @@ FROM
         SELECT
             intDiv(toInt32({last_day:Date} - day), {step:UInt16}) AS number,
             -- generated: counts of actions
-            map('viewed', sum(d.viewed), 'accepted', sum(d.accepted), 'ignored', sum(d.ignored), 'overridden', sum(d.overridden), 'decisions', sum(d.decisions)) AS counts,
+            map('viewed', sumIf(events, action = 'VIEWED'), 'accepted', sumIf(events, action = 'ACCEPTED'), 'ignored', sumIf(events, action = 'IGNORED'), 'overridden', sumIf(events, action = 'OVERRIDDEN'), 'decisions', sumIf(events, action IN ('ACCEPTED', 'IGNORED', 'OVERRIDDEN'))) AS counts,
             -- /generated
             0. AS sum_ms,
             CAST([], 'Array(Int64)') AS milliseconds,
             CAST([], 'Array(UInt64)') AS times
-        FROM metrics.recommendations_daily AS d
+        FROM intel.days_recommendations FINAL
         WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
             AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
             AND ({service_name:String} = '' OR has(splitByChar('\n', {service_name:String}), toString(service_name)))
@@ -78,12 +78,12 @@ FROM
         SELECT
             intDiv(toInt32({last_day:Date} - day), {step:UInt16}) AS number,
             -- generated: counts of outcomes
-            map('resolved', sum(d.resolved), 'escalated', sum(d.escalated), 'no_action', sum(d.no_action), 'false_positive', sum(d.false_positive), 'outcomes', sum(d.outcomes)) AS counts,
+            map('resolved', sumIf(d.outcomes, outcome_status = 'RESOLVED'), 'escalated', sumIf(d.outcomes, outcome_status = 'ESCALATED'), 'no_action', sumIf(d.outcomes, outcome_status = 'NO_ACTION'), 'false_positive', sumIf(d.outcomes, outcome_status = 'FALSE_POSITIVE'), 'outcomes', sum(d.outcomes)) AS counts,
             -- /generated
             0. AS sum_ms,
             CAST([], 'Array(Int64)') AS milliseconds,
             CAST([], 'Array(UInt64)') AS times
-        FROM metrics.outcomes_daily AS d
+        FROM intel.days_outcomes AS d FINAL
         WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
             AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
             AND ({service_name:String} = '' OR has(splitByChar('\n', {service_name:String}), toString(service_name)))

@@ -160,7 +160,7 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
     hostName() AS node,
-    (SELECT if(count() = 0, NULL, max(as_of)) FROM intel.refreshes) AS as_of,
+    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of,
     assumeNotNull((SELECT time_zone FROM metrics.time_zone)) AS time_zone,
     assumeNotNull((SELECT count() > 0 AND NOT argMax(is_complete, cycle) FROM intel.refreshes)) AS is_recomputing,
     count() AS waiting,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar, cast
+from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar
 
 from .days import MAX_DAYS, first_day, today
 from .reader import Parameter, Reader
@@ -202,40 +202,6 @@ def _ask(metric: Metric[Answer], days: int, since: date | None, until: date | No
     columns = ", ".join(f"{sql} AS {name}" for name, sql in metric.columns.items())
     [row] = Reader().rows(as_dict, metric.select(columns), parameters_of(window, filters), never_empty=True)
     return answer_of(metric.into, window, row)
-
-
-def get_metrics(
-    days: int = 7,
-    *,
-    since: date | None = None,
-    until: date | None = None,
-    engine_version: Filter = None,
-    recommendation_type: Filter = None,
-    confidence: Filter = None,
-    service_name: Filter = None,
-) -> Metrics:
-    """Return all five metrics of the same days by one query.
-
-    Arguments and errors are those of ``get_recommendation_acceptance_rate``. Outcomes have neither type nor confidence:
-    these two filters leave their numbers as they are.
-    """
-    window = window_of(days, since, until)
-    queries = (
-        f"({metric.select('tuple(' + ', '.join(metric.columns.values()) + ')')}) AS {name}"
-        for name, metric in METRICS.items()
-    )
-    filters = {
-        "engine_version": engine_version,
-        "recommendation_type": recommendation_type,
-        "confidence": confidence,
-        "service_name": service_name,
-    }
-    [row] = Reader().rows(as_dict, f"SELECT {', '.join(queries)}", parameters_of(window, filters), never_empty=True)
-    answers = {
-        name: answer_of(metric.into, window, dict(zip(metric.columns, row[name], strict=True)))
-        for name, metric in METRICS.items()
-    }
-    return cast(Metrics, answers)
 
 
 def get_recommendation_acceptance_rate(

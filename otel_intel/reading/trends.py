@@ -1,13 +1,24 @@
-"""The five metrics day by day or week by week, read from ``metrics.trend_between``; also a method of Telemetry."""
+"""All five metrics at once, and each day by day or week by week, from ``metrics.trend_between``; also of Telemetry."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Final
+from typing import Any, Final, cast
 
 from otel_intel.events import OUTCOME_STATUSES
 
-from .metrics import METRICS, OF_RECOMMENDATIONS, Filter, Window, answer_of, as_dict, parameters_of, window_of
+from .metrics import (
+    METRICS,
+    OF_RECOMMENDATIONS,
+    Filter,
+    Metrics,
+    Window,
+    answer_of,
+    as_dict,
+    parameters_of,
+    window_of,
+)
 from .reader import Reader
 
 _STEPS: Final = {"day": 1, "week": 7}
@@ -48,6 +59,37 @@ class Step(Window, total=False):
     false_positive_rate: float
     counts: dict[str, int]
     shares: dict[str, float]
+
+
+def get_metrics(
+    days: int = 7,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    engine_version: Filter = None,
+    recommendation_type: Filter = None,
+    confidence: Filter = None,
+    service_name: Filter = None,
+) -> Metrics:
+    """Return all five metrics of the same days by one query.
+
+    Arguments and errors are those of ``get_recommendation_acceptance_rate``. Outcomes have neither type nor confidence:
+    these two filters leave their numbers as they are.
+    """
+    window = window_of(days, since, until)
+    filters = {
+        "engine_version": engine_version,
+        "recommendation_type": recommendation_type,
+        "confidence": confidence,
+        "service_name": service_name,
+    }
+    columns = {name: sql for metric in METRICS.values() for name, sql in metric.columns.items()}
+    [row] = _rows(window, window["days"], filters, columns)
+    answers = {
+        name: answer_of(metric.into, window, {column: row[column] for column in metric.columns})
+        for name, metric in METRICS.items()
+    }
+    return cast(Metrics, answers)
 
 
 def get_trend(
@@ -91,13 +133,19 @@ def get_trend(
         "confidence": confidence,
         "service_name": service_name,
     }
-    columns = ", ".join(f"{_COLUMNS.get(name, sql)} AS {name}" for name, sql in asked.columns.items())
+    rows = _rows(window, _STEPS[by], filters, asked.columns)
+    return [answer_of(Step, {"days": (row["until"] - row["since"]).days + 1}, row) for row in rows]
+
+
+def _rows(
+    window: Mapping[str, Any], step: int, filters: Mapping[str, Filter], columns: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    selected = ", ".join(f"{_COLUMNS.get(name, sql)} AS {name}" for name, sql in columns.items())
     arguments = ", ".join(f"{name} = {{{name}:String}}" for name in OF_RECOMMENDATIONS)
-    rows = Reader().rows(
+    return Reader().rows(
         as_dict,
-        f"SELECT first_day AS since, last_day AS until, {columns} FROM metrics.trend_between("
+        f"SELECT first_day AS since, last_day AS until, {selected} FROM metrics.trend_between("
         f"first_day = {{since:Date}}, last_day = {{until:Date}}, step = {{step:UInt16}}, {arguments})",
-        {**parameters_of(window, filters), "step": _STEPS[by]},
+        {**parameters_of(window, filters), "step": step},
         never_empty=True,
     )
-    return [answer_of(Step, {"days": (row["until"] - row["since"]).days + 1}, row) for row in rows]

@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from otel_intel import get_telemetry
 from otel_intel.exceptions import TelemetryUnavailable
-from otel_intel.reading import days, metrics, reader
+from otel_intel.reading import days, metrics, reader, trends
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 
@@ -87,7 +87,7 @@ def test_all_five_by_one_query(monkeypatch: pytest.MonkeyPatch) -> None:
 
     days.time_zone()  # asked once a minute
     monkeypatch.setattr(reader.Reader, "start", counted)
-    of_week = metrics.get_metrics()
+    of_week = trends.get_metrics()
     assert len(queries) == 1
     assert {name: numbers(cast(Mapping[str, object], answer)) for name, answer in of_week.items()} == {
         "acceptance_rate": ACCEPTANCE_RATE,
@@ -100,15 +100,15 @@ def test_all_five_by_one_query(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("events")
 def test_filters_of_all_five() -> None:
-    found = metrics.get_metrics(engine_version="v2", confidence=["HIGH", "LOW"], service_name="shop")
+    found = trends.get_metrics(engine_version="v2", confidence=["HIGH", "LOW"], service_name="shop")
     assert found["acceptance_rate"]["viewed"] == 1
     assert found["decision_time"]["average_ms"] == 3000
     assert found["override_rate"]["overridden"] == 1
     assert found["false_positive_rate"]["outcomes"] == 1
     assert found["outcome_distribution"]["counts"]["ESCALATED"] == 1
-    assert metrics.get_metrics(recommendation_type="LONG_PENDING")["false_positive_rate"]["outcomes"] == 3
-    assert metrics.get_metrics(confidence="LOW")["decision_time"]["samples"] == 0
-    assert metrics.get_metrics(service_name="billing")["outcome_distribution"]["outcomes"] == 0
+    assert trends.get_metrics(recommendation_type="LONG_PENDING")["false_positive_rate"]["outcomes"] == 3
+    assert trends.get_metrics(confidence="LOW")["decision_time"]["samples"] == 0
+    assert trends.get_metrics(service_name="billing")["outcome_distribution"]["outcomes"] == 0
 
 
 @pytest.mark.usefixtures("events")
@@ -148,7 +148,7 @@ def test_a_trend_is_the_metric_of_each_step(by: str) -> None:
     for name, steps in found.items():
         assert [step["days"] for step in steps] == lengths
         for step in steps:
-            of_step = metrics.get_metrics(since=step["since"], until=step["until"])
+            of_step = trends.get_metrics(since=step["since"], until=step["until"])
             assert step == dict(of_step)[name]
 
 
