@@ -88,20 +88,24 @@ def closed_sets() -> Lines:
     yield f"LogAttributes['intel.outcome.status'] IN ({quoted(OUTCOME_STATUSES)}) AS is_outcome_status,"
 
 
+def deciding() -> str:
+    """Return the actions that decide, as a list of SQL."""
+    return quoted(event.value for event in of_kind("recommendation") if event.is_decision)
+
+
 def decisions() -> Lines:
     """Yield the SQL for the rank of a decision among decisions in the same millisecond; 0 if it is no decision."""
-    yield f"indexOf([{quoted(e.value for e in of_kind('recommendation') if e.is_decision)}], action) AS rank,"
+    yield f"indexOf([{deciding()}], action) AS rank,"
 
 
 def no_decisions() -> Lines:
     """Yield the condition that an event is no decision."""
-    yield f"action NOT IN ({quoted(e.value for e in of_kind('recommendation') if e.is_decision)})"
+    yield f"action NOT IN ({deciding()})"
 
 
 def decided() -> Lines:
     """Yield the SQL that tells whether a signal was decided on."""
-    values = quoted(event.value for event in of_kind("recommendation") if event.is_decision)
-    yield f"countIf(action IN ({values})) > 0 AS was_decided,"
+    yield f"countIf(action IN ({deciding()})) > 0 AS was_decided,"
 
 
 def counts_of_actions() -> Lines:
@@ -113,8 +117,7 @@ def counts_of_actions() -> Lines:
 
 def overrides() -> Lines:
     """Yield the number of decisions and of overrides among them."""
-    values = quoted(event.value for event in of_kind("recommendation") if event.is_decision)
-    yield f"sumIf(events, action IN ({values})) AS decisions,"
+    yield f"sumIf(events, action IN ({deciding()})) AS decisions,"
     yield "sumIf(events, action = 'OVERRIDDEN') AS overridden,"
 
 
@@ -152,8 +155,7 @@ def actions_of_a_step() -> Lines:
     """Yield the counts of actions as one map."""
     events = of_kind("recommendation")
     pairs = [f"'{event.column}', sumIf(events, action = '{event.value}')" for event in events]
-    decisions = quoted(event.value for event in events if event.is_decision)
-    yield f"map({', '.join(pairs)}, 'decisions', sumIf(events, action IN ({decisions}))) AS counts,"
+    yield f"map({', '.join(pairs)}, 'decisions', sumIf(events, action IN ({deciding()}))) AS counts,"
 
 
 def outcomes_of_a_step() -> Lines:

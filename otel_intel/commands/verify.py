@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from otel_intel.reading.days import MAX_DAYS, first_day
 from otel_intel.reading.verify import time_zone, verify
 
 from .options import cluster_option, errors, nodes, urls_option
@@ -22,7 +23,7 @@ _DAY: Final = click.DateTime(["%Y-%m-%d"])
 @cluster_option
 @click.option(
     "--days",
-    type=click.IntRange(1, 3650),
+    type=click.IntRange(1, MAX_DAYS),
     help="Today and the days before it; 8 by default: 7 that are over and today.",
 )
 @click.option("--since", type=_DAY, metavar="DAY", help="The first day, such as 2026-03-01, instead of --days.")
@@ -52,7 +53,7 @@ def verify_command(
     with errors(), nodes(urls, cluster_name) as (clients, cluster):
         today = datetime.now(time_zone(clients[0])).date()
         last = until.date() if until else today
-        first = since.date() if since else last - timedelta(days=(days or 8) - 1)
+        first = since.date() if since else first_day(days or 8, last)
         if not date(1970, 1, 2) <= first <= last <= today + timedelta(days=1):
             raise click.UsageError(
                 f"{first} to {last} cannot be compared: give a --since after 1970-01-01, and an --until that is not"

@@ -7,11 +7,12 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 from typing import Final
 
 from django.utils.timezone import get_current_timezone
 
+from otel_intel.reading.days import midnight
 from otel_intel.values import MAX_TEXT, has_control_characters
 
 DEFAULT_DAYS: Final = 30
@@ -81,15 +82,12 @@ class Filters:
     @property
     def start(self) -> int:
         """The beginning of the first day, in nanoseconds since 1970."""
-        return self._midnight(self.first_day)
+        return midnight(self.first_day, self.time_zone)
 
     @property
     def end(self) -> int:
         """The end of the last day, in nanoseconds since 1970; not included."""
-        return self._midnight(self.last_day + timedelta(days=1))
-
-    def _midnight(self, day: date) -> int:
-        return int(datetime(day.year, day.month, day.day, tzinfo=self.time_zone).timestamp()) * 10**9
+        return midnight(self.last_day + timedelta(days=1), self.time_zone)
 
 
 def _is_plain(text: str) -> bool:

@@ -106,12 +106,8 @@ def _query(log: Log, reader: Reader, filters: Filters, low: int, high: int, limi
     sql = (
         f"SELECT {columns} FROM metrics.{log.view} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT {{limit:UInt32}}"
     )
-    return reader.rows(_row, sql, parameters)
+    return reader.rows(Row, sql, parameters)
 
 
 def _direction(descending: bool) -> str:
     return "DESC" if descending else "ASC"
-
-
-def _row(**values: object) -> Row:
-    return values

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
@@ -15,17 +15,16 @@ from clickhouse_connect.driver.client import Client
 
 from otel_intel.events import CATALOGUE, Event, of_kind
 from otel_intel.exceptions import OtelIntelError
-from otel_intel.schema.cluster import Cluster, local_table
+from otel_intel.schema.cluster import Cluster, local_table, whole_table
 from otel_intel.schema.connection import read_rows
-from otel_intel.schema.rebuild import typed_events
+from otel_intel.schema.rebuild import FACTS, typed_events
+from otel_intel.schema.refresh import last_run
 
+from .days import midnight
 from .reference import Fact, Outcomes, Table, Times
 
 PATIENCE: Final = 60.0
 """Seconds to wait for a moment in which no run of the refresh is at work on a day."""
-
-FACTS: Final = {"recommendation_events": "recommendation", "signal_outcomes": "outcome", "admin_views": "view"}
-"""The kind of the events of each table of facts."""
 
 DIMENSIONS: Final = {
     **dict.fromkeys((*FACTS, "decisions", "outcomes"), ("event_id",)),
@@ -125,13 +124,10 @@ class DayRows:
     ) -> None:
         self._clients = clients
         self._client = clients[0]
-        self._landing = _landing_table(cluster)
+        self._landing = whole_table("otel_logs", cluster)
         self._arrivals = local_table("arrivals", cluster)
         self.day = day
-        self._start, self._end = (
-            int(datetime(at.year, at.month, at.day, tzinfo=zone).timestamp()) * 10**9
-            for at in (day, day + timedelta(days=1))
-        )
+        self._start, self._end = midnight(day, zone), midnight(day + timedelta(days=1), zone)
         self.landing_begins = landing_begins
 
     def has(self, fact: Fact) -> bool:
@@ -146,16 +142,12 @@ class DayRows:
         """Read facts and numbers of one moment: one in which no run is half done with what the day follows from."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            ledgers = [
-                read_rows(client, "SELECT cycle, seen, is_complete FROM intel.refreshes ORDER BY cycle DESC LIMIT 1")
-                for client in self._clients
-            ]
-            if not all(ledgers):
+            runs = [last_run(client) for client in self._clients]
+            if not all(run.cycle for run in runs):
                 raise VerificationError("Nothing is in the numbers yet: run otel-intel refresh first")
-            seen = [int(ledger[0][1]) for ledger in ledgers]
+            seen = [run.seen for run in runs]
             kept = Snapshot(self.facts(_IN_DAY), self._numbers(), seen, self.waiting(seen))
-            cycle = min(ledger[0][0] for ledger in ledgers)
-            if all(ledger[0][2] for ledger in ledgers) and not self._changed_after(cycle):
+            if all(run.is_complete for run in runs) and not self._changed_after(min(run.cycle for run in runs)):
                 return kept
             if time.monotonic() > deadline:
                 raise VerificationError(
@@ -249,10 +241,6 @@ class DayRows:
         ]
 
 
-def _landing_table(cluster: Cluster | None) -> str:
-    return "intel.otel_logs_all" if cluster else "intel.otel_logs"
-
-
 def landing_begins(client: Client, cluster: Cluster | None) -> int:
     """Return from when on all that arrived is in the landing, in nanoseconds; what is older may be deleted."""
     definition = read_rows(
@@ -263,7 +251,8 @@ def landing_begins(client: Client, cluster: Cluster | None) -> int:
     kept = re.search(r"TTL toDateTime\(IngestedAt\) \+ (toInterval\w+\(\d+\))", str(definition[0][0]))
     expired = f"now64(9, 'UTC') - {kept[1]}" if kept else "fromUnixTimestamp64Nano(0, 'UTC')"
     [(begin,)] = read_rows(
-        client, f"SELECT toUnixTimestamp64Nano(greatest(min(IngestedAt), {expired})) FROM {_landing_table(cluster)}"
+        client,
+        f"SELECT toUnixTimestamp64Nano(greatest(min(IngestedAt), {expired})) FROM {whole_table('otel_logs', cluster)}",
     )
     return int(begin)
 

@@ -61,6 +61,11 @@ def today() -> date:
     return datetime.now(time_zone()).date()
 
 
+def midnight(day: date, zone: tzinfo) -> int:
+    """Return when a day begins, in nanoseconds since 1970."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * 10**9
+
+
 def first_day(days: int, last: date) -> date:
     """Return the first of ``days`` calendar days that end with ``last``."""
     return last - timedelta(days=days - 1)

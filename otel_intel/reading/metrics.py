@@ -90,8 +90,9 @@ class Metric(Generic[Answer]):
     columns: Mapping[str, str]
     filters: Sequence[str]
 
-    def select(self, columns: str) -> str:
-        """Return the query of some columns, with parameters for the window and the filters."""
+    def select(self) -> str:
+        """Return the query, with parameters for the window and the filters."""
+        columns = ", ".join(f"{sql} AS {name}" for name, sql in self.columns.items())
         arguments = ["first_day = {since:Date}", "last_day = {until:Date}"]
         arguments += [f"{name} = {{{name}:String}}" for name in self.filters]
         return f"SELECT {columns} FROM metrics.{self.view}_between({', '.join(arguments)})"
@@ -100,7 +101,7 @@ class Metric(Generic[Answer]):
 OF_EVENTS: Final = ("engine_version", "service_name")
 OF_RECOMMENDATIONS: Final = (*OF_EVENTS, "recommendation_type", "confidence")
 
-ACCEPTANCE_RATE: Final = Metric(
+_ACCEPTANCE_RATE: Final = Metric(
     "acceptance_rate",
     AcceptanceRate,
     {
@@ -110,13 +111,13 @@ ACCEPTANCE_RATE: Final = Metric(
     },
     OF_RECOMMENDATIONS,
 )
-DECISION_TIME: Final = Metric(
+_DECISION_TIME: Final = Metric(
     "decision_time",
     DecisionTime,
     {name: name for name in ("samples", "average_ms", "p50_ms", "p90_ms", "as_of")},
     OF_RECOMMENDATIONS,
 )
-OVERRIDE_RATE: Final = Metric(
+_OVERRIDE_RATE: Final = Metric(
     "override_rate",
     OverrideRate,
     {
@@ -125,7 +126,7 @@ OVERRIDE_RATE: Final = Metric(
     },
     OF_RECOMMENDATIONS,
 )
-FALSE_POSITIVE_RATE: Final = Metric(
+_FALSE_POSITIVE_RATE: Final = Metric(
     "false_positive_rate",
     FalsePositiveRate,
     {
@@ -135,7 +136,7 @@ FALSE_POSITIVE_RATE: Final = Metric(
     OF_EVENTS,
 )
 _STATUSES: Final = "groupArray(toString(outcome_status))"
-OUTCOME_DISTRIBUTION: Final = Metric(
+_OUTCOME_DISTRIBUTION: Final = Metric(
     "outcome_distribution",
     OutcomeDistribution,
     {
@@ -148,7 +149,7 @@ OUTCOME_DISTRIBUTION: Final = Metric(
 )
 METRICS: Final[Mapping[str, Metric[Any]]] = {
     metric.view: metric
-    for metric in (ACCEPTANCE_RATE, DECISION_TIME, OVERRIDE_RATE, FALSE_POSITIVE_RATE, OUTCOME_DISTRIBUTION)
+    for metric in (_ACCEPTANCE_RATE, _DECISION_TIME, _OVERRIDE_RATE, _FALSE_POSITIVE_RATE, _OUTCOME_DISTRIBUTION)
 }
 """All metrics, by their names."""
 
@@ -184,11 +185,6 @@ def parameters_of(window: Mapping[str, Any], filters: Mapping[str, Filter]) -> d
     }
 
 
-def as_dict(**columns: Any) -> dict[str, Any]:
-    """Return a row as it is."""
-    return columns
-
-
 def answer_of(into: Callable[..., Answer], window: Mapping[str, Any], row: Mapping[str, Any]) -> Answer:
     """Return a row of a metric, and the days that it is of, as the answer to a user."""
     numbers = dict(row)
@@ -199,8 +195,7 @@ def answer_of(into: Callable[..., Answer], window: Mapping[str, Any], row: Mappi
 
 def _ask(metric: Metric[Answer], days: int, since: date | None, until: date | None, **filters: Filter) -> Answer:
     window = window_of(days, since, until)
-    columns = ", ".join(f"{sql} AS {name}" for name, sql in metric.columns.items())
-    [row] = Reader().rows(as_dict, metric.select(columns), parameters_of(window, filters), never_empty=True)
+    [row] = Reader().rows(dict[str, Any], metric.select(), parameters_of(window, filters), never_empty=True)
     return answer_of(metric.into, window, row)
 
 
@@ -230,7 +225,7 @@ def get_recommendation_acceptance_rate(
         TelemetryUnavailable: If ClickHouse cannot answer within OTEL_INTEL['QUERY_TIMEOUT'] seconds.
     """
     return _ask(
-        ACCEPTANCE_RATE,
+        _ACCEPTANCE_RATE,
         days,
         since,
         until,
@@ -256,7 +251,7 @@ def get_average_decision_time(
     Arguments and errors are those of ``get_recommendation_acceptance_rate``.
     """
     return _ask(
-        DECISION_TIME,
+        _DECISION_TIME,
         days,
         since,
         until,
@@ -282,7 +277,7 @@ def get_override_rate(
     Arguments and errors are those of ``get_recommendation_acceptance_rate``.
     """
     return _ask(
-        OVERRIDE_RATE,
+        _OVERRIDE_RATE,
         days,
         since,
         until,
@@ -305,7 +300,7 @@ def get_false_positive_rate(
 
     Arguments and errors are those of ``get_recommendation_acceptance_rate``; outcomes have neither type nor confidence.
     """
-    return _ask(FALSE_POSITIVE_RATE, days, since, until, engine_version=engine_version, service_name=service_name)
+    return _ask(_FALSE_POSITIVE_RATE, days, since, until, engine_version=engine_version, service_name=service_name)
 
 
 def get_outcome_distribution(
@@ -320,4 +315,4 @@ def get_outcome_distribution(
 
     Arguments and errors are those of ``get_recommendation_acceptance_rate``; outcomes have neither type nor confidence.
     """
-    return _ask(OUTCOME_DISTRIBUTION, days, since, until, engine_version=engine_version, service_name=service_name)
+    return _ask(_OUTCOME_DISTRIBUTION, days, since, until, engine_version=engine_version, service_name=service_name)

@@ -15,7 +15,6 @@ from .metrics import (
     Metrics,
     Window,
     answer_of,
-    as_dict,
     parameters_of,
     window_of,
 )
@@ -77,14 +76,15 @@ def get_metrics(
     these two filters leave their numbers as they are.
     """
     window = window_of(days, since, until)
-    filters = {
-        "engine_version": engine_version,
-        "recommendation_type": recommendation_type,
-        "confidence": confidence,
-        "service_name": service_name,
-    }
-    columns = {name: sql for metric in METRICS.values() for name, sql in metric.columns.items()}
-    [row] = _rows(window, window["days"], filters, columns)
+    [row] = _rows(
+        window,
+        window["days"],
+        {name: sql for metric in METRICS.values() for name, sql in metric.columns.items()},
+        engine_version=engine_version,
+        recommendation_type=recommendation_type,
+        confidence=confidence,
+        service_name=service_name,
+    )
     answers = {
         name: answer_of(metric.into, window, {column: row[column] for column in metric.columns})
         for name, metric in METRICS.items()
@@ -127,23 +127,23 @@ def get_trend(
         )
     asked = METRICS[metric]
     window = window_of(days, since, until)
-    filters = {
-        "engine_version": engine_version,
-        "recommendation_type": recommendation_type,
-        "confidence": confidence,
-        "service_name": service_name,
-    }
-    rows = _rows(window, _STEPS[by], filters, asked.columns)
+    rows = _rows(
+        window,
+        _STEPS[by],
+        asked.columns,
+        engine_version=engine_version,
+        recommendation_type=recommendation_type,
+        confidence=confidence,
+        service_name=service_name,
+    )
     return [answer_of(Step, {"days": (row["until"] - row["since"]).days + 1}, row) for row in rows]
 
 
-def _rows(
-    window: Mapping[str, Any], step: int, filters: Mapping[str, Filter], columns: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def _rows(window: Mapping[str, Any], step: int, columns: Mapping[str, str], **filters: Filter) -> list[dict[str, Any]]:
     selected = ", ".join(f"{_COLUMNS.get(name, sql)} AS {name}" for name, sql in columns.items())
     arguments = ", ".join(f"{name} = {{{name}:String}}" for name in OF_RECOMMENDATIONS)
     return Reader().rows(
-        as_dict,
+        dict[str, Any],
         f"SELECT first_day AS since, last_day AS until, {selected} FROM metrics.trend_between("
         f"first_day = {{since:Date}}, last_day = {{until:Date}}, step = {{step:UInt16}}, {arguments})",
         {**parameters_of(window, filters), "step": step},

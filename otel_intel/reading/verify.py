@@ -17,8 +17,9 @@ from clickhouse_connect.driver.client import Client
 
 from otel_intel.schema.cluster import Cluster
 from otel_intel.schema.connection import read_rows
+from otel_intel.schema.rebuild import FACTS
 
-from .day_rows import DIMENSIONS, FACTS, Copy, DayRows, landing_begins
+from .day_rows import DIMENSIONS, Copy, DayRows, landing_begins
 from .days import named_zone
 from .reference import Fact, Outcomes, Table, Times, decision_times, first_outcomes, is_rounded, numbers
 

@@ -94,6 +94,11 @@ def local_table(name: str, cluster: Cluster | None) -> str:
     return f"intel.{_names(name)[0] if cluster else name}"
 
 
+def whole_table(name: str, cluster: Cluster | None) -> str:
+    """Return the name under which the rows of all nodes of a table of ``intel`` are read."""
+    return f"intel.{_names(name)[1] if cluster else name}"
+
+
 def _names(name: str) -> tuple[str, str]:
     if name in SHARDED:
         return f"{name}_local", name

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-from .cluster import Cluster, local_table
+from .cluster import Cluster, local_table, whole_table
 from .connection import read_rows, require_space
 from .migrate import MigrationError
 from .refresh import DISTRIBUTED, STATEMENTS, TAKE_IN, recompute_all
 
 _NEW_EVENTS = "intel.new_events(seen = {seen:UInt64}, until = {until:UInt64})"
-_FACTS = {
-    "recommendation_events": "recommendation",
-    "signal_outcomes": "outcome",
-    "admin_views": "view",
-    "pipeline_reports": "internal",
-}
+FACTS: Final = {"recommendation_events": "recommendation", "signal_outcomes": "outcome", "admin_views": "view"}
+"""The kind of the events of each table of facts."""
 
 
 def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster: Cluster | None = None) -> None:
@@ -38,7 +35,7 @@ def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster:
     client = clients[0]
     # The view itself handles what arrives from now on.
     until = client.command("SELECT toString(now64(9, 'UTC'))")
-    landing = "intel.otel_logs_all" if cluster else "intel.otel_logs"
+    landing = whole_table("otel_logs", cluster)
     parsed = f"(SELECT * FROM ({typed_events(client, landing)}) WHERE ingested_at < toDateTime64('{until}', 9, 'UTC'))"
     columns = ", ".join(str(name) for name, *_ in read_rows(client, f"DESCRIBE {parsed}"))
 
@@ -46,7 +43,7 @@ def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster:
     for node in clients:
         node.command(f"DELETE FROM {rejected} WHERE ingested_at < toDateTime64('{until}', 9, 'UTC')")
     # Delete before the facts are written again: a first copy that is rejected now must not hide a good second copy.
-    for table, kind in _FACTS.items():
+    for table, kind in {**FACTS, "pipeline_reports": "internal"}.items():
         wrong = (
             "(event_id, ingested_at) IN"
             f" (SELECT event_id, ingested_at FROM {parsed} WHERE kind != '{kind}' OR rejected_reason != '')"

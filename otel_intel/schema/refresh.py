@@ -88,7 +88,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class _Last:
+class LastRun:
     """The last row of a node's ledger; ``cycle`` is 0 before the first run."""
 
     cycle: int
@@ -112,7 +112,7 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
         AnotherRefreshError: If another process is refreshing.
     """
     with _errors():
-        before = [_last(client) for client in clients]
+        before = [last_run(client) for client in clients]
         newest = [_newest_block(client, cluster) for client in clients]
         # A table that was emptied before its server started again counts its blocks from the beginning.
         seen = [last.seen if last.seen <= there else 0 for last, there in zip(before, newest, strict=True)]
@@ -183,7 +183,7 @@ def recompute_all(clients: Sequence[Client], report: Callable[[str], object], cl
     for client in clients:
         require_space(client)
     with _errors():
-        before = [_last(client) for client in clients]
+        before = [last_run(client) for client in clients]
         cycle, zone = _next_cycle(clients[0], before), _time_zone(before)
         as_of = datetime.now(UTC)
         _compute_all(clients[0], cycle, zone, report)
@@ -209,7 +209,7 @@ def set_time_zone(clients: Sequence[Client], time_zone: str) -> bool:
             clients[0], "SELECT 1 FROM system.time_zones WHERE time_zone = {name:String}", {"name": time_zone}
         ):
             raise RefreshError(f"ClickHouse knows no time zone {time_zone}: give a name such as Europe/Berlin or UTC")
-        before = [_last(client) for client in clients]
+        before = [last_run(client) for client in clients]
         if all(last.time_zone == time_zone for last in before):
             return False
         # A run that is under way has the next number; when it is done, it must not count as the last one.
@@ -251,15 +251,16 @@ def _finish(
     )
 
 
-def _last(client: Client) -> _Last:
+def last_run(client: Client) -> LastRun:
+    """Return the last row of a node's ledger."""
     rows = read_rows(
         client,
         "SELECT cycle, seen, as_of, time_zone, is_complete FROM intel.refreshes ORDER BY cycle DESC LIMIT 1",
     )
-    return _Last(*rows[0]) if rows else _Last(0, 0, datetime.fromtimestamp(0, UTC), "UTC", is_complete=True)
+    return LastRun(*rows[0]) if rows else LastRun(0, 0, datetime.fromtimestamp(0, UTC), "UTC", is_complete=True)
 
 
-def _next_cycle(client: Client, before: Sequence[_Last]) -> int:
+def _next_cycle(client: Client, before: Sequence[LastRun]) -> int:
     """Return a number above those of all runs: a row with a smaller one would not replace the row of a run."""
     newest = max(last.cycle for last in before)
     if not newest:  # also if somebody has emptied the ledger
@@ -268,7 +269,7 @@ def _next_cycle(client: Client, before: Sequence[_Last]) -> int:
     return int(newest) + 1
 
 
-def _time_zone(before: Sequence[_Last]) -> str:
+def _time_zone(before: Sequence[LastRun]) -> str:
     """Return the time zone that was set last: a node that was down meanwhile has an older one."""
     return max(before, key=lambda last: last.cycle).time_zone
 

@@ -15,7 +15,7 @@ from otel_intel.commands import verify as command
 from otel_intel.commands.main import main
 from otel_intel.reading import day_rows, verify
 from otel_intel.schema.connection import connect
-from otel_intel.schema.rebuild import rebuild
+from otel_intel.schema.rebuild import FACTS, rebuild
 from otel_intel.schema.refresh import recompute_all, refresh, set_time_zone
 from tests.otlp import Record, deliver, event, send
 from tests.servers import ClickHouse
@@ -335,7 +335,7 @@ def status(value: str) -> dict[str, str]:
 def forget_first_day(clickhouse: ClickHouse, months: int) -> None:
     """Delete the first day's rows of the landing, as if its facts had arrived so many months ago."""
     alter(clickhouse, "otel_logs", "DELETE WHERE toDate(Timestamp) = '2024-02-20'")
-    for table in day_rows.FACTS:
+    for table in FACTS:
         clickhouse.client("admin").command(
             f"INSERT INTO intel.{table} SELECT * REPLACE(ingested_at - INTERVAL {months} MONTH AS ingested_at)"
             f" FROM intel.{table} FINAL WHERE toDate(timestamp) = '2024-02-20'"
