@@ -108,60 +108,25 @@ def decided() -> Lines:
     yield f"countIf(action IN ({deciding()})) > 0 AS was_decided,"
 
 
+def counts_of_an_action() -> Lines:
+    """Yield the SQL that counts an action by its own name, and a decision also as one."""
+    yield f"map(lower(r.action), r.events, 'decisions', if(r.action IN ({deciding()}), r.events, 0)) AS counted"
+
+
 def counts_of_actions() -> Lines:
     """Yield a column for each action, and the decisions among them."""
-    events = of_kind("recommendation")
-    yield from (f"sumIf(events, action = '{event.value}') AS {event.column}," for event in events)
-    yield f"{' + '.join(event.column for event in events if event.is_decision)} AS decisions"
-
-
-def overrides() -> Lines:
-    """Yield the number of decisions and of overrides among them."""
-    yield f"sumIf(events, action IN ({deciding()})) AS decisions,"
-    yield "sumIf(events, action = 'OVERRIDDEN') AS overridden,"
+    return [f"counts['{name}'] AS {name}," for name in (*ACTIONS, "decisions")]
 
 
 def counts_of_outcomes() -> Lines:
     """Yield a column for each status, and their sum."""
-    yield from (f"sumIf(d.outcomes, outcome_status = '{status}') AS {status.lower()}," for status in OUTCOME_STATUSES)
-    yield f"{' + '.join(status.lower() for status in OUTCOME_STATUSES)} AS outcomes,"
+    return [f"counts['{name}'] AS {name}," for name in (*STATUSES, "outcomes")]
 
 
-def outcomes_by_status() -> Lines:
-    """Yield statuses and their counts side by side."""
-    yield f"[{quoted(OUTCOME_STATUSES)}] AS statuses,"
-    counts = (f"sumIf(d.outcomes, outcome_status = '{status}')" for status in OUTCOME_STATUSES)
-    yield f"[{', '.join(counts)}] AS counts,"
-
-
-def of_overview(columns: list[str]) -> Callable[[], Lines]:
-    """Return a function that yields the columns of the overview's counts."""
-    return lambda: [f"counts['{column}'] AS {column}," for column in columns]
-
-
-def outcomes_of_overview() -> Lines:
-    """Yield the columns of the overview's outcomes: counts and shares."""
-    yield from of_overview(STATUSES)()
-    yield from (f"if(outcomes = 0, NULL, {column} / outcomes) AS {column}_share," for column in STATUSES)
-
-
-def for_overview(columns: list[str]) -> Callable[[], Lines]:
-    """Return a function that yields daily counts as one map, so that several can be summed together."""
-    pairs = ", ".join(f"'{column}', sum(d.{column})" for column in columns)
-    return lambda: [f"map({pairs}) AS counts,"]
-
-
-def actions_of_a_step() -> Lines:
-    """Yield the counts of actions as one map."""
-    events = of_kind("recommendation")
-    pairs = [f"'{event.column}', sumIf(events, action = '{event.value}')" for event in events]
-    yield f"map({', '.join(pairs)}, 'decisions', sumIf(events, action IN ({deciding()}))) AS counts,"
-
-
-def outcomes_of_a_step() -> Lines:
-    """Yield the counts of statuses as one map."""
-    pairs = [f"'{s.lower()}', sumIf(d.outcomes, outcome_status = '{s}')" for s in OUTCOME_STATUSES]
-    yield f"map({', '.join(pairs)}, 'outcomes', sum(d.outcomes)) AS counts,"
+def shares_of_outcomes() -> Lines:
+    """Yield a column for each status and for its share, and the sum."""
+    yield from counts_of_outcomes()
+    yield from (f"{column} / nullIf(outcomes, 0) AS {column}_share," for column in STATUSES)
 
 
 def counts_of_views() -> Lines:
@@ -358,32 +323,28 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
     "clickhouse/views/40_logs.sql": {
         "no decisions": no_decisions,
     },
+    "clickhouse/refresh/60_count_recommendations.sql": {"counts of an action": counts_of_an_action},
     "clickhouse/views/60_daily.sql": {
-        "counts of actions": counts_of_actions,
+        "counts of actions": lambda: [
+            line.removesuffix(",") if "decisions" in line else line for line in counts_of_actions()
+        ],
         "counts of outcomes": counts_of_outcomes,
         "counts of views": counts_of_views,
     },
     "clickhouse/views/70_numbers.sql": {
-        "counts of actions": lambda: [
-            f"{line}," if line.endswith("decisions") else line for line in counts_of_actions()
-        ],
-        "decisions and overrides": overrides,
-        "outcomes by status": outcomes_by_status,
+        "counts of actions": counts_of_actions,
+        "statuses": lambda: [f"ARRAY JOIN [{quoted(OUTCOME_STATUSES)}] AS outcome_status"],
     },
     "clickhouse/views/75_overviews.sql": {
-        "actions of the overview": of_overview(ACTIONS),
-        "outcomes of the overview": outcomes_of_overview,
-        "counts of actions for the overview": for_overview([*ACTIONS, "decisions"]),
-        "counts of outcomes for the overview": for_overview([*STATUSES, "outcomes"]),
+        "actions of the overview": counts_of_actions,
+        "outcomes of the overview": shares_of_outcomes,
         "decisions of the funnel": decided,
         "statuses": lambda: [f"SELECT arrayJoin([{quoted(OUTCOME_STATUSES)}]) AS outcome_status"],
         "views of an admin": views_of_an_admin,
     },
     "clickhouse/views/76_trends.sql": {
-        "actions of the trend": of_overview(ACTIONS),
-        "outcomes of the trend": outcomes_of_overview,
-        "counts of actions": actions_of_a_step,
-        "counts of outcomes": outcomes_of_a_step,
+        "actions of the trend": counts_of_actions,
+        "outcomes of the trend": shares_of_outcomes,
     },
     "clickhouse/views/80_health.sql": {
         "drop reasons of a report": reported_drops,

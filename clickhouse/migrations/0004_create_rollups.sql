@@ -102,38 +102,28 @@ ENGINE = ReplacingMergeTree(cycle)
 ORDER BY event_id
 COMMENT 'Outcomes of risk signals; is_first marks the one that counts';
 
--- A kind is a row, not a column: a new action or status needs no new table. What a day no longer has is written as 0.
-CREATE TABLE IF NOT EXISTS intel.days_recommendations
+-- Each kind of number has rows of its own. A dimension is a value, or '' for all values: a question reads the rows that
+-- have just its filters. Counts are a map: a new action or status needs no new table. A day's row that is empty has
+-- nothing left. Small granules: a question reads a hundred rows, and lists are long.
+CREATE TABLE IF NOT EXISTS intel.days
 (
+    kind LowCardinality(String),
     day Date,
     service_name LowCardinality(String),
     engine_version LowCardinality(String),
     recommendation_type LowCardinality(String),
     confidence LowCardinality(String),
-    action LowCardinality(String),
-    events UInt64,
-    cycle UInt32
-)
-ENGINE = ReplacingMergeTree(cycle)
-ORDER BY (day, service_name, engine_version, recommendation_type, confidence, action)
-SETTINGS index_granularity = 1024, min_bytes_for_wide_part = 1000000000
-COMMENT 'Recommendation events per day and dimensions';
-
-CREATE TABLE IF NOT EXISTS intel.days_outcomes
-(
-    day Date,
-    service_name LowCardinality(String),
-    engine_version LowCardinality(String),
-    outcome_status LowCardinality(String),
-    outcomes UInt64,
-    hours_samples UInt64,
+    counts Map(LowCardinality(String), UInt64),
+    sum_ms Int128,
     sum_hours Float64,
+    milliseconds Array(Int64) CODEC(ZSTD(1)),
+    times Array(UInt64) CODEC(ZSTD(1)),
     cycle UInt32
 )
 ENGINE = ReplacingMergeTree(cycle)
-ORDER BY (day, service_name, engine_version, outcome_status)
-SETTINGS index_granularity = 1024, min_bytes_for_wide_part = 1000000000
-COMMENT 'First outcomes of signals per day and dimensions';
+ORDER BY (kind, engine_version, recommendation_type, confidence, service_name, day)
+SETTINGS index_granularity = 64, min_bytes_for_wide_part = 1000000000
+COMMENT 'Counts, decision times and outcomes per day and dimensions, and over all values of each dimension';
 
 CREATE TABLE IF NOT EXISTS intel.days_engagement
 (
@@ -149,24 +139,3 @@ ENGINE = ReplacingMergeTree(cycle)
 ORDER BY (day, service_name, engine_version, admin_id, view_kind)
 SETTINGS index_granularity = 1024, min_bytes_for_wide_part = 1000000000
 COMMENT 'View events per day, dimensions and admin';
-
--- A slice keeps one of the dimensions, '' none and '*' all; a dimension that it does not keep is ''. A question reads the
--- slice with no more dimensions than it has filters. Small granules: the lists of '*' are long and lie beside those of ''.
-CREATE TABLE IF NOT EXISTS intel.days_decision_times
-(
-    slice LowCardinality(String),
-    day Date,
-    service_name LowCardinality(String),
-    engine_version LowCardinality(String),
-    recommendation_type LowCardinality(String),
-    confidence LowCardinality(String),
-    samples UInt64,
-    sum_ms Int128,
-    milliseconds Array(Int64) CODEC(ZSTD(1)),
-    counts Array(UInt64) CODEC(ZSTD(1)),
-    cycle UInt32
-)
-ENGINE = ReplacingMergeTree(cycle)
-ORDER BY (slice, engine_version, recommendation_type, confidence, service_name, day)
-SETTINGS index_granularity = 16, min_bytes_for_wide_part = 1000000000
-COMMENT 'Decision times per day and dimensions, as lists of milliseconds and how often each occurs';

@@ -1,9 +1,9 @@
--- Decision times of the days on which a decision was computed anew. Reads intel.decisions; writes intel.days_decision_times.
+-- Decision times of the days on which a decision was computed anew. Reads intel.decisions; writes intel.days.
 -- Milliseconds are exact while a day has at most 500 different ones. On a larger day they are rounded: to whole seconds
 -- up to 100 s, to steps of 1.5 % above; so a quantile is off by at most 0.5 s or 0.75 %.
 
-INSERT INTO intel.days_decision_times
-    (slice, day, service_name, engine_version, recommendation_type, confidence, samples, sum_ms, milliseconds, counts, cycle)
+INSERT INTO intel.days
+    (kind, day, service_name, engine_version, recommendation_type, confidence, counts, sum_ms, milliseconds, times, cycle)
 WITH touched AS
 (
     SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day
@@ -13,27 +13,28 @@ WITH touched AS
         AND timestamp < {last:DateTime64(9, 'UTC')} + INTERVAL 8 DAY
 )
 SELECT
-    slice, day, service_name, engine_version, recommendation_type, confidence,
-    sum(count) AS samples,
+    'decision_times' AS kind,
+    day, service_name, engine_version, recommendation_type, confidence,
+    map('samples', sum(decisions)) AS counts,
     sum(total_ms) AS sum_ms,
-    groupArrayIf(step_ms, count > 0) AS milliseconds,
-    groupArrayIf(count, count > 0) AS counts,
+    groupArrayIf(step_ms, decisions > 0) AS milliseconds,
+    groupArrayIf(decisions, decisions > 0) AS times,
     {cycle:UInt32} AS cycle
 FROM
 (
     SELECT
-        arrayJoin(['', 'service_name', 'engine_version', 'recommendation_type', 'confidence', '*']) AS slice,
         day,
-        if(slice IN ('service_name', '*'), d.service, '') AS service_name,
-        if(slice IN ('engine_version', '*'), d.version, '') AS engine_version,
-        if(slice IN ('recommendation_type', '*'), d.type, '') AS recommendation_type,
-        if(slice IN ('confidence', '*'), d.level, '') AS confidence,
+        -- Each value, and '' for all.
+        arrayJoin(['', d.service]) AS service_name,
+        arrayJoin(['', d.version]) AS engine_version,
+        arrayJoin(['', d.type]) AS recommendation_type,
+        arrayJoin(['', d.level]) AS confidence,
         multiIf(
             different <= 500, ms,
             ms <= 100000, intDiv(ms + 500, 1000) * 1000,
             toInt64(100000 * pow(1.015, floor(log(ms / 100000) / log(1.015)) + 0.5))) AS step_ms,
-        sum(decisions) AS count,
-        sum(toInt128(ms) * decisions) AS total_ms
+        sum(d.decisions) AS decisions,
+        sum(toInt128(ms) * d.decisions) AS total_ms
     FROM
     (
         SELECT
@@ -53,10 +54,11 @@ FROM
             AND isNotNull(decision_time_ms)
         GROUP BY day, service, version, type, level, ms
     ) AS d
-    GROUP BY slice, day, service_name, engine_version, recommendation_type, confidence, step_ms
+    GROUP BY day, service_name, engine_version, recommendation_type, confidence, step_ms
     UNION ALL
-    SELECT slice, day, service_name, engine_version, recommendation_type, confidence, 0, 0, 0
-    FROM intel.days_decision_times
-    WHERE day GLOBAL IN (SELECT day FROM touched)
+    -- Rows of which nothing may be left.
+    SELECT day, service_name, engine_version, recommendation_type, confidence, 0, 0, 0
+    FROM intel.days
+    WHERE kind = 'decision_times' AND day GLOBAL IN (SELECT day FROM touched)
 )
-GROUP BY slice, day, service_name, engine_version, recommendation_type, confidence;
+GROUP BY day, service_name, engine_version, recommendation_type, confidence;

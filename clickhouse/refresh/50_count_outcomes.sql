@@ -1,7 +1,7 @@
--- First outcomes of the days on which an outcome was judged anew. Reads intel.outcomes; writes intel.days_outcomes.
+-- First outcomes of the days on which an outcome was judged anew. Reads intel.outcomes; writes intel.days.
 
-INSERT INTO intel.days_outcomes
-    (day, service_name, engine_version, outcome_status, outcomes, hours_samples, sum_hours, cycle)
+INSERT INTO intel.days
+    (kind, day, service_name, engine_version, recommendation_type, confidence, counts, sum_hours, cycle)
 WITH touched AS
 (
     SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day
@@ -9,24 +9,40 @@ WITH touched AS
     WHERE cycle = {cycle:UInt32}
 )
 SELECT
-    day, service_name, engine_version, outcome_status,
-    sum(count) AS outcomes,
-    sum(samples) AS hours_samples,
+    'outcomes' AS kind,
+    day, service_name, engine_version,
+    '' AS recommendation_type,
+    '' AS confidence,
+    sumMap(counted) AS counts,
     sum(hours) AS sum_hours,
     {cycle:UInt32} AS cycle
 FROM
 (
     SELECT
-        toDate(timestamp, {time_zone:String}) AS day, service_name, engine_version, outcome_status,
-        count() AS count,
-        count(resolution_time_hours) AS samples,
-        ifNull(sum(resolution_time_hours), 0) AS hours
-    FROM intel.outcomes FINAL
-    WHERE day GLOBAL IN (SELECT day FROM touched) AND is_first
-    GROUP BY day, service_name, engine_version, outcome_status
+        day,
+        -- Each value, and '' for all.
+        arrayJoin(['', o.service]) AS service_name,
+        arrayJoin(['', o.version]) AS engine_version,
+        map(lower(o.status), o.outcomes, 'outcomes', o.outcomes, 'hours_samples', o.samples) AS counted,
+        o.hours AS hours
+    FROM
+    (
+        SELECT
+            toDate(timestamp, {time_zone:String}) AS day,
+            toString(service_name) AS service,
+            toString(engine_version) AS version,
+            toString(outcome_status) AS status,
+            count() AS outcomes,
+            count(resolution_time_hours) AS samples,
+            ifNull(sum(resolution_time_hours), 0) AS hours
+        FROM intel.outcomes FINAL
+        WHERE day GLOBAL IN (SELECT day FROM touched) AND is_first
+        GROUP BY day, service, version, status
+    ) AS o
     UNION ALL
-    SELECT day, service_name, engine_version, outcome_status, 0, 0, 0
-    FROM intel.days_outcomes
-    WHERE day GLOBAL IN (SELECT day FROM touched)
+    -- Rows of which nothing may be left.
+    SELECT day, service_name, engine_version, map(), 0
+    FROM intel.days
+    WHERE kind = 'outcomes' AND day GLOBAL IN (SELECT day FROM touched)
 )
-GROUP BY day, service_name, engine_version, outcome_status;
+GROUP BY day, service_name, engine_version;

@@ -1,7 +1,7 @@
--- Recommendation events of the days that new ones are of. Reads the facts; writes intel.days_recommendations.
+-- Recommendation events of the days that new ones are of. Reads the facts; writes intel.days.
 
-INSERT INTO intel.days_recommendations
-    (day, service_name, engine_version, recommendation_type, confidence, action, events, cycle)
+INSERT INTO intel.days
+    (kind, day, service_name, engine_version, recommendation_type, confidence, counts, cycle)
 WITH touched AS
 (
     SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day
@@ -10,20 +10,40 @@ WITH touched AS
         AND timestamp BETWEEN {first:DateTime64(9, 'UTC')} AND {last:DateTime64(9, 'UTC')}
 )
 SELECT
-    day, service_name, engine_version, recommendation_type, confidence, action,
-    sum(count) AS events,
+    'recommendations' AS kind,
+    day, service_name, engine_version, recommendation_type, confidence,
+    sumMap(counted) AS counts,
     {cycle:UInt32} AS cycle
 FROM
 (
     SELECT
-        toDate(timestamp, {time_zone:String}) AS day, service_name, engine_version, recommendation_type, confidence, action,
-        count() AS count
-    FROM intel.recommendation_events FINAL
-    WHERE day GLOBAL IN (SELECT day FROM touched)
-    GROUP BY day, service_name, engine_version, recommendation_type, confidence, action
+        day,
+        -- Each value, and '' for all.
+        arrayJoin(['', r.service]) AS service_name,
+        arrayJoin(['', r.version]) AS engine_version,
+        arrayJoin(['', r.type]) AS recommendation_type,
+        arrayJoin(['', r.level]) AS confidence,
+        -- generated: counts of an action
+        map(lower(r.action), r.events, 'decisions', if(r.action IN ('ACCEPTED', 'IGNORED', 'OVERRIDDEN'), r.events, 0)) AS counted
+        -- /generated
+    FROM
+    (
+        SELECT
+            toDate(timestamp, {time_zone:String}) AS day,
+            toString(service_name) AS service,
+            toString(engine_version) AS version,
+            toString(recommendation_type) AS type,
+            toString(confidence) AS level,
+            toString(action) AS action,
+            count() AS events
+        FROM intel.recommendation_events FINAL
+        WHERE day GLOBAL IN (SELECT day FROM touched)
+        GROUP BY day, service, version, type, level, action
+    ) AS r
     UNION ALL
-    SELECT day, service_name, engine_version, recommendation_type, confidence, action, 0
-    FROM intel.days_recommendations
-    WHERE day GLOBAL IN (SELECT day FROM touched)
+    -- Rows of which nothing may be left.
+    SELECT day, service_name, engine_version, recommendation_type, confidence, map()
+    FROM intel.days
+    WHERE kind = 'recommendations' AND day GLOBAL IN (SELECT day FROM touched)
 )
-GROUP BY day, service_name, engine_version, recommendation_type, confidence, action;
+GROUP BY day, service_name, engine_version, recommendation_type, confidence;

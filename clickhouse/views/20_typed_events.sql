@@ -70,7 +70,8 @@ SELECT
     TraceId AS trace_id,
     SpanId AS span_id,
     TraceFlags AS trace_flags,
-    ServiceName AS service_name,
+    -- As the semantic conventions call a service without a name. In the numbers, '' is all services.
+    if(ServiceName = '', 'unknown_service', ServiceName) AS service_name,
     -- Only the Collector repeats the name as an attribute. Drop it: facts must be the same with and without a Collector.
     mapFilter((k, v) -> k != 'otel.event.name', LogAttributes) AS attributes
 FROM intel.otel_logs;

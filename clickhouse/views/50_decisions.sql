@@ -14,6 +14,6 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT *
 FROM metrics.decisions
-WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.time_zone))
-    AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.time_zone))
+WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.last_refresh))
+    AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.last_refresh))
 COMMENT 'Decisions of the days first_day..last_day, both included';

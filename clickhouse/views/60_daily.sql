@@ -11,15 +11,16 @@ SELECT
     recommendation_type,
     confidence,
     -- generated: counts of actions
-    sumIf(events, action = 'VIEWED') AS viewed,
-    sumIf(events, action = 'ACCEPTED') AS accepted,
-    sumIf(events, action = 'IGNORED') AS ignored,
-    sumIf(events, action = 'OVERRIDDEN') AS overridden,
-    accepted + ignored + overridden AS decisions
+    counts['viewed'] AS viewed,
+    counts['accepted'] AS accepted,
+    counts['ignored'] AS ignored,
+    counts['overridden'] AS overridden,
+    counts['decisions'] AS decisions
     -- /generated
-FROM intel.days_recommendations FINAL
-GROUP BY day, service_name, engine_version, recommendation_type, confidence
-HAVING sum(events) > 0
+FROM intel.days FINAL
+WHERE kind = 'recommendations' AND notEmpty(counts)
+    -- Rows of one value of each dimension, not of all.
+    AND service_name != '' AND engine_version != '' AND recommendation_type != '' AND confidence != ''
 COMMENT 'Recommendation events per day and dimensions';
 
 CREATE OR REPLACE VIEW metrics.decision_times_daily
@@ -31,11 +32,12 @@ SELECT
     engine_version,
     recommendation_type,
     confidence,
-    samples,
+    counts['samples'] AS samples,
     toFloat64(sum_ms) AS sum_ms,
-    mapFromArrays(milliseconds, counts) AS histogram
-FROM intel.days_decision_times FINAL
-WHERE slice = '*' AND samples > 0
+    mapFromArrays(milliseconds, times) AS histogram
+FROM intel.days FINAL
+WHERE kind = 'decision_times' AND samples > 0
+    AND service_name != '' AND engine_version != '' AND recommendation_type != '' AND confidence != ''
 COMMENT 'Decision times per day and dimensions; histogram is milliseconds -> samples, sumMap() adds days up';
 
 CREATE OR REPLACE VIEW metrics.outcomes_daily
@@ -46,17 +48,16 @@ SELECT
     service_name,
     engine_version,
     -- generated: counts of outcomes
-    sumIf(d.outcomes, outcome_status = 'RESOLVED') AS resolved,
-    sumIf(d.outcomes, outcome_status = 'ESCALATED') AS escalated,
-    sumIf(d.outcomes, outcome_status = 'NO_ACTION') AS no_action,
-    sumIf(d.outcomes, outcome_status = 'FALSE_POSITIVE') AS false_positive,
-    resolved + escalated + no_action + false_positive AS outcomes,
+    counts['resolved'] AS resolved,
+    counts['escalated'] AS escalated,
+    counts['no_action'] AS no_action,
+    counts['false_positive'] AS false_positive,
+    counts['outcomes'] AS outcomes,
     -- /generated
-    sum(d.hours_samples) AS hours_samples,
-    sum(d.sum_hours) AS sum_hours
-FROM intel.days_outcomes AS d FINAL
-GROUP BY day, service_name, engine_version
-HAVING sum(d.outcomes) > 0
+    counts['hours_samples'] AS hours_samples,
+    sum_hours
+FROM intel.days FINAL
+WHERE kind = 'outcomes' AND notEmpty(counts) AND service_name != '' AND engine_version != ''
 COMMENT 'First outcomes of signals per day; sum_hours is over hours_samples outcomes that carry a resolution time';
 
 CREATE OR REPLACE VIEW metrics.engagement_daily

@@ -1,20 +1,22 @@
 -- The five numbers of a window of days, both ends included. A filter is one value, or several on lines of their own; ''
--- means all. A rate whose denominator is 0 is NULL; nothing is clamped or rounded. Reads what the refresh has counted,
--- without a view in between: each costs a millisecond or two. Writes nothing.
+-- means all, and is what the rows over all values have. A rate whose denominator is 0 is NULL; nothing is clamped or
+-- rounded. Reads what the refresh has counted, without a view in between: each costs a millisecond or two. Writes nothing.
 
-CREATE OR REPLACE VIEW metrics.time_zone
+CREATE OR REPLACE VIEW metrics.last_refresh
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
-SELECT if(count() = 0, 'UTC', argMax(time_zone, cycle)) AS time_zone
+SELECT
+    if(count() = 0, 'UTC', argMax(time_zone, cycle)) AS time_zone,
+    maxOrNull(as_of) AS as_of
 FROM intel.refreshes
-COMMENT 'The time zone whose days all numbers are counted by; otel-intel migrate --time-zone sets it';
+COMMENT 'How far all numbers have come, and the time zone whose days they are counted by';
 
 CREATE OR REPLACE VIEW metrics.last_days
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 WITH
     -- While ClickHouse only looks for a view's columns, the time zone is '', which it refuses as one.
-    coalesce(nullIf((SELECT time_zone FROM metrics.time_zone), ''), 'UTC') AS zone
+    coalesce(nullIf((SELECT time_zone FROM metrics.last_refresh), ''), 'UTC') AS zone
 SELECT
     toDate(greatest(toInt32(last_day) - {days:UInt16} + 1, 0)) AS first_day,
     toDate(now(), zone) AS last_day
@@ -23,23 +25,24 @@ COMMENT 'The window of today and the days before it, days in all';
 CREATE OR REPLACE VIEW metrics.acceptance_rate_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
+WITH sumMap(d.counts) AS counts
 SELECT
     -- generated: counts of actions
-    sumIf(events, action = 'VIEWED') AS viewed,
-    sumIf(events, action = 'ACCEPTED') AS accepted,
-    sumIf(events, action = 'IGNORED') AS ignored,
-    sumIf(events, action = 'OVERRIDDEN') AS overridden,
-    accepted + ignored + overridden AS decisions,
+    counts['viewed'] AS viewed,
+    counts['accepted'] AS accepted,
+    counts['ignored'] AS ignored,
+    counts['overridden'] AS overridden,
+    counts['decisions'] AS decisions,
     -- /generated
-    if(viewed = 0, NULL, accepted / viewed) AS acceptance_rate,
-    if(decisions = 0, NULL, accepted / decisions) AS acceptance_share,
-    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of
-FROM intel.days_recommendations FINAL
-WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
-    AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
-    AND ({recommendation_type:String} = '' OR has(splitByChar('\n', {recommendation_type:String}), toString(recommendation_type)))
-    AND ({confidence:String} = '' OR has(splitByChar('\n', {confidence:String}), toString(confidence)))
-    AND ({service_name:String} = '' OR has(splitByChar('\n', {service_name:String}), toString(service_name)))
+    accepted / nullIf(viewed, 0) AS acceptance_rate,
+    accepted / nullIf(decisions, 0) AS acceptance_share
+FROM intel.days AS d FINAL
+WHERE kind = 'recommendations'
+    AND day BETWEEN {first_day:Date} AND {last_day:Date}
+    AND engine_version IN splitByChar('\n', {engine_version:String})
+    AND recommendation_type IN splitByChar('\n', {recommendation_type:String})
+    AND confidence IN splitByChar('\n', {confidence:String})
+    AND service_name IN splitByChar('\n', {service_name:String})
 COMMENT 'Accepted per viewed event, and accepted per decision';
 
 CREATE OR REPLACE VIEW metrics.acceptance_rate
@@ -55,19 +58,18 @@ COMMENT 'acceptance_rate_between of today and the days before it, days in all';
 CREATE OR REPLACE VIEW metrics.override_rate_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
+WITH sumMap(d.counts) AS counts
 SELECT
-    -- generated: decisions and overrides
-    sumIf(events, action IN ('ACCEPTED', 'IGNORED', 'OVERRIDDEN')) AS decisions,
-    sumIf(events, action = 'OVERRIDDEN') AS overridden,
-    -- /generated
-    if(decisions = 0, NULL, overridden / decisions) AS override_rate,
-    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of
-FROM intel.days_recommendations FINAL
-WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
-    AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
-    AND ({recommendation_type:String} = '' OR has(splitByChar('\n', {recommendation_type:String}), toString(recommendation_type)))
-    AND ({confidence:String} = '' OR has(splitByChar('\n', {confidence:String}), toString(confidence)))
-    AND ({service_name:String} = '' OR has(splitByChar('\n', {service_name:String}), toString(service_name)))
+    counts['decisions'] AS decisions,
+    counts['overridden'] AS overridden,
+    overridden / nullIf(decisions, 0) AS override_rate
+FROM intel.days AS d FINAL
+WHERE kind = 'recommendations'
+    AND day BETWEEN {first_day:Date} AND {last_day:Date}
+    AND engine_version IN splitByChar('\n', {engine_version:String})
+    AND recommendation_type IN splitByChar('\n', {recommendation_type:String})
+    AND confidence IN splitByChar('\n', {confidence:String})
+    AND service_name IN splitByChar('\n', {service_name:String})
 COMMENT 'Overridden per decision';
 
 CREATE OR REPLACE VIEW metrics.override_rate
@@ -83,28 +85,20 @@ COMMENT 'override_rate_between of today and the days before it, days in all';
 CREATE OR REPLACE VIEW metrics.decision_time_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
-WITH
-    -- The slice with no more dimensions than the filters need.
-    arrayFilter(
-        (name, given) -> given != '',
-        ['engine_version', 'recommendation_type', 'confidence', 'service_name'],
-        [{engine_version:String}, {recommendation_type:String}, {confidence:String}, {service_name:String}]) AS filters,
-    multiIf(empty(filters), '', length(filters) = 1, filters[1], '*') AS wanted,
-    quantilesExactWeightedArray(0.5, 0.9)(milliseconds, counts) AS quantiles
+WITH quantilesExactWeightedArray(0.5, 0.9)(milliseconds, times) AS quantiles
 SELECT
-    sum(d.samples) AS samples,
-    if(samples = 0, NULL, toFloat64(sum(d.sum_ms)) / samples) AS average_ms,
+    sum(d.counts['samples']) AS samples,
+    toFloat64(sum(d.sum_ms)) / nullIf(samples, 0) AS average_ms,
     -- By nearest rank: the ceil(q * n)-th smallest.
     if(samples = 0, NULL, quantiles[1]) AS p50_ms,
-    if(samples = 0, NULL, quantiles[2]) AS p90_ms,
-    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of
-FROM intel.days_decision_times AS d FINAL
-WHERE slice = wanted
+    if(samples = 0, NULL, quantiles[2]) AS p90_ms
+FROM intel.days AS d FINAL
+WHERE kind = 'decision_times'
     AND day BETWEEN {first_day:Date} AND {last_day:Date}
-    AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
-    AND ({recommendation_type:String} = '' OR has(splitByChar('\n', {recommendation_type:String}), toString(recommendation_type)))
-    AND ({confidence:String} = '' OR has(splitByChar('\n', {confidence:String}), toString(confidence)))
-    AND ({service_name:String} = '' OR has(splitByChar('\n', {service_name:String}), toString(service_name)))
+    AND engine_version IN splitByChar('\n', {engine_version:String})
+    AND recommendation_type IN splitByChar('\n', {recommendation_type:String})
+    AND confidence IN splitByChar('\n', {confidence:String})
+    AND service_name IN splitByChar('\n', {service_name:String})
 COMMENT 'Time to decide in milliseconds: average, p50 and p90 over the decisions that have one';
 
 CREATE OR REPLACE VIEW metrics.decision_time
@@ -120,15 +114,16 @@ COMMENT 'decision_time_between of today and the days before it, days in all';
 CREATE OR REPLACE VIEW metrics.false_positive_rate_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
+WITH sumMap(d.counts) AS counts
 SELECT
-    sum(d.outcomes) AS outcomes,
-    sumIf(d.outcomes, outcome_status = 'FALSE_POSITIVE') AS false_positives,
-    if(outcomes = 0, NULL, false_positives / outcomes) AS false_positive_rate,
-    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of
-FROM intel.days_outcomes AS d FINAL
-WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
-    AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
-    AND ({service_name:String} = '' OR has(splitByChar('\n', {service_name:String}), toString(service_name)))
+    counts['outcomes'] AS outcomes,
+    counts['false_positive'] AS false_positives,
+    false_positives / nullIf(outcomes, 0) AS false_positive_rate
+FROM intel.days AS d FINAL
+WHERE kind = 'outcomes'
+    AND day BETWEEN {first_day:Date} AND {last_day:Date}
+    AND engine_version IN splitByChar('\n', {engine_version:String})
+    AND service_name IN splitByChar('\n', {service_name:String})
 COMMENT 'False positives per first outcome';
 
 CREATE OR REPLACE VIEW metrics.false_positive_rate
@@ -146,24 +141,21 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
     outcome_status,
-    count,
-    if(outcomes = 0, NULL, count / outcomes) AS share,
-    outcomes,
-    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of
+    counts[lower(outcome_status)] AS count,
+    count / nullIf(outcomes, 0) AS share,
+    counts['outcomes'] AS outcomes
 FROM
 (
-    SELECT
-        -- generated: outcomes by status
-        ['RESOLVED', 'ESCALATED', 'NO_ACTION', 'FALSE_POSITIVE'] AS statuses,
-        [sumIf(d.outcomes, outcome_status = 'RESOLVED'), sumIf(d.outcomes, outcome_status = 'ESCALATED'), sumIf(d.outcomes, outcome_status = 'NO_ACTION'), sumIf(d.outcomes, outcome_status = 'FALSE_POSITIVE')] AS counts,
-        -- /generated
-        sum(d.outcomes) AS outcomes
-    FROM intel.days_outcomes AS d FINAL
-    WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
-        AND ({engine_version:String} = '' OR has(splitByChar('\n', {engine_version:String}), toString(engine_version)))
-        AND ({service_name:String} = '' OR has(splitByChar('\n', {service_name:String}), toString(service_name)))
+    SELECT sumMap(d.counts) AS counts
+    FROM intel.days AS d FINAL
+    WHERE kind = 'outcomes'
+        AND day BETWEEN {first_day:Date} AND {last_day:Date}
+        AND engine_version IN splitByChar('\n', {engine_version:String})
+        AND service_name IN splitByChar('\n', {service_name:String})
 )
-ARRAY JOIN statuses AS outcome_status, counts AS count
+-- generated: statuses
+ARRAY JOIN ['RESOLVED', 'ESCALATED', 'NO_ACTION', 'FALSE_POSITIVE'] AS outcome_status
+-- /generated
 COMMENT 'First outcomes by status, one row per status, zeros included';
 
 CREATE OR REPLACE VIEW metrics.outcome_distribution

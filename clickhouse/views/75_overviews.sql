@@ -15,13 +15,13 @@ SELECT
     counts['accepted'] AS accepted,
     counts['ignored'] AS ignored,
     counts['overridden'] AS overridden,
-    -- /generated
     counts['decisions'] AS decisions,
-    if(viewed = 0, NULL, accepted / viewed) AS acceptance_rate,
-    if(decisions = 0, NULL, accepted / decisions) AS acceptance_share,
-    if(decisions = 0, NULL, overridden / decisions) AS override_rate,
+    -- /generated
+    accepted / nullIf(viewed, 0) AS acceptance_rate,
+    accepted / nullIf(decisions, 0) AS acceptance_share,
+    overridden / nullIf(decisions, 0) AS override_rate,
     counts['samples'] AS samples,
-    if(samples = 0, NULL, sum_ms / samples) AS average_ms,
+    toFloat64(sum_ms) / nullIf(samples, 0) AS average_ms,
     -- By nearest rank: the ceil(q * n)-th smallest.
     if(samples = 0 OR part.name != 'window' OR part.is_before, NULL, quantiles[1]) AS p50_ms,
     if(samples = 0 OR part.name != 'window' OR part.is_before, NULL, quantiles[2]) AS p90_ms,
@@ -30,13 +30,13 @@ SELECT
     counts['escalated'] AS escalated,
     counts['no_action'] AS no_action,
     counts['false_positive'] AS false_positive,
-    if(outcomes = 0, NULL, resolved / outcomes) AS resolved_share,
-    if(outcomes = 0, NULL, escalated / outcomes) AS escalated_share,
-    if(outcomes = 0, NULL, no_action / outcomes) AS no_action_share,
-    if(outcomes = 0, NULL, false_positive / outcomes) AS false_positive_share,
-    -- /generated
     counts['outcomes'] AS outcomes,
-    if(outcomes = 0, NULL, false_positive / outcomes) AS false_positive_rate
+    resolved / nullIf(outcomes, 0) AS resolved_share,
+    escalated / nullIf(outcomes, 0) AS escalated_share,
+    no_action / nullIf(outcomes, 0) AS no_action_share,
+    false_positive / nullIf(outcomes, 0) AS false_positive_share,
+    -- /generated
+    false_positive_share AS false_positive_rate
 FROM
 (
     WITH
@@ -44,53 +44,23 @@ FROM
             [('window', 7, 0, toDate(0), ''), ('window', 7, 1, toDate(0), ''),
              ('window', 30, 0, toDate(0), ''), ('window', 30, 1, toDate(0), '')],
             'Array(Tuple(name String, days UInt16, is_before Bool, day Date, engine_version String))') AS windows,
-        -- The groups that a row counts in: the windows that contain its day, the day itself, and its version.
-        CAST(arrayConcat(
-            arrayFilter(w -> toInt32({last_day:Date}) - toInt32(b.day) - w.days * w.is_before BETWEEN 0 AND w.days - 1, windows),
-            if(b.day > {last_day:Date} - 30,
-                [('day', 1, false, b.day, ''), ('version', 30, false, toDate(0), b.engine_version)], [])
-        ), 'Array(Tuple(name String, days UInt16, is_before Bool, day Date, engine_version String))') AS parts
+        toInt32({last_day:Date}) - toInt32(b.day) AS age,
+        -- What a row counts in: the windows that contain its day, and the day itself; a row of one version, in that.
+        CAST(multiIf(
+            b.engine_version = '', arrayConcat(
+                arrayFilter(w -> age - w.days * w.is_before BETWEEN 0 AND w.days - 1, windows),
+                if(age < 30, [('day', 1, false, b.day, '')], [])),
+            age < 30, [('version', 30, false, toDate(0), toString(b.engine_version))],
+            []), 'Array(Tuple(name String, days UInt16, is_before Bool, day Date, engine_version String))') AS parts
     SELECT
         part,
         sumMap(b.counts) AS counts,
         sum(b.sum_ms) AS sum_ms,
         quantilesExactWeightedArrayIf(0.5, 0.9)(b.milliseconds, b.times, part.name = 'window' AND NOT part.is_before) AS quantiles
-    FROM
-    (
-        SELECT
-            day, toString(engine_version) AS engine_version,
-            -- generated: counts of actions for the overview
-            map('viewed', sum(d.viewed), 'accepted', sum(d.accepted), 'ignored', sum(d.ignored), 'overridden', sum(d.overridden), 'decisions', sum(d.decisions)) AS counts,
-            -- /generated
-            0. AS sum_ms,
-            CAST([], 'Array(Int64)') AS milliseconds,
-            CAST([], 'Array(UInt64)') AS times
-        FROM metrics.recommendations_daily AS d
-        WHERE day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
-        GROUP BY day, engine_version
-        UNION ALL
-        SELECT
-            day, toString(engine_version) AS engine_version,
-            -- generated: counts of outcomes for the overview
-            map('resolved', sum(d.resolved), 'escalated', sum(d.escalated), 'no_action', sum(d.no_action), 'false_positive', sum(d.false_positive), 'outcomes', sum(d.outcomes)) AS counts,
-            -- /generated
-            0. AS sum_ms,
-            CAST([], 'Array(Int64)') AS milliseconds,
-            CAST([], 'Array(UInt64)') AS times
-        FROM metrics.outcomes_daily AS d
-        WHERE day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
-        GROUP BY day, engine_version
-        UNION ALL
-        SELECT
-            day, toString(engine_version) AS engine_version,
-            map('samples', d.samples) AS counts,
-            toFloat64(d.sum_ms) AS sum_ms,
-            milliseconds,
-            d.counts AS times
-        FROM intel.days_decision_times AS d FINAL
-        WHERE slice = 'engine_version' AND day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
-    ) AS b
+    FROM intel.days AS b FINAL
     ARRAY JOIN parts AS part
+    WHERE b.day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
+        AND b.recommendation_type = '' AND b.confidence = '' AND b.service_name = ''
     GROUP BY part
 )
 COMMENT 'The windows of 7 and 30 days up to last_day and those before them, and of 30 days each day and each engine version';
@@ -130,8 +100,8 @@ LEFT JOIN
             [0, 1, 4, 24, 72, 168], [1, 4, 24, 72, 168, inf])) AS histogram
     FROM metrics.signal_outcomes
     WHERE is_first
-        AND timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.time_zone))
-        AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.time_zone))
+        AND timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.last_refresh))
+        AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.last_refresh))
         AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
     GROUP BY outcome_status
 ) AS o USING (outcome_status)
@@ -170,11 +140,11 @@ COMMENT 'top_admins_between of today and the days before it, days in all';
 CREATE OR REPLACE VIEW metrics.activity_by_hour_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
-WITH coalesce(nullIf((SELECT time_zone FROM metrics.time_zone), ''), 'UTC') AS zone  -- as in metrics.last_days
+WITH coalesce(nullIf((SELECT time_zone FROM metrics.last_refresh), ''), 'UTC') AS zone  -- as in metrics.last_days
 SELECT toHour(timestamp, zone) AS hour, view_kind, count() AS events
 FROM metrics.admin_views
-WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.time_zone))
-    AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.time_zone))
+WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.last_refresh))
+    AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.last_refresh))
     AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
     AND ({admin_id:String} = '' OR admin_id = {admin_id:String})
 GROUP BY hour, view_kind
@@ -204,12 +174,12 @@ FROM
             risk_signal_id GLOBAL IN (
                 SELECT risk_signal_id
                 FROM metrics.signal_outcomes
-                WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.time_zone))
-                    AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.time_zone))
+                WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.last_refresh))
+                    AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.last_refresh))
             ) AS has_outcome
         FROM metrics.recommendation_events
-        WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.time_zone))
-            AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.time_zone))
+        WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.last_refresh))
+            AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.last_refresh))
             AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
             AND ({recommendation_type:String} = '' OR recommendation_type = {recommendation_type:String})
         GROUP BY risk_signal_id
@@ -222,16 +192,17 @@ COMMENT 'Signals that were viewed, of these decided on, and of these with an out
 CREATE OR REPLACE VIEW metrics.decision_times_by_version_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
-WITH quantilesExactWeightedArray(0.5, 0.9)(milliseconds, counts) AS quantiles
+WITH quantilesExactWeightedArray(0.5, 0.9)(milliseconds, times) AS quantiles
 SELECT
     toString(d.engine_version) AS engine_version,
-    sum(d.samples) AS samples,
+    sum(d.counts['samples']) AS samples,
     toNullable(toFloat64(sum(d.sum_ms)) / samples) AS average_ms,
     -- By nearest rank: the ceil(q * n)-th smallest.
     toNullable(quantiles[1]) AS p50_ms,
     toNullable(quantiles[2]) AS p90_ms
-FROM intel.days_decision_times AS d FINAL
-WHERE slice = 'engine_version' AND d.samples > 0 AND day BETWEEN {first_day:Date} AND {last_day:Date}
+FROM intel.days AS d FINAL
+WHERE kind = 'decision_times' AND notEmpty(times) AND day BETWEEN {first_day:Date} AND {last_day:Date}
+    AND engine_version != '' AND recommendation_type = '' AND confidence = '' AND service_name = ''
 GROUP BY engine_version
 ORDER BY engine_version
 COMMENT 'decision_time_between of each engine version that has times, in one pass';

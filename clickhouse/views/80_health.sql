@@ -161,7 +161,7 @@ AS
 SELECT
     hostName() AS node,
     (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of,
-    assumeNotNull((SELECT time_zone FROM metrics.time_zone)) AS time_zone,
+    assumeNotNull((SELECT time_zone FROM metrics.last_refresh)) AS time_zone,
     assumeNotNull((SELECT count() > 0 AND NOT argMax(is_complete, cycle) FROM intel.refreshes)) AS is_recomputing,
     count() AS waiting,
     if(waiting = 0, NULL, min(ingested_at)) AS waiting_since

@@ -94,7 +94,7 @@ ALTER TABLE metrics.spans
     COMMENT COLUMN status_code 'the HTTP status';
 
 ALTER TABLE metrics.recommendations_daily
-    COMMENT COLUMN day 'day in the time zone of metrics.time_zone',
+    COMMENT COLUMN day 'day in the time zone of metrics.last_refresh',
     COMMENT COLUMN service_name 'service.name of the sending application',
     COMMENT COLUMN engine_version 'the engine that produced the explanation',
     COMMENT COLUMN recommendation_type 'an open set, such as EXPIRING_SOON',
@@ -106,7 +106,7 @@ ALTER TABLE metrics.recommendations_daily
     COMMENT COLUMN decisions 'the events among them that decide on a recommendation';
 
 ALTER TABLE metrics.decision_times_daily
-    COMMENT COLUMN day 'day of the decision, in the time zone of metrics.time_zone',
+    COMMENT COLUMN day 'day of the decision, in the time zone of metrics.last_refresh',
     COMMENT COLUMN service_name 'service.name of the sending application',
     COMMENT COLUMN engine_version 'the engine that produced the explanation',
     COMMENT COLUMN recommendation_type 'an open set, such as EXPIRING_SOON',
@@ -116,7 +116,7 @@ ALTER TABLE metrics.decision_times_daily
     COMMENT COLUMN histogram 'milliseconds -> samples, rounded on days with more than 500 different times; sumMap adds rows up, quantileExactWeighted reads it';
 
 ALTER TABLE metrics.outcomes_daily
-    COMMENT COLUMN day 'day in the time zone of metrics.time_zone',
+    COMMENT COLUMN day 'day in the time zone of metrics.last_refresh',
     COMMENT COLUMN service_name 'service.name of the sending application',
     COMMENT COLUMN engine_version 'the engine that produced the explanation',
     COMMENT COLUMN resolved 'signals whose first outcome is RESOLVED',
@@ -128,7 +128,7 @@ ALTER TABLE metrics.outcomes_daily
     COMMENT COLUMN sum_hours 'the sum of their resolution times';
 
 ALTER TABLE metrics.engagement_daily
-    COMMENT COLUMN day 'day in the time zone of metrics.time_zone',
+    COMMENT COLUMN day 'day in the time zone of metrics.last_refresh',
     COMMENT COLUMN service_name 'service.name of the sending application',
     COMMENT COLUMN engine_version 'the engine that produced the explanation',
     COMMENT COLUMN admin_id 'the admin; a keyed hash where the application says so',
@@ -138,8 +138,9 @@ ALTER TABLE metrics.engagement_daily
     COMMENT COLUMN note_created 'a staff user wrote a note on a risk signal',
     COMMENT COLUMN total 'all of them';
 
-ALTER TABLE metrics.time_zone
-    COMMENT COLUMN time_zone 'its name in the IANA database';
+ALTER TABLE metrics.last_refresh
+    COMMENT COLUMN time_zone 'its name in the IANA database; otel-intel migrate --time-zone sets it',
+    COMMENT COLUMN as_of 'everything that arrived until then is in all numbers (UTC); NULL before the first refresh';
 
 ALTER TABLE metrics.ingest_health
     COMMENT COLUMN day 'UTC day of arrival',

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from otel_intel.events import CATALOGUE, DROP_REASONS, OUTCOME_STATUSES, of_kind
 
 # Graphs show whole days of the numbers' time zone, like the metrics.
-ZONE = "(SELECT time_zone FROM metrics.time_zone)"
+ZONE = "(SELECT time_zone FROM metrics.last_refresh)"
 FIRST_DAY = f"toDate($__fromTime, {ZONE})"
 LAST_DAY = f"toDate($__toTime, {ZONE})"
 DAYS = f"day BETWEEN {FIRST_DAY} AND {LAST_DAY}"

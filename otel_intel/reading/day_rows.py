@@ -21,30 +21,24 @@ from otel_intel.schema.rebuild import FACTS, typed_events
 from otel_intel.schema.refresh import last_run
 
 from .days import midnight
-from .reference import Fact, Outcomes, Table, Times
+from .reference import Fact, Numbers, Table
 
 PATIENCE: Final = 60.0
 """Seconds to wait for a moment in which no run of the refresh is at work on a day."""
 
 DIMENSIONS: Final = {
     **dict.fromkeys((*FACTS, "decisions", "outcomes"), ("event_id",)),
-    "days_recommendations": ("service_name", "engine_version", "recommendation_type", "confidence", "action"),
-    "days_decision_times": ("slice", "service_name", "engine_version", "recommendation_type", "confidence"),
-    "days_outcomes": ("service_name", "engine_version", "outcome_status"),
+    "days": ("kind", "service_name", "engine_version", "recommendation_type", "confidence"),
     "days_engagement": ("service_name", "engine_version", "admin_id", "view_kind"),
 }
 _VALUES: Final = {
     "decisions": "decision_time_ms",
     "outcomes": "is_first",
-    "days_recommendations": "events",
-    "days_decision_times": "samples, sum_ms, milliseconds, counts",
-    "days_outcomes": "outcomes, hours_samples, sum_hours",
+    "days": "counts, sum_ms, sum_hours, milliseconds, times",
     "days_engagement": "events",
 }
-# A day's row says 0 when nothing of it is left.
-_COUNTS: Final = {"days_decision_times": "samples", "days_outcomes": "outcomes"}
-
-_BY_DAY: Final = ("days_recommendations", "days_decision_times", "days_outcomes", "days_engagement")
+# What a day's row has if anything of it is left.
+_BY_DAY: Final = {"days": "arraySum(mapValues(counts)) > 0", "days_engagement": "events > 0"}
 _BY_TIME: Final = (*FACTS, "decisions", "outcomes")
 
 _START: Final = "fromUnixTimestamp64Nano({start:Int64}, 'UTC')"
@@ -181,7 +175,7 @@ class DayRows:
         found: dict[str, Table] = {}
         for table, values in _VALUES.items():
             dimensions = DIMENSIONS[table]
-            condition = f"day = {{day:Date}} AND {_COUNTS.get(table, 'events')} > 0" if table in _BY_DAY else _IN_DAY
+            condition = f"day = {{day:Date}} AND {_BY_DAY[table]}" if table in _BY_DAY else _IN_DAY
             rows = self._rows(
                 self._client, f"SELECT {', '.join(dimensions)}, {values} FROM intel.{table} FINAL WHERE {condition}"
             )
@@ -263,12 +257,17 @@ def _copy(row: Sequence[Any]) -> Copy:
 
 def _value(table: str, row: Sequence[Any]) -> object:
     """Return what the numbers say in a row, as the definition says it."""
-    if table == "days_decision_times":
-        samples, sum_ms, milliseconds, counts = row
-        steps = sorted(zip(milliseconds, counts, strict=True))
-        return Times(samples, sum_ms, sum(counts), _rank(steps, Fraction(1, 2)), _rank(steps, Fraction(9, 10)))
-    if table == "days_outcomes":
-        return Outcomes(*row)
+    if table == "days":
+        counts, sum_ms, sum_hours, milliseconds, times = row
+        steps = sorted(zip(milliseconds, times, strict=True))
+        return Numbers(
+            {name: count for name, count in counts.items() if count},
+            sum_ms,
+            sum_hours,
+            sum(times),
+            _rank(steps, Fraction(1, 2)),
+            _rank(steps, Fraction(9, 10)),
+        )
     return bool(row[0]) if table == "outcomes" else row[0]
 
 

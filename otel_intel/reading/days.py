@@ -15,33 +15,50 @@ from .reader import Reader
 MAX_DAYS: Final = 3650
 """The longest window."""
 
-REMEMBERED: Final = 60.0
-"""Seconds until the database is asked for its time zone again."""
+REMEMBERED: Final = 1.0
+"""Seconds until the database is asked again how far the numbers have come: a refresh comes once a second."""
 
 
-class _Row(NamedTuple):
+class LastRefresh(NamedTuple):
+    """How far all numbers have come."""
+
     time_zone: str
+    as_of: datetime | None
 
 
-time_zones: Final[dict[str, tuple[float, tzinfo]]] = {}
-"""By ClickHouse's URL: when its time zone was asked for, and which it is."""
+last_refreshes: Final[dict[str, tuple[float, LastRefresh]]] = {}
+"""By ClickHouse's URL: when it was asked, and what it said."""
 
 
-def time_zone() -> tzinfo:
+def last_refresh(reader: Reader | None = None) -> LastRefresh:
+    """Return how far the numbers have come that are read after this; ClickHouse is asked once a second and process.
+
+    Args:
+        reader: Whose deadline counts; one of its own by default.
+
+    Raises:
+        TelemetryUnavailable: If ClickHouse cannot answer.
+    """
+    url = get_settings().CLICKHOUSE_URL
+    asked, last = last_refreshes.get(url, (-REMEMBERED, None))
+    if last is None or time.monotonic() - asked >= REMEMBERED:
+        asked = time.monotonic()
+        [last] = (reader or Reader()).rows(
+            LastRefresh, "SELECT time_zone, as_of FROM metrics.last_refresh", never_empty=True
+        )
+        # The driver returns UTC times without a time zone.
+        last = last._replace(as_of=last.as_of and last.as_of.replace(tzinfo=UTC))
+        last_refreshes[url] = asked, last
+    return last
+
+
+def time_zone(reader: Reader | None = None) -> tzinfo:
     """Return the time zone whose days the numbers are counted by (``otel-intel migrate --time-zone``).
-
-    ClickHouse is asked at most once a minute and process.
 
     Raises:
         TelemetryUnavailable: If ClickHouse cannot answer, or this machine does not know the time zone.
     """
-    url = get_settings().CLICKHOUSE_URL
-    asked, zone = time_zones.get(url, (-REMEMBERED, UTC))
-    if time.monotonic() - asked >= REMEMBERED:
-        [row] = Reader().rows(_Row, "SELECT time_zone FROM metrics.time_zone", never_empty=True)
-        zone = named_zone(row.time_zone)
-        time_zones[url] = time.monotonic(), zone
-    return zone
+    return named_zone(last_refresh(reader).time_zone)
 
 
 def named_zone(name: str) -> tzinfo:
@@ -56,9 +73,9 @@ def named_zone(name: str) -> tzinfo:
         ) from None
 
 
-def today() -> date:
+def today(reader: Reader | None = None) -> date:
     """Return today's calendar day, the last of every window."""
-    return datetime.now(time_zone()).date()
+    return datetime.now(time_zone(reader)).date()
 
 
 def midnight(day: date, zone: tzinfo) -> int:

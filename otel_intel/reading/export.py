@@ -26,7 +26,7 @@ VIEWS: Final = {
 }
 """The views that can be exported, and the column with the time of each."""
 
-_TIME_ZONE: Final = "(SELECT time_zone FROM metrics.time_zone)"
+_TIME_ZONE: Final = "(SELECT time_zone FROM metrics.last_refresh)"
 
 
 @contextlib.contextmanager

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar
 
-from .days import MAX_DAYS, first_day, today
+from .days import MAX_DAYS, first_day, last_refresh, today
 from .reader import Parameter, Reader
 
 Filter: TypeAlias = str | Sequence[str] | None
@@ -105,7 +105,7 @@ _ACCEPTANCE_RATE: Final = Metric(
     "acceptance_rate",
     AcceptanceRate,
     {
-        **{name: name for name in ("viewed", "accepted", "ignored", "overridden", "decisions", "as_of")},
+        **{name: name for name in ("viewed", "accepted", "ignored", "overridden", "decisions")},
         "acceptance_rate": "ifNull(acceptance_rate, 0.)",
         "acceptance_share": "ifNull(acceptance_share, 0.)",
     },
@@ -114,14 +114,14 @@ _ACCEPTANCE_RATE: Final = Metric(
 _DECISION_TIME: Final = Metric(
     "decision_time",
     DecisionTime,
-    {name: name for name in ("samples", "average_ms", "p50_ms", "p90_ms", "as_of")},
+    {name: name for name in ("samples", "average_ms", "p50_ms", "p90_ms")},
     OF_RECOMMENDATIONS,
 )
 _OVERRIDE_RATE: Final = Metric(
     "override_rate",
     OverrideRate,
     {
-        **{name: name for name in ("decisions", "overridden", "as_of")},
+        **{name: name for name in ("decisions", "overridden")},
         "override_rate": "ifNull(override_rate, 0.)",
     },
     OF_RECOMMENDATIONS,
@@ -130,7 +130,7 @@ _FALSE_POSITIVE_RATE: Final = Metric(
     "false_positive_rate",
     FalsePositiveRate,
     {
-        **{name: name for name in ("outcomes", "false_positives", "as_of")},
+        **{name: name for name in ("outcomes", "false_positives")},
         "false_positive_rate": "ifNull(false_positive_rate, 0.)",
     },
     OF_EVENTS,
@@ -143,7 +143,6 @@ _OUTCOME_DISTRIBUTION: Final = Metric(
         "outcomes": "any(outcomes)",
         "counts": f"mapFromArrays({_STATUSES}, groupArray(count))",
         "shares": f"mapFromArrays({_STATUSES}, groupArray(ifNull(share, 0.)))",
-        "as_of": "any(as_of)",
     },
     OF_EVENTS,
 )
@@ -154,16 +153,17 @@ METRICS: Final[Mapping[str, Metric[Any]]] = {
 """All metrics, by their names."""
 
 
-def window_of(days: int, since: date | None, until: date | None) -> dict[str, Any]:
-    """Return the days asked for: since..until, or ``days`` that end with until or today."""
+def begin(days: int, since: date | None, until: date | None) -> tuple[Reader, dict[str, Any]]:
+    """Return who reads, and the days to read: since..until, or ``days`` that end with until or today."""
     if since is None and (type(days) is not int or not 1 <= days <= MAX_DAYS):
         raise ValueError(f"days must be a whole number from 1 to {MAX_DAYS}, not {days!r:.60}.")
-    last = today() if until is None else until
+    reader = Reader()
+    last = today(reader) if until is None else until
     if since is not None:
         days = (last - since).days + 1
         if not 1 <= days <= MAX_DAYS:
             raise ValueError(f"since must be at most {MAX_DAYS - 1} days before until ({last}), not {since}.")
-    return {"days": days, "since": first_day(days, last), "until": last}
+    return reader, {"days": days, "since": first_day(days, last), "until": last, "as_of": last_refresh(reader).as_of}
 
 
 def _values(name: str, given: Filter) -> str:
@@ -185,18 +185,10 @@ def parameters_of(window: Mapping[str, Any], filters: Mapping[str, Filter]) -> d
     }
 
 
-def answer_of(into: Callable[..., Answer], window: Mapping[str, Any], row: Mapping[str, Any]) -> Answer:
-    """Return a row of a metric, and the days that it is of, as the answer to a user."""
-    numbers = dict(row)
-    as_of = numbers.pop("as_of")
-    # The driver returns UTC times without a time zone.
-    return into(**window, as_of=as_of and as_of.replace(tzinfo=UTC), **numbers)
-
-
 def _ask(metric: Metric[Answer], days: int, since: date | None, until: date | None, **filters: Filter) -> Answer:
-    window = window_of(days, since, until)
-    [row] = Reader().rows(dict[str, Any], metric.select(), parameters_of(window, filters), never_empty=True)
-    return answer_of(metric.into, window, row)
+    reader, window = begin(days, since, until)
+    [row] = reader.rows(dict[str, Any], metric.select(), parameters_of(window, filters), never_empty=True)
+    return metric.into(**window, **row)
 
 
 def get_recommendation_acceptance_rate(

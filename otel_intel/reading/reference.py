@@ -5,9 +5,10 @@ All functions take facts: events that count, each once.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
@@ -58,22 +59,15 @@ class Fact(NamedTuple):
         return self.time_ns // 10**6
 
 
-class Times(NamedTuple):
-    """The decision times of a day and its dimensions."""
+class Numbers(NamedTuple):
+    """What is counted of one kind, on a day, of some or all values of each dimension."""
 
-    samples: int
-    sum_ms: int
-    listed: int
-    p50_ms: int | None
-    p90_ms: int | None
-
-
-class Outcomes(NamedTuple):
-    """The first outcomes of a day and its dimensions."""
-
-    outcomes: int
-    hours_samples: int
-    sum_hours: float
+    counts: Mapping[str, int]
+    sum_ms: int = 0
+    sum_hours: float = 0.0
+    listed: int = 0
+    p50_ms: int | None = None
+    p90_ms: int | None = None
 
 
 def decision_times(recommendations: Iterable[Fact]) -> dict[str, int | None]:
@@ -108,15 +102,6 @@ def nearest_rank(ordered: Sequence[int], q: Fraction) -> int:
     return ordered[math.ceil(q * len(ordered)) - 1]
 
 
-def summary(samples: Iterable[int]) -> Times:
-    """Return what is said about decision times, at least one."""
-    ordered = sorted(samples)
-    count = len(ordered)
-    return Times(
-        count, sum(ordered), count, nearest_rank(ordered, Fraction(1, 2)), nearest_rank(ordered, Fraction(9, 10))
-    )
-
-
 def numbers(facts: Collection[Fact], times: Mapping[str, int | None], first: Collection[str]) -> dict[str, Table]:
     """Return every row that the refresh keeps for a day, by table and dimensions.
 
@@ -132,11 +117,15 @@ def numbers(facts: Collection[Fact], times: Mapping[str, int | None], first: Col
     return {
         "decisions": {(fact.uid,): times[fact.uid] for fact in decided},
         "outcomes": {(fact.uid,): fact.uid in first for fact in kinds["outcome"]},
-        "days_recommendations": Counter(
-            (fact.service, fact.version, fact.type, fact.confidence, fact.action) for fact in kinds["recommendation"]
-        ),
-        "days_decision_times": _times_by_slice(decided, times),
-        "days_outcomes": _outcomes_by_status(fact for fact in kinds["outcome"] if fact.uid in first),
+        "days": {
+            **_by_dimensions("recommendations", kinds["recommendation"], _counted),
+            **_by_dimensions(
+                "decision_times",
+                (fact for fact in decided if times[fact.uid] is not None),
+                lambda group: _timed([ms for fact in group if (ms := times[fact.uid]) is not None]),
+            ),
+            **_by_dimensions("outcomes", (fact for fact in kinds["outcome"] if fact.uid in first), _ended),
+        },
         "days_engagement": Counter((fact.service, fact.version, fact.admin, fact.name) for fact in kinds["view"]),
     }
 
@@ -146,35 +135,34 @@ def is_rounded(facts: Iterable[Fact], times: Mapping[str, int | None]) -> bool:
     return len({ms for fact in facts if (ms := times.get(fact.uid)) is not None}) > EXACT
 
 
-def _times_by_slice(decided: Iterable[Fact], times: Mapping[str, int | None]) -> Table:
-    """Return decision times by all dimensions, by each of them alone, and altogether."""
-    groups: dict[tuple[Hashable, ...], list[int]] = defaultdict(list)
-    for fact in decided:
-        ms = times[fact.uid]
-        if ms is None:
-            continue
-        service, version, type_, confidence = fact.service, fact.version, fact.type, fact.confidence
-        for key in (
-            ("*", service, version, type_, confidence),
-            ("service_name", service, "", "", ""),
-            ("engine_version", "", version, "", ""),
-            ("recommendation_type", "", "", type_, ""),
-            ("confidence", "", "", "", confidence),
-            ("", "", "", "", ""),
-        ):
-            groups[key].append(ms)
-    return {key: summary(samples) for key, samples in groups.items()}
-
-
-def _outcomes_by_status(outcomes: Iterable[Fact]) -> Table:
+def _by_dimensions(kind: str, facts: Iterable[Fact], count: Callable[[Sequence[Fact]], Numbers]) -> Table:
+    """Count facts by each value of each dimension, and by all values: ''."""
     groups: dict[tuple[Hashable, ...], list[Fact]] = defaultdict(list)
-    for fact in outcomes:
-        groups[fact.service, fact.version, fact.status].append(fact)
-    return {
-        key: Outcomes(
-            len(group),
-            sum(fact.hours is not None for fact in group),
-            sum(fact.hours or 0.0 for fact in group),
-        )
-        for key, group in groups.items()
-    }
+    for fact in facts:
+        values = ({value, ""} for value in (fact.service, fact.version, fact.type, fact.confidence))
+        for key in itertools.product(*values):
+            groups[kind, *key].append(fact)
+    return {key: count(group) for key, group in groups.items()}
+
+
+def _counted(facts: Sequence[Fact]) -> Numbers:
+    decisions = sum(fact.action != "VIEWED" for fact in facts)
+    counts = Counter(fact.action.lower() for fact in facts)
+    return Numbers({**counts, "decisions": decisions} if decisions else counts)
+
+
+def _timed(times: Sequence[int]) -> Numbers:
+    ordered = sorted(times)
+    return Numbers(
+        {"samples": len(ordered)},
+        sum_ms=sum(ordered),
+        listed=len(ordered),
+        p50_ms=nearest_rank(ordered, Fraction(1, 2)),
+        p90_ms=nearest_rank(ordered, Fraction(9, 10)),
+    )
+
+
+def _ended(outcomes: Sequence[Fact]) -> Numbers:
+    hours = [fact.hours for fact in outcomes if fact.hours is not None]
+    counts = {**Counter(fact.status.lower() for fact in outcomes), "outcomes": len(outcomes)}
+    return Numbers({**counts, "hours_samples": len(hours)} if hours else counts, sum_hours=sum(hours))

@@ -14,9 +14,8 @@ from .metrics import (
     Filter,
     Metrics,
     Window,
-    answer_of,
+    begin,
     parameters_of,
-    window_of,
 )
 from .reader import Reader
 
@@ -34,7 +33,6 @@ _COLUMNS: Final = {
     "false_positives": "false_positive",
     "counts": _by_status("{}"),
     "shares": _by_status("ifNull({}_share, 0.)"),
-    "as_of": "as_of",
 }
 
 
@@ -75,8 +73,9 @@ def get_metrics(
     Arguments and errors are those of ``get_recommendation_acceptance_rate``. Outcomes have neither type nor confidence:
     these two filters leave their numbers as they are.
     """
-    window = window_of(days, since, until)
+    reader, window = begin(days, since, until)
     [row] = _rows(
+        reader,
         window,
         window["days"],
         {name: sql for metric in METRICS.values() for name, sql in metric.columns.items()},
@@ -86,7 +85,7 @@ def get_metrics(
         service_name=service_name,
     )
     answers = {
-        name: answer_of(metric.into, window, {column: row[column] for column in metric.columns})
+        name: metric.into(**window, **{column: row[column] for column in metric.columns})
         for name, metric in METRICS.items()
     }
     return cast(Metrics, answers)
@@ -126,8 +125,9 @@ def get_trend(
             f"metric must be one of {', '.join(METRICS)}, by day or week, not {metric!r:.40} by {by!r:.40}."
         )
     asked = METRICS[metric]
-    window = window_of(days, since, until)
+    reader, window = begin(days, since, until)
     rows = _rows(
+        reader,
         window,
         _STEPS[by],
         asked.columns,
@@ -136,13 +136,16 @@ def get_trend(
         confidence=confidence,
         service_name=service_name,
     )
-    return [answer_of(Step, {"days": (row["until"] - row["since"]).days + 1}, row) for row in rows]
+    as_of = window["as_of"]
+    return [cast(Step, {"days": (row["until"] - row["since"]).days + 1, "as_of": as_of, **row}) for row in rows]
 
 
-def _rows(window: Mapping[str, Any], step: int, columns: Mapping[str, str], **filters: Filter) -> list[dict[str, Any]]:
+def _rows(
+    reader: Reader, window: Mapping[str, Any], step: int, columns: Mapping[str, str], **filters: Filter
+) -> list[dict[str, Any]]:
     selected = ", ".join(f"{_COLUMNS.get(name, sql)} AS {name}" for name, sql in columns.items())
     arguments = ", ".join(f"{name} = {{{name}:String}}" for name in OF_RECOMMENDATIONS)
-    return Reader().rows(
+    return reader.rows(
         dict[str, Any],
         f"SELECT first_day AS since, last_day AS until, {selected} FROM metrics.trend_between("
         f"first_day = {{since:Date}}, last_day = {{until:Date}}, step = {{step:UInt16}}, {arguments})",

@@ -21,7 +21,7 @@ from otel_intel.schema.rebuild import FACTS
 
 from .day_rows import DIMENSIONS, Copy, DayRows, landing_begins
 from .days import named_zone
-from .reference import Fact, Outcomes, Table, Times, decision_times, first_outcomes, is_rounded, numbers
+from .reference import Fact, Numbers, Table, decision_times, first_outcomes, is_rounded, numbers
 
 SETTLED: Final = 1.0
 """Seconds until a day that differs is looked at again: an insert reaches the landing a moment before the arrivals."""
@@ -71,7 +71,7 @@ class Verdict:
 
 def time_zone(client: Client) -> tzinfo:
     """Return the time zone whose days the numbers are counted by."""
-    [(name,)] = read_rows(client, "SELECT time_zone FROM metrics.time_zone")
+    [(name,)] = read_rows(client, "SELECT time_zone FROM metrics.last_refresh")
     return named_zone(str(name))
 
 
@@ -160,23 +160,33 @@ def _first_copies(
 
 def _same(found: object, right: object, is_exact: bool) -> bool:
     """Tell whether a row is right: a sum of hours but for its last digits, quantiles but for rounding."""
-    if isinstance(found, Outcomes) and isinstance(right, Outcomes):
-        return found[:2] == right[:2] and math.isclose(found.sum_hours, right.sum_hours)
-    if isinstance(found, Times) and isinstance(right, Times) and not is_exact:
-        return found[:3] == right[:3] and all(
-            one is not None and other is not None and abs(one - other) <= max(500, 0.0075 * other)
-            for one, other in zip(found[3:], right[3:], strict=True)
+    if not isinstance(found, Numbers) or not isinstance(right, Numbers):
+        return found == right
+    return (
+        found._replace(sum_hours=0, p50_ms=None, p90_ms=None) == right._replace(sum_hours=0, p50_ms=None, p90_ms=None)
+        and math.isclose(found.sum_hours, right.sum_hours)
+        and all(
+            one == other
+            or (one is not None and other is not None and not is_exact and abs(one - other) <= max(500, 0.0075 * other))
+            for one, other in zip(found[-2:], right[-2:], strict=True)
         )
-    return found == right
+    )
 
 
 def _described(value: object, other: object) -> str:
     """Return a value as text: of two rows with names only what differs, of one alone what is not empty."""
-    if not isinstance(value, (Fact, Times, Outcomes)):
+    if not isinstance(value, (Fact, Numbers)):
         return str(value)
-    named = dict(zip(value._fields, value, strict=True))
+    named = _named(value)
     if isinstance(other, type(value)):
-        shown = {name for name, one, two in zip(value._fields, value, other, strict=True) if one != two}
+        others = _named(other)
+        shown = {name for name in named.keys() | others.keys() if named.get(name) != others.get(name)}
     else:
         shown = {name for name, one in named.items() if one not in ("", None)}
     return ", ".join(f"{name}={one!r}" for name, one in named.items() if name in shown)
+
+
+def _named(value: Fact | Numbers) -> dict[str, object]:
+    """Return what a row says, each count by its own name."""
+    named = value._asdict()
+    return {**named.pop("counts", {}), **named}

@@ -24,9 +24,7 @@ SHARDED: Final = {
     "arrivals": "event_id",
     "decisions": "event_id",
     "outcomes": "event_id",
-    "days_recommendations": "day",
-    "days_decision_times": "day",
-    "days_outcomes": "day",
+    "days": "day",
     "days_engagement": "day",
     "otel_traces": "TraceId",
 }

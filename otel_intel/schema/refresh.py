@@ -64,9 +64,7 @@ _STAGES: Final = {
 _DERIVED: Final = (
     "decisions",
     "outcomes",
-    "days_recommendations",
-    "days_decision_times",
-    "days_outcomes",
+    "days",
     "days_engagement",
 )
 

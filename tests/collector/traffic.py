@@ -108,13 +108,13 @@ def assert_counted_once(clickhouse: ClickHouse, records: Sequence[Record], timeo
     )
     by_type = f"{between}, recommendation_type = '', confidence = ''"
     for metric in ("acceptance_rate", "override_rate"):
-        rows = clickhouse.rows(f"SELECT * EXCEPT as_of FROM metrics.{metric}_between({by_type})")
+        rows = clickhouse.rows(f"SELECT * FROM metrics.{metric}_between({by_type})")
         assert rows == [getattr(reference, metric)(window)], metric
     [row] = clickhouse.rows(f"SELECT * FROM metrics.decision_time_between({by_type})")
     assert_rounded(row, reference.decision_time(window))
-    rows = clickhouse.rows(f"SELECT * EXCEPT as_of FROM metrics.false_positive_rate_between({between})")
+    rows = clickhouse.rows(f"SELECT * FROM metrics.false_positive_rate_between({between})")
     assert rows == [reference.false_positive_rate(window)]
-    rows = clickhouse.rows(f"SELECT * EXCEPT as_of FROM metrics.outcome_distribution_between({between})")
+    rows = clickhouse.rows(f"SELECT * FROM metrics.outcome_distribution_between({between})")
     assert rows == reference.outcome_distribution(window)
     opened = clickhouse.value("SELECT toInt64(sum(signal_detail_opened)) FROM metrics.engagement_daily")
     assert opened == len(reference.views)

@@ -54,7 +54,7 @@ def _between(clickhouse: ClickHouse, name: str, window: Window, by_type: bool = 
     if by_type:
         arguments += ", recommendation_type = {type:String}, confidence = {confidence:String}"
     return clickhouse.rows(
-        f"SELECT * EXCEPT as_of FROM metrics.{name}_between({arguments})",
+        f"SELECT * FROM metrics.{name}_between({arguments})",
         {
             "first": window.first_day,
             "last": window.last_day,

@@ -23,7 +23,7 @@ from tests.waiting import poll_until
 
 WINDOW = Window(FIRST_DAY - timedelta(days=40), FIRST_DAY + timedelta(days=DAYS + 40))
 LAST_CYCLE = "SELECT max(cycle) FROM intel.refreshes"
-DERIVED = ("decisions", "outcomes", "days_recommendations", "days_decision_times", "days_outcomes", "days_engagement")
+DERIVED = ("decisions", "outcomes", "days", "days_engagement")
 
 
 def run(clickhouse: ClickHouse) -> Run | None:
@@ -43,7 +43,7 @@ def numbers(clickhouse: ClickHouse) -> dict[str, Any]:
     }
     client = clickhouse.client("reader")
     found: dict[str, Any] = {
-        name: list(client.query(f"SELECT * EXCEPT as_of FROM metrics.{name}_between({arguments})").named_results())
+        name: list(client.query(f"SELECT * FROM metrics.{name}_between({arguments})").named_results())
         for name, arguments in views.items()
     }
     for name in ("recommendations_daily", "decision_times_daily", "outcomes_daily", "engagement_daily"):
@@ -186,12 +186,12 @@ def test_a_second_process_waits_for_its_turn(clickhouse: ClickHouse) -> None:
 def test_a_failed_statement_is_told_in_one_line(clickhouse: ClickHouse) -> None:
     admin = clickhouse.client("admin")
     deliver(clickhouse, event("recommendation.viewed"))
-    admin.command("RENAME TABLE intel.days_recommendations TO intel.aside")
+    admin.command("RENAME TABLE intel.days TO intel.aside")
     try:
-        with pytest.raises(RefreshError, match="days_recommendations") as caught:
+        with pytest.raises(RefreshError, match="days") as caught:
             run(clickhouse)
     finally:
-        admin.command("RENAME TABLE intel.aside TO intel.days_recommendations")
+        admin.command("RENAME TABLE intel.aside TO intel.days")
     assert "\n" not in str(caught.value)
     assert clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 7)") == 1
 

@@ -27,6 +27,7 @@ RECOMPUTE = "The facts are right, the numbers are not: run otel-intel rebuild --
 UIDS = [f"0190e0f0-0000-7000-8000-00000000000{n}" for n in range(10)]
 SECOND = 10**9
 DIMENSIONS = "service_name='shop', engine_version='v1'"
+OUTCOME = f"{DIMENSIONS}, recommendation_type='', confidence=''"
 RECOMMENDATION = f"{DIMENSIONS}, recommendation_type='EXPIRING_SOON', confidence='HIGH'"
 
 
@@ -126,15 +127,16 @@ DAMAGES = {
         REBUILD,
     ),
     "count": (
-        "days_recommendations",
-        "UPDATE events = 2 WHERE day = '2024-02-21'",
-        f"2024-02-21  intel.days_recommendations ({RECOMMENDATION}, action='ACCEPTED'): 2, by the definition 1\n",
+        "days",
+        "UPDATE counts = map('accepted', 2, 'decisions', 1) WHERE day = '2024-02-21' AND kind = 'recommendations'",
+        f"2024-02-21  intel.days (kind='recommendations', {RECOMMENDATION}): accepted=2,"
+        " by the definition accepted=1\n",
         RECOMPUTE,
     ),
     "no count": (
-        "days_recommendations",
-        "UPDATE events = 0 WHERE day = '2024-02-20'",
-        f"2024-02-20  intel.days_recommendations ({RECOMMENDATION}, action='VIEWED'): no row, by the definition 1\n",
+        "days",
+        "UPDATE counts = map() WHERE day = '2024-02-20' AND kind = 'recommendations'",
+        f"2024-02-20  intel.days (kind='recommendations', {RECOMMENDATION}): no row, by the definition viewed=1",
         RECOMPUTE,
     ),
     "decision time": (
@@ -150,16 +152,16 @@ DAMAGES = {
         RECOMPUTE,
     ),
     "sum of decision times": (
-        "days_decision_times",
-        "UPDATE sum_ms = 1 WHERE slice = 'confidence'",
-        "2024-02-21  intel.days_decision_times (slice='confidence', service_name='', engine_version='',"
-        " recommendation_type='', confidence='HIGH'): sum_ms=1, by the definition sum_ms=2000\n",
+        "days",
+        "UPDATE sum_ms = 1 WHERE kind = 'decision_times' AND confidence != ''",
+        "2024-02-21  intel.days (kind='decision_times', service_name='', engine_version='', recommendation_type='',"
+        " confidence='HIGH'): sum_ms=1, by the definition sum_ms=2000\n",
         RECOMPUTE,
     ),
     "list of decision times": (
-        "days_decision_times",
-        "UPDATE milliseconds = [2001] WHERE slice = '*'",
-        f"2024-02-21  intel.days_decision_times (slice='*', {RECOMMENDATION}): p50_ms=2001, p90_ms=2001,"
+        "days",
+        "UPDATE milliseconds = [2001] WHERE kind = 'decision_times'",
+        f"2024-02-21  intel.days (kind='decision_times', {RECOMMENDATION}): p50_ms=2001, p90_ms=2001,"
         " by the definition p50_ms=2000, p90_ms=2000\n",
         RECOMPUTE,
     ),
@@ -170,23 +172,23 @@ DAMAGES = {
         RECOMPUTE,
     ),
     "outcomes": (
-        "days_outcomes",
-        "UPDATE outcomes = 3, sum_hours = 7 WHERE day = '2024-02-20'",
-        f"2024-02-20  intel.days_outcomes ({DIMENSIONS}, outcome_status='RESOLVED'): outcomes=3, sum_hours=7.0,"
+        "days",
+        "UPDATE counts = map('outcomes', 3, 'resolved', 1, 'hours_samples', 1), sum_hours = 7"
+        " WHERE day = '2024-02-20' AND kind = 'outcomes'",
+        f"2024-02-20  intel.days (kind='outcomes', {OUTCOME}): outcomes=3, sum_hours=7.0,"
         " by the definition outcomes=1, sum_hours=0.1\n",
         RECOMPUTE,
     ),
     "hours": (
-        "days_outcomes",
+        "days",
         "UPDATE sum_hours = 0.100001 WHERE sum_hours > 0",
-        f"2024-02-20  intel.days_outcomes ({DIMENSIONS}, outcome_status='RESOLVED'): sum_hours=0.100001,"
-        " by the definition sum_hours=0.1\n",
+        f"2024-02-20  intel.days (kind='outcomes', {OUTCOME}): sum_hours=0.100001, by the definition sum_hours=0.1\n",
         RECOMPUTE,
     ),
     "how often a decision time occurs": (
-        "days_decision_times",
-        "UPDATE counts = [2] WHERE slice = ''",
-        "2024-02-21  intel.days_decision_times (slice='', service_name='', engine_version='', recommendation_type='',"
+        "days",
+        "UPDATE times = [2] WHERE kind = 'decision_times' AND service_name = ''",
+        "2024-02-21  intel.days (kind='decision_times', service_name='', engine_version='', recommendation_type='',"
         " confidence=''): listed=2, by the definition listed=1\n",
         RECOMPUTE,
     ),
@@ -402,13 +404,13 @@ def test_quantiles_of_a_large_day_may_be_rounded(clickhouse: ClickHouse) -> None
         ),
     )
     assert_equal(run_days(clickhouse), 900)
-    alter(clickhouse, "days_decision_times", "UPDATE milliseconds = arrayMap(ms -> ms * 2, milliseconds) WHERE 1")
+    alter(clickhouse, "days", "UPDATE milliseconds = arrayMap(ms -> ms * 2, milliseconds) WHERE 1")
     assert "p50_ms=" in run_days(clickhouse).output
 
 
 def test_a_sum_of_hours_may_differ_in_its_last_digit(clickhouse: ClickHouse) -> None:
     send(clickhouse, *few())
-    alter(clickhouse, "days_outcomes", "UPDATE sum_hours = sum_hours + 2e-17 WHERE sum_hours > 0")
+    alter(clickhouse, "days", "UPDATE sum_hours = sum_hours + 2e-17 WHERE sum_hours > 0")
     assert clickhouse.value("SELECT max(sum_hours) FROM metrics.outcomes_daily") > 0.1
     assert_equal(run_days(clickhouse), 6)
 

@@ -12,8 +12,7 @@ from otel_intel.reading.reference import (
     EXACT,
     PAIRED_WITHIN_MS,
     Fact,
-    Outcomes,
-    Times,
+    Numbers,
     decision_times,
     first_outcomes,
     is_rounded,
@@ -114,9 +113,9 @@ def test_the_rows_of_a_day() -> None:
         fact("dashboard.opened", 1),
     ]
     first = {"signal.outcome_recorded 1", "signal.outcome_recorded 3"}
-    three, nine = Times(1, 3, 1, 3, 3), Times(1, 9, 1, 9, 9)
-    both = Times(2, 12, 2, 3, 9)
-    assert numbers(facts, decision_times(recommendations), first) == {
+    found = numbers(facts, decision_times(recommendations), first)
+    days = found["days"]
+    assert {table: rows for table, rows in found.items() if table != "days"} == {
         "decisions": {
             ("recommendation.accepted 4",): 3,
             ("recommendation.accepted 5",): 9,
@@ -127,24 +126,22 @@ def test_the_rows_of_a_day() -> None:
             ("signal.outcome_recorded 2",): False,
             ("signal.outcome_recorded 3",): True,
         },
-        "days_recommendations": {
-            (*DIMENSIONS, "VIEWED"): 1,
-            (*DIMENSIONS, "ACCEPTED"): 2,
-            ("shop", "v2", "EXPIRING_SOON", "HIGH", "ACCEPTED"): 1,
-        },
-        "days_decision_times": {
-            ("*", *DIMENSIONS): three,
-            ("*", "shop", "v2", "EXPIRING_SOON", "HIGH"): nine,
-            ("service_name", "shop", "", "", ""): both,
-            ("engine_version", "", "v1", "", ""): three,
-            ("engine_version", "", "v2", "", ""): nine,
-            ("recommendation_type", "", "", "EXPIRING_SOON", ""): both,
-            ("confidence", "", "", "", "HIGH"): both,
-            ("", "", "", "", ""): both,
-        },
-        "days_outcomes": {("shop", "v1", "RESOLVED"): Outcomes(2, 1, 1.5)},
         "days_engagement": {("shop", "v1", "a1", "dashboard.opened"): 1},
     }
+    three, nine = (Numbers({"samples": 1}, sum_ms=ms, listed=1, p50_ms=ms, p90_ms=ms) for ms in (3, 9))
+    both = Numbers({"samples": 2}, sum_ms=12, listed=2, p50_ms=3, p90_ms=9)
+    ended_twice = Numbers({"resolved": 2, "outcomes": 2, "hours_samples": 1}, sum_hours=1.5)
+    of_v1, of_v2 = DIMENSIONS, ("shop", "v2", *DIMENSIONS[2:])
+    assert {key: row for key, row in days.items() if key[0] == "outcomes"} == {
+        ("outcomes", service, version, "", ""): ended_twice for service in ("shop", "") for version in ("v1", "")
+    }
+    # Each dimension has a row for each of its values, and one for all.
+    assert len(days) == 2 * 24 + 4
+    assert days["recommendations", *of_v1] == Numbers({"viewed": 1, "accepted": 2, "decisions": 2})
+    assert days["recommendations", *of_v2] == Numbers({"accepted": 1, "decisions": 1})
+    assert days["recommendations", "", "", "", ""] == Numbers({"viewed": 1, "accepted": 3, "decisions": 3})
+    assert (days["decision_times", *of_v1], days["decision_times", *of_v2]) == (three, nine)
+    assert (days["decision_times", "", "v1", "", "HIGH"], days["decision_times", "shop", "", "", ""]) == (three, both)
 
 
 def test_nearest_rank() -> None:
