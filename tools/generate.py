@@ -113,6 +113,11 @@ def counts_of_an_action() -> Lines:
     yield f"map(lower(r.action), r.events, 'decisions', if(r.action IN ({deciding()}), r.events, 0)) AS counted"
 
 
+def counts_of_an_event() -> Lines:
+    """Yield the same for one event."""
+    yield f"map(lower(toString(action)), toUInt64(1), 'decisions', toUInt64(action IN ({deciding()}))) AS counted"
+
+
 def counts_of_actions() -> Lines:
     """Yield a column for each action, and the decisions among them."""
     return [f"counts['{name}'] AS {name}," for name in (*ACTIONS, "decisions")]
@@ -324,6 +329,7 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
         "no decisions": no_decisions,
     },
     "clickhouse/refresh/60_count_recommendations.sql": {"counts of an action": counts_of_an_action},
+    "clickhouse/refresh/65_count_recommendations_of_admins.sql": {"counts of an event": counts_of_an_event},
     "clickhouse/views/60_daily.sql": {
         "counts of actions": lambda: [
             line.removesuffix(",") if "decisions" in line else line for line in counts_of_actions()
@@ -345,6 +351,7 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
     "clickhouse/views/76_trends.sql": {
         "actions of the trend": counts_of_actions,
         "outcomes of the trend": shares_of_outcomes,
+        "actions of the trend of admins": counts_of_actions,
     },
     "clickhouse/views/80_health.sql": {
         "drop reasons of a report": reported_drops,

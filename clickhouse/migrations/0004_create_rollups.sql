@@ -139,3 +139,24 @@ ENGINE = ReplacingMergeTree(cycle)
 ORDER BY (day, service_name, engine_version, admin_id, view_kind)
 SETTINGS index_granularity = 1024, min_bytes_for_wide_part = 1000000000
 COMMENT 'View events per day, dimensions and admin';
+
+-- What admins did: without rows over all values, because an admin has few of a day.
+CREATE TABLE IF NOT EXISTS intel.days_admins
+(
+    kind LowCardinality(String),
+    day Date,
+    admin_id String,
+    service_name LowCardinality(String),
+    engine_version LowCardinality(String),
+    recommendation_type LowCardinality(String),
+    confidence LowCardinality(String),
+    counts Map(LowCardinality(String), UInt64),
+    sum_ms Int128,
+    milliseconds Array(Int64) CODEC(ZSTD(1)),
+    times Array(UInt64) CODEC(ZSTD(1)),
+    cycle UInt32
+)
+ENGINE = ReplacingMergeTree(cycle)
+ORDER BY (day, admin_id, engine_version, recommendation_type, confidence, service_name, kind)
+SETTINGS index_granularity = 256
+COMMENT 'Recommendation events and decision times per day, admin and dimensions';

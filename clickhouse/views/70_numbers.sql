@@ -1,5 +1,5 @@
 -- The five numbers of a window of days, both ends included. A filter is one value, or several on lines of their own; ''
--- means all, and is what the rows over all values have. A rate whose denominator is 0 is NULL; nothing is clamped or
+-- means all, and is what the rows over all values have: so an empty line must not be one. A rate whose denominator is 0 is NULL; nothing is clamped or
 -- rounded. Reads what the refresh has counted, without a view in between: each costs a millisecond or two. Writes nothing.
 
 CREATE OR REPLACE VIEW metrics.last_refresh
@@ -39,10 +39,10 @@ SELECT
 FROM intel.days AS d FINAL
 WHERE kind = 'recommendations'
     AND day BETWEEN {first_day:Date} AND {last_day:Date}
-    AND engine_version IN splitByChar('\n', {engine_version:String})
-    AND recommendation_type IN splitByChar('\n', {recommendation_type:String})
-    AND confidence IN splitByChar('\n', {confidence:String})
-    AND service_name IN splitByChar('\n', {service_name:String})
+    AND engine_version IN splitByRegexp('\n+', trim(BOTH '\n' FROM {engine_version:String}))
+    AND recommendation_type IN splitByRegexp('\n+', trim(BOTH '\n' FROM {recommendation_type:String}))
+    AND confidence IN splitByRegexp('\n+', trim(BOTH '\n' FROM {confidence:String}))
+    AND service_name IN splitByRegexp('\n+', trim(BOTH '\n' FROM {service_name:String}))
 COMMENT 'Accepted per viewed event, and accepted per decision';
 
 CREATE OR REPLACE VIEW metrics.acceptance_rate
@@ -66,10 +66,10 @@ SELECT
 FROM intel.days AS d FINAL
 WHERE kind = 'recommendations'
     AND day BETWEEN {first_day:Date} AND {last_day:Date}
-    AND engine_version IN splitByChar('\n', {engine_version:String})
-    AND recommendation_type IN splitByChar('\n', {recommendation_type:String})
-    AND confidence IN splitByChar('\n', {confidence:String})
-    AND service_name IN splitByChar('\n', {service_name:String})
+    AND engine_version IN splitByRegexp('\n+', trim(BOTH '\n' FROM {engine_version:String}))
+    AND recommendation_type IN splitByRegexp('\n+', trim(BOTH '\n' FROM {recommendation_type:String}))
+    AND confidence IN splitByRegexp('\n+', trim(BOTH '\n' FROM {confidence:String}))
+    AND service_name IN splitByRegexp('\n+', trim(BOTH '\n' FROM {service_name:String}))
 COMMENT 'Overridden per decision';
 
 CREATE OR REPLACE VIEW metrics.override_rate
@@ -95,10 +95,10 @@ SELECT
 FROM intel.days AS d FINAL
 WHERE kind = 'decision_times'
     AND day BETWEEN {first_day:Date} AND {last_day:Date}
-    AND engine_version IN splitByChar('\n', {engine_version:String})
-    AND recommendation_type IN splitByChar('\n', {recommendation_type:String})
-    AND confidence IN splitByChar('\n', {confidence:String})
-    AND service_name IN splitByChar('\n', {service_name:String})
+    AND engine_version IN splitByRegexp('\n+', trim(BOTH '\n' FROM {engine_version:String}))
+    AND recommendation_type IN splitByRegexp('\n+', trim(BOTH '\n' FROM {recommendation_type:String}))
+    AND confidence IN splitByRegexp('\n+', trim(BOTH '\n' FROM {confidence:String}))
+    AND service_name IN splitByRegexp('\n+', trim(BOTH '\n' FROM {service_name:String}))
 COMMENT 'Time to decide in milliseconds: average, p50 and p90 over the decisions that have one';
 
 CREATE OR REPLACE VIEW metrics.decision_time
@@ -122,8 +122,8 @@ SELECT
 FROM intel.days AS d FINAL
 WHERE kind = 'outcomes'
     AND day BETWEEN {first_day:Date} AND {last_day:Date}
-    AND engine_version IN splitByChar('\n', {engine_version:String})
-    AND service_name IN splitByChar('\n', {service_name:String})
+    AND engine_version IN splitByRegexp('\n+', trim(BOTH '\n' FROM {engine_version:String}))
+    AND service_name IN splitByRegexp('\n+', trim(BOTH '\n' FROM {service_name:String}))
 COMMENT 'False positives per first outcome';
 
 CREATE OR REPLACE VIEW metrics.false_positive_rate
@@ -150,8 +150,8 @@ FROM
     FROM intel.days AS d FINAL
     WHERE kind = 'outcomes'
         AND day BETWEEN {first_day:Date} AND {last_day:Date}
-        AND engine_version IN splitByChar('\n', {engine_version:String})
-        AND service_name IN splitByChar('\n', {service_name:String})
+        AND engine_version IN splitByRegexp('\n+', trim(BOTH '\n' FROM {engine_version:String}))
+        AND service_name IN splitByRegexp('\n+', trim(BOTH '\n' FROM {service_name:String}))
 )
 -- generated: statuses
 ARRAY JOIN ['RESOLVED', 'ESCALATED', 'NO_ACTION', 'FALSE_POSITIVE'] AS outcome_status

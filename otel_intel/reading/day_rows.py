@@ -29,16 +29,21 @@ PATIENCE: Final = 60.0
 DIMENSIONS: Final = {
     **dict.fromkeys((*FACTS, "decisions", "outcomes"), ("event_id",)),
     "days": ("kind", "service_name", "engine_version", "recommendation_type", "confidence"),
+    "days_admins": ("kind", "admin_id", "service_name", "engine_version", "recommendation_type", "confidence"),
     "days_engagement": ("service_name", "engine_version", "admin_id", "view_kind"),
 }
 _VALUES: Final = {
     "decisions": "decision_time_ms",
     "outcomes": "is_first",
     "days": "counts, sum_ms, sum_hours, milliseconds, times",
+    "days_admins": "counts, sum_ms, 0., milliseconds, times",
     "days_engagement": "events",
 }
 # What a day's row has if anything of it is left.
-_BY_DAY: Final = {"days": "arraySum(mapValues(counts)) > 0", "days_engagement": "events > 0"}
+_BY_DAY: Final = {
+    **dict.fromkeys(("days", "days_admins"), "arraySum(mapValues(counts)) > 0"),
+    "days_engagement": "events > 0",
+}
 _BY_TIME: Final = (*FACTS, "decisions", "outcomes")
 
 _START: Final = "fromUnixTimestamp64Nano({start:Int64}, 'UTC')"
@@ -257,7 +262,7 @@ def _copy(row: Sequence[Any]) -> Copy:
 
 def _value(table: str, row: Sequence[Any]) -> object:
     """Return what the numbers say in a row, as the definition says it."""
-    if table == "days":
+    if table in ("days", "days_admins"):
         counts, sum_ms, sum_hours, milliseconds, times = row
         steps = sorted(zip(milliseconds, times, strict=True))
         return Numbers(

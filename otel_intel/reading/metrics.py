@@ -90,16 +90,18 @@ class Metric(Generic[Answer]):
     columns: Mapping[str, str]
     filters: Sequence[str]
 
-    def select(self) -> str:
-        """Return the query, with parameters for the window and the filters."""
-        columns = ", ".join(f"{sql} AS {name}" for name, sql in self.columns.items())
-        arguments = ["first_day = {since:Date}", "last_day = {until:Date}"]
-        arguments += [f"{name} = {{{name}:String}}" for name in self.filters]
-        return f"SELECT {columns} FROM metrics.{self.view}_between({', '.join(arguments)})"
+
+def select(columns: Mapping[str, str], view: str, parameters: Mapping[str, str]) -> str:
+    """Return the query of columns, as name and SQL, of a view of a window; parameters are names and types."""
+    selected = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+    arguments = ["first_day = {since:Date}", "last_day = {until:Date}"]
+    arguments += [f"{name} = {{{name}:{of}}}" for name, of in parameters.items()]
+    return f"SELECT {selected} FROM metrics.{view}({', '.join(arguments)})"
 
 
 OF_EVENTS: Final = ("engine_version", "service_name")
 OF_RECOMMENDATIONS: Final = (*OF_EVENTS, "recommendation_type", "confidence")
+OF_ADMINS: Final = (*OF_RECOMMENDATIONS, "admin_id")
 
 _ACCEPTANCE_RATE: Final = Metric(
     "acceptance_rate",
@@ -187,7 +189,15 @@ def parameters_of(window: Mapping[str, Any], filters: Mapping[str, Filter]) -> d
 
 def _ask(metric: Metric[Answer], days: int, since: date | None, until: date | None, **filters: Filter) -> Answer:
     reader, window = begin(days, since, until)
-    [row] = reader.rows(dict[str, Any], metric.select(), parameters_of(window, filters), never_empty=True)
+    if filters.get("admin_id") is None:
+        sql = select(metric.columns, f"{metric.view}_between", dict.fromkeys(metric.filters, "String"))
+        parameters = parameters_of(window, {name: filters[name] for name in metric.filters})
+    else:
+        sql = select(
+            metric.columns, "trend_of_admins_between", {"step": "UInt16", **dict.fromkeys(OF_ADMINS, "String")}
+        )
+        parameters = {**parameters_of(window, filters), "step": window["days"]}
+    [row] = reader.rows(dict[str, Any], sql, parameters, never_empty=True)
     return metric.into(**window, **row)
 
 
@@ -200,6 +210,7 @@ def get_recommendation_acceptance_rate(
     recommendation_type: Filter = None,
     confidence: Filter = None,
     service_name: Filter = None,
+    admin_id: Filter = None,
 ) -> AcceptanceRate:
     """Return how often recommendations were accepted in the last ``days`` calendar days, today included.
 
@@ -211,6 +222,7 @@ def get_recommendation_acceptance_rate(
         recommendation_type: Only recommendations of this type, or of any of these.
         confidence: Only recommendations of this confidence, or of any of these.
         service_name: Only events that this service sent, or any of these.
+        admin_id: Only what this admin did, or any of these.
 
     Raises:
         ValueError: If the days are not 1 to 3650, or a filter is empty.
@@ -225,6 +237,7 @@ def get_recommendation_acceptance_rate(
         recommendation_type=recommendation_type,
         confidence=confidence,
         service_name=service_name,
+        admin_id=admin_id,
     )
 
 
@@ -237,6 +250,7 @@ def get_average_decision_time(
     recommendation_type: Filter = None,
     confidence: Filter = None,
     service_name: Filter = None,
+    admin_id: Filter = None,
 ) -> DecisionTime:
     """Return how long decisions took, in milliseconds; None without samples.
 
@@ -251,6 +265,7 @@ def get_average_decision_time(
         recommendation_type=recommendation_type,
         confidence=confidence,
         service_name=service_name,
+        admin_id=admin_id,
     )
 
 
@@ -263,6 +278,7 @@ def get_override_rate(
     recommendation_type: Filter = None,
     confidence: Filter = None,
     service_name: Filter = None,
+    admin_id: Filter = None,
 ) -> OverrideRate:
     """Return how many of the decisions were overrides.
 
@@ -277,6 +293,7 @@ def get_override_rate(
         recommendation_type=recommendation_type,
         confidence=confidence,
         service_name=service_name,
+        admin_id=admin_id,
     )
 
 

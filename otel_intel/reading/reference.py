@@ -114,17 +114,22 @@ def numbers(facts: Collection[Fact], times: Mapping[str, int | None], first: Col
     for fact in facts:
         kinds[fact.kind].append(fact)
     decided = [fact for fact in kinds["recommendation"] if fact.action != "VIEWED"]
+    timed = [fact for fact in decided if times[fact.uid] is not None]
+
+    def summary(group: Sequence[Fact]) -> Numbers:
+        return _timed([ms for fact in group if (ms := times[fact.uid]) is not None])
+
     return {
         "decisions": {(fact.uid,): times[fact.uid] for fact in decided},
         "outcomes": {(fact.uid,): fact.uid in first for fact in kinds["outcome"]},
         "days": {
-            **_by_dimensions("recommendations", kinds["recommendation"], _counted),
-            **_by_dimensions(
-                "decision_times",
-                (fact for fact in decided if times[fact.uid] is not None),
-                lambda group: _timed([ms for fact in group if (ms := times[fact.uid]) is not None]),
-            ),
-            **_by_dimensions("outcomes", (fact for fact in kinds["outcome"] if fact.uid in first), _ended),
+            **_by("recommendations", kinds["recommendation"], _in_all_dimensions, _counted),
+            **_by("decision_times", timed, _in_all_dimensions, summary),
+            **_by("outcomes", (fact for fact in kinds["outcome"] if fact.uid in first), _in_all_dimensions, _ended),
+        },
+        "days_admins": {
+            **_by("recommendations", kinds["recommendation"], _of_admin, _counted),
+            **_by("decision_times", timed, _of_admin, summary),
         },
         "days_engagement": Counter((fact.service, fact.version, fact.admin, fact.name) for fact in kinds["view"]),
     }
@@ -135,14 +140,30 @@ def is_rounded(facts: Iterable[Fact], times: Mapping[str, int | None]) -> bool:
     return len({ms for fact in facts if (ms := times.get(fact.uid)) is not None}) > EXACT
 
 
-def _by_dimensions(kind: str, facts: Iterable[Fact], count: Callable[[Sequence[Fact]], Numbers]) -> Table:
-    """Count facts by each value of each dimension, and by all values: ''."""
+def _by(
+    kind: str,
+    facts: Iterable[Fact],
+    keys: Callable[[Fact], Iterable[tuple[str, ...]]],
+    count: Callable[[Sequence[Fact]], Numbers],
+) -> Table:
     groups: dict[tuple[Hashable, ...], list[Fact]] = defaultdict(list)
     for fact in facts:
-        values = ({value, ""} for value in (fact.service, fact.version, fact.type, fact.confidence))
-        for key in itertools.product(*values):
+        for key in keys(fact):
             groups[kind, *key].append(fact)
     return {key: count(group) for key, group in groups.items()}
+
+
+def _in_all_dimensions(fact: Fact) -> Iterable[tuple[str, ...]]:
+    """Return the keys of the rows that count a fact: by each value of each dimension, and by all values, ''."""
+    return itertools.product(*({value, ""} for value in _dimensions(fact)))
+
+
+def _of_admin(fact: Fact) -> Iterable[tuple[str, ...]]:
+    return [(fact.admin, *_dimensions(fact))]
+
+
+def _dimensions(fact: Fact) -> tuple[str, ...]:
+    return fact.service, fact.version, fact.type, fact.confidence
 
 
 def _counted(facts: Sequence[Fact]) -> Numbers:

@@ -10,12 +10,13 @@ from otel_intel.events import OUTCOME_STATUSES
 
 from .metrics import (
     METRICS,
-    OF_RECOMMENDATIONS,
+    OF_EVENTS,
     Filter,
     Metrics,
     Window,
     begin,
     parameters_of,
+    select,
 )
 from .reader import Reader
 
@@ -102,6 +103,7 @@ def get_trend(
     recommendation_type: Filter = None,
     confidence: Filter = None,
     service_name: Filter = None,
+    admin_id: Filter = None,
 ) -> list[Step]:
     """Return a metric of each day, or of each seven days, oldest first; also of those without events.
 
@@ -115,9 +117,11 @@ def get_trend(
         recommendation_type: As there; outcomes have none.
         confidence: As there; outcomes have none.
         service_name: As there.
+        admin_id: As there; outcomes have none.
 
     Raises:
-        ValueError: If there is no such metric, or as in ``get_recommendation_acceptance_rate``.
+        ValueError: If there is no such metric, if it has no ``admin_id``, or as in
+            ``get_recommendation_acceptance_rate``.
         TelemetryUnavailable: If ClickHouse cannot answer within OTEL_INTEL['QUERY_TIMEOUT'] seconds.
     """
     if metric not in METRICS or by not in _STEPS:
@@ -125,6 +129,8 @@ def get_trend(
             f"metric must be one of {', '.join(METRICS)}, by day or week, not {metric!r:.40} by {by!r:.40}."
         )
     asked = METRICS[metric]
+    if admin_id is not None and asked.filters == OF_EVENTS:
+        raise ValueError(f"{metric} has no filter admin_id: outcomes are not an admin's decisions.")
     reader, window = begin(days, since, until)
     rows = _rows(
         reader,
@@ -135,6 +141,7 @@ def get_trend(
         recommendation_type=recommendation_type,
         confidence=confidence,
         service_name=service_name,
+        admin_id=admin_id,
     )
     as_of = window["as_of"]
     return [cast(Step, {"days": (row["until"] - row["since"]).days + 1, "as_of": as_of, **row}) for row in rows]
@@ -143,12 +150,14 @@ def get_trend(
 def _rows(
     reader: Reader, window: Mapping[str, Any], step: int, columns: Mapping[str, str], **filters: Filter
 ) -> list[dict[str, Any]]:
-    selected = ", ".join(f"{_COLUMNS.get(name, sql)} AS {name}" for name, sql in columns.items())
-    arguments = ", ".join(f"{name} = {{{name}:String}}" for name in OF_RECOMMENDATIONS)
-    return reader.rows(
-        dict[str, Any],
-        f"SELECT first_day AS since, last_day AS until, {selected} FROM metrics.trend_between("
-        f"first_day = {{since:Date}}, last_day = {{until:Date}}, step = {{step:UInt16}}, {arguments})",
-        {**parameters_of(window, filters), "step": step},
-        never_empty=True,
+    renamed = {name: _COLUMNS.get(name, sql) for name, sql in columns.items()}
+    columns = {"since": "first_day", "until": "last_day", **renamed}
+    of_admins = filters.get("admin_id") is not None
+    if not of_admins:
+        filters.pop("admin_id", None)
+    sql = select(
+        columns,
+        "trend_of_admins_between" if of_admins else "trend_between",
+        {"step": "UInt16", **dict.fromkeys(filters, "String")},
     )
+    return reader.rows(dict[str, Any], sql, {**parameters_of(window, filters), "step": step}, never_empty=True)

@@ -179,11 +179,12 @@ def _described(value: object, other: object) -> str:
         return str(value)
     named = _named(value)
     if isinstance(other, type(value)):
-        others = _named(other)
-        shown = {name for name in named.keys() | others.keys() if named.get(name) != others.get(name)}
-    else:
-        shown = {name for name, one in named.items() if one not in ("", None)}
-    return ", ".join(f"{name}={one!r}" for name, one in named.items() if name in shown)
+        # A count that one row does not have is 0.
+        both = {name: (named.get(name, 0), one) for name, one in _named(other).items()} | {
+            name: (one, _named(other).get(name, 0)) for name, one in named.items()
+        }
+        return ", ".join(f"{name}={one!r}" for name, (one, two) in both.items() if one != two)
+    return ", ".join(f"{name}={one!r}" for name, one in named.items() if one not in ("", None))
 
 
 def _named(value: Fact | Numbers) -> dict[str, object]:

@@ -25,6 +25,7 @@ SHARDED: Final = {
     "decisions": "event_id",
     "outcomes": "event_id",
     "days": "day",
+    "days_admins": "day",
     "days_engagement": "day",
     "otel_traces": "TraceId",
 }

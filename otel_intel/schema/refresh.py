@@ -56,7 +56,9 @@ _STAGES: Final = {
     "recommendation_events": (
         "20_pair_decisions.sql",
         "30_count_decision_times.sql",
+        "35_count_decision_times_of_admins.sql",
         "60_count_recommendations.sql",
+        "65_count_recommendations_of_admins.sql",
     ),
     "signal_outcomes": ("40_find_first_outcomes.sql", "50_count_outcomes.sql"),
     "admin_views": ("70_count_views.sql",),
@@ -65,6 +67,7 @@ _DERIVED: Final = (
     "decisions",
     "outcomes",
     "days",
+    "days_admins",
     "days_engagement",
 )
 

@@ -28,6 +28,7 @@ class Window:
     recommendation_type: str = ""
     confidence: str = ""
     service_name: str = ""
+    admin_id: str = ""
 
 
 class Fact(reference.Fact):
@@ -89,6 +90,7 @@ class Reference:
             and _passes(window.recommendation_type, fact.type)
             and _passes(window.confidence, fact.confidence)
             and _passes(window.service_name, fact.service)
+            and _passes(window.admin_id, fact.admin)
         )
 
     def _actions(self, window: Window) -> Counter[str]:
@@ -179,7 +181,7 @@ class Reference:
 
 
 def _passes(wanted: str, value: str) -> bool:
-    return not wanted or value in wanted.split("\n")
+    return not wanted or value in wanted.strip("\n").split("\n")
 
 
 def rate(numerator: int, denominator: int) -> float | None:

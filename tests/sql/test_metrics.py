@@ -31,6 +31,7 @@ WINDOWS = (
             ("\n".join(VERSIONS[:2]),),
             (VERSIONS[1], "\n".join(TYPES), "HIGH\nLOW", "shop\nbilling"),
             ("none", "", "", "shop\nnone"),
+            (f"\n{VERSIONS[1]}\n\n{VERSIONS[0]}\n", "", "HIGH\n"),
         )
     ]
 )

@@ -23,7 +23,7 @@ from tests.waiting import poll_until
 
 WINDOW = Window(FIRST_DAY - timedelta(days=40), FIRST_DAY + timedelta(days=DAYS + 40))
 LAST_CYCLE = "SELECT max(cycle) FROM intel.refreshes"
-DERIVED = ("decisions", "outcomes", "days", "days_engagement")
+DERIVED = ("decisions", "outcomes", "days", "days_admins", "days_engagement")
 
 
 def run(clickhouse: ClickHouse) -> Run | None:

@@ -12,6 +12,7 @@ from tests.sql.reference import STATUSES, Reference, Window
 from tests.sql.streams import DAYS, FIRST_DAY, TYPES, VERSIONS, make_stream
 
 FILTERS = ("engine_version", "recommendation_type", "confidence", "service_name")
+FIRST, LAST = FIRST_DAY - timedelta(days=2), FIRST_DAY + timedelta(days=DAYS + 2)
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +59,52 @@ def expected(reference: Reference, first: date, last: date, *filters: str) -> di
 )
 def test_every_step(loaded: tuple[ClickHouse, Reference], step: int, filters: tuple[str, ...]) -> None:
     clickhouse, reference = loaded
-    first, last = FIRST_DAY - timedelta(days=2), FIRST_DAY + timedelta(days=DAYS + 2)
     arguments = ", ".join(f"{name} = {{{name}:String}}" for name in FILTERS)
     rows = clickhouse.rows(
-        f"SELECT * FROM metrics.trend_between(first_day = '{first}', last_day = '{last}', step = {step}, {arguments})",
+        f"SELECT * FROM metrics.trend_between(first_day = '{FIRST}', last_day = '{LAST}', step = {step}, {arguments})",
         dict(zip(FILTERS, filters, strict=True)),
     )
-    steps, end = [], last
-    while end >= first:
-        steps.append((max(first, end - timedelta(days=step - 1)), end))
+    assert rows == [expected(reference, *days, *filters) for days in steps(step)]
+
+
+def steps(step: int) -> list[tuple[date, date]]:
+    """Return the first and the last day of each step, oldest first."""
+    found, end = [], LAST
+    while end >= FIRST:
+        found.append((max(FIRST, end - timedelta(days=step - 1)), end))
         end -= timedelta(days=step)
-    assert rows == [expected(reference, *days, *filters) for days in reversed(steps)]
+    return found[::-1]
+
+
+@pytest.mark.parametrize("step", [1, 7, 100])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        ("", "", "", "", "a1"),
+        ("", "", "", "", "a1\na2\n"),
+        (VERSIONS[0], "", "HIGH\nLOW", "", "a2"),
+        ("\n".join(VERSIONS), TYPES[1], "", "shop\nbilling", "a1\nnobody"),
+        ("", "", "", "", "nobody"),
+    ],
+    ids=["one", "two", "version", "each", "nobody"],
+)
+def test_every_step_of_admins(loaded: tuple[ClickHouse, Reference], step: int, filters: tuple[str, ...]) -> None:
+    clickhouse, reference = loaded
+    names = (*FILTERS, "admin_id")
+    arguments = ", ".join(f"{name} = {{{name}:String}}" for name in names)
+    rows = clickhouse.rows(
+        "SELECT * FROM metrics.trend_of_admins_between"
+        f"(first_day = '{FIRST}', last_day = '{LAST}', step = {step}, {arguments})",
+        dict(zip(names, filters, strict=True)),
+    )
+    windows = [Window(*days, *filters) for days in steps(step)]
+    assert rows == [
+        {
+            "first_day": window.first_day,
+            "last_day": window.last_day,
+            **reference.acceptance_rate(window),
+            "override_rate": reference.override_rate(window)["override_rate"],
+            **reference.decision_time(window),
+        }
+        for window in windows
+    ]

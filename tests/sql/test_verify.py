@@ -192,6 +192,20 @@ DAMAGES = {
         " confidence=''): listed=2, by the definition listed=1\n",
         RECOMPUTE,
     ),
+    "count of an admin": (
+        "days_admins",
+        "UPDATE counts = map('accepted', 1) WHERE kind = 'recommendations' AND mapContains(counts, 'accepted')",
+        f"2024-02-21  intel.days_admins (kind='recommendations', admin_id='a1', {RECOMMENDATION}): decisions=0,"
+        " by the definition decisions=1\n",
+        RECOMPUTE,
+    ),
+    "decision time of an admin": (
+        "days_admins",
+        "UPDATE milliseconds = [1999], sum_ms = 1999 WHERE kind = 'decision_times'",
+        f"2024-02-21  intel.days_admins (kind='decision_times', admin_id='a1', {RECOMMENDATION}): sum_ms=1999,"
+        " p50_ms=1999,",
+        RECOMPUTE,
+    ),
     "views": (
         "days_engagement",
         "DELETE WHERE 1",

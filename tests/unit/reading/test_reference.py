@@ -115,7 +115,7 @@ def test_the_rows_of_a_day() -> None:
     first = {"signal.outcome_recorded 1", "signal.outcome_recorded 3"}
     found = numbers(facts, decision_times(recommendations), first)
     days = found["days"]
-    assert {table: rows for table, rows in found.items() if table != "days"} == {
+    assert {table: rows for table, rows in found.items() if not table.startswith("days")} == {
         "decisions": {
             ("recommendation.accepted 4",): 3,
             ("recommendation.accepted 5",): 9,
@@ -126,8 +126,8 @@ def test_the_rows_of_a_day() -> None:
             ("signal.outcome_recorded 2",): False,
             ("signal.outcome_recorded 3",): True,
         },
-        "days_engagement": {("shop", "v1", "a1", "dashboard.opened"): 1},
     }
+    assert found["days_engagement"] == {("shop", "v1", "a1", "dashboard.opened"): 1}
     three, nine = (Numbers({"samples": 1}, sum_ms=ms, listed=1, p50_ms=ms, p90_ms=ms) for ms in (3, 9))
     both = Numbers({"samples": 2}, sum_ms=12, listed=2, p50_ms=3, p90_ms=9)
     ended_twice = Numbers({"resolved": 2, "outcomes": 2, "hours_samples": 1}, sum_hours=1.5)
@@ -141,6 +141,11 @@ def test_the_rows_of_a_day() -> None:
     assert days["recommendations", *of_v2] == Numbers({"accepted": 1, "decisions": 1})
     assert days["recommendations", "", "", "", ""] == Numbers({"viewed": 1, "accepted": 3, "decisions": 3})
     assert (days["decision_times", *of_v1], days["decision_times", *of_v2]) == (three, nine)
+    assert found["days_admins"] == {
+        (kind, "a1", *dimensions): days[kind, *dimensions]
+        for kind in ("recommendations", "decision_times")
+        for dimensions in (of_v1, of_v2)
+    }
     assert (days["decision_times", "", "v1", "", "HIGH"], days["decision_times", "shop", "", "", ""]) == (three, both)
 
 

@@ -1,0 +1,43 @@
+-- Decision times of the admins and days of which a decision was computed anew, in milliseconds. Reads intel.decisions;
+-- writes intel.days_admins.
+
+INSERT INTO intel.days_admins
+    (kind, day, admin_id, service_name, engine_version, recommendation_type, confidence,
+    counts, sum_ms, milliseconds, times, cycle)
+WITH touched AS
+(
+    SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day, admin_id
+    FROM intel.decisions
+    WHERE cycle = {cycle:UInt32}
+        AND timestamp >= toStartOfMillisecond({first:DateTime64(9, 'UTC')})
+        AND timestamp < {last:DateTime64(9, 'UTC')} + INTERVAL 8 DAY
+)
+SELECT
+    'decision_times' AS kind,
+    day, admin_id, service_name, engine_version, recommendation_type, confidence,
+    map('samples', sum(decisions)) AS counts,
+    sum(toInt128(ms) * decisions) AS sum_ms,
+    groupArrayIf(ms, decisions > 0) AS milliseconds,
+    groupArrayIf(decisions, decisions > 0) AS times,
+    {cycle:UInt32} AS cycle
+FROM
+(
+    SELECT
+        toDate(timestamp, {time_zone:String}) AS day,
+        admin_id, service_name, engine_version, recommendation_type, confidence,
+        assumeNotNull(decision_time_ms) AS ms,
+        count() AS decisions
+    FROM intel.decisions FINAL
+    -- A day can have 25 hours.
+    WHERE timestamp >= {first:DateTime64(9, 'UTC')} - INTERVAL 2 DAY
+        AND timestamp < {last:DateTime64(9, 'UTC')} + INTERVAL 10 DAY
+        AND (day, admin_id) GLOBAL IN (SELECT day, admin_id FROM touched)
+        AND isNotNull(decision_time_ms)
+    GROUP BY day, admin_id, service_name, engine_version, recommendation_type, confidence, ms
+    UNION ALL
+    -- Rows of which nothing may be left.
+    SELECT day, admin_id, service_name, engine_version, recommendation_type, confidence, 0, 0
+    FROM intel.days_admins
+    WHERE kind = 'decision_times' AND (day, admin_id) GLOBAL IN (SELECT day, admin_id FROM touched)
+)
+GROUP BY day, admin_id, service_name, engine_version, recommendation_type, confidence;
