@@ -130,8 +130,10 @@ def counts_of_outcomes() -> Lines:
 
 def shares_of_outcomes() -> Lines:
     """Yield a column for each status and for its share, and the sum."""
-    yield from counts_of_outcomes()
+    *statuses, total = counts_of_outcomes()
+    yield from statuses
     yield from (f"{column} / nullIf(outcomes, 0) AS {column}_share," for column in STATUSES)
+    yield total
 
 
 def counts_of_views() -> Lines:

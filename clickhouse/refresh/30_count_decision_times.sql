@@ -25,10 +25,10 @@ FROM
     SELECT
         day,
         -- Each value, and '' for all.
-        arrayJoin(['', d.service]) AS service_name,
-        arrayJoin(['', d.version]) AS engine_version,
-        arrayJoin(['', d.type]) AS recommendation_type,
-        arrayJoin(['', d.level]) AS confidence,
+        arrayJoin(arrayDistinct(['', d.service])) AS service_name,
+        arrayJoin(arrayDistinct(['', d.version])) AS engine_version,
+        arrayJoin(arrayDistinct(['', d.type])) AS recommendation_type,
+        arrayJoin(arrayDistinct(['', d.level])) AS confidence,
         multiIf(
             different <= 500, ms,
             ms <= 100000, intDiv(ms + 500, 1000) * 1000,

@@ -1,5 +1,5 @@
--- Decision times of the admins and days of which a decision was computed anew, in milliseconds. Reads intel.decisions;
--- writes intel.days_admins.
+-- Decision times of the admins and days of which a decision was computed anew. Reads intel.decisions; writes
+-- intel.days_admins. Milliseconds are exact: an admin has few of a day.
 
 INSERT INTO intel.days_admins
     (kind, day, admin_id, service_name, engine_version, recommendation_type, confidence,

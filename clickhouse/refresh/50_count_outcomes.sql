@@ -21,8 +21,8 @@ FROM
     SELECT
         day,
         -- Each value, and '' for all.
-        arrayJoin(['', o.service]) AS service_name,
-        arrayJoin(['', o.version]) AS engine_version,
+        arrayJoin(arrayDistinct(['', o.service])) AS service_name,
+        arrayJoin(arrayDistinct(['', o.version])) AS engine_version,
         map(lower(o.status), o.outcomes, 'outcomes', o.outcomes, 'hours_samples', o.samples) AS counted,
         o.hours AS hours
     FROM

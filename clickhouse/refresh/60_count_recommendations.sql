@@ -19,10 +19,10 @@ FROM
     SELECT
         day,
         -- Each value, and '' for all.
-        arrayJoin(['', r.service]) AS service_name,
-        arrayJoin(['', r.version]) AS engine_version,
-        arrayJoin(['', r.type]) AS recommendation_type,
-        arrayJoin(['', r.level]) AS confidence,
+        arrayJoin(arrayDistinct(['', r.service])) AS service_name,
+        arrayJoin(arrayDistinct(['', r.version])) AS engine_version,
+        arrayJoin(arrayDistinct(['', r.type])) AS recommendation_type,
+        arrayJoin(arrayDistinct(['', r.level])) AS confidence,
         -- generated: counts of an action
         map(lower(r.action), r.events, 'decisions', if(r.action IN ('ACCEPTED', 'IGNORED', 'OVERRIDDEN'), r.events, 0)) AS counted
         -- /generated

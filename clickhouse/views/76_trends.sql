@@ -27,11 +27,11 @@ SELECT
     counts['escalated'] AS escalated,
     counts['no_action'] AS no_action,
     counts['false_positive'] AS false_positive,
-    counts['outcomes'] AS outcomes,
     resolved / nullIf(outcomes, 0) AS resolved_share,
     escalated / nullIf(outcomes, 0) AS escalated_share,
     no_action / nullIf(outcomes, 0) AS no_action_share,
     false_positive / nullIf(outcomes, 0) AS false_positive_share,
+    counts['outcomes'] AS outcomes,
     -- /generated
     false_positive_share AS false_positive_rate
 FROM

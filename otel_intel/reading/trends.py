@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_intel.events import OUTCOME_STATUSES
 
@@ -19,6 +19,11 @@ from .metrics import (
     select,
 )
 from .reader import Reader
+
+if TYPE_CHECKING:
+    import polars
+    import pyarrow
+    from polars._typing import PolarsDataType
 
 _STEPS: Final = {"day": 1, "week": 7}
 
@@ -57,6 +62,24 @@ class Step(Window, total=False):
     false_positive_rate: float
     counts: dict[str, int]
     shares: dict[str, float]
+
+
+class Trend(list[Step]):
+    """The steps of a metric, oldest first; also as a data frame, with the extra ``otel-intel[analysis]``."""
+
+    def to_polars(self) -> polars.DataFrame:
+        """Return a row for each step; ``counts`` and ``shares`` have a field for each status."""
+        import polars
+
+        # Without the types, a column of None alone has none.
+        types: dict[str, PolarsDataType] = {"as_of": polars.Datetime("us", "UTC"), "average_ms": polars.Float64}
+        types |= dict.fromkeys(("p50_ms", "p90_ms"), polars.Int64)
+        frame = polars.DataFrame([dict(step) for step in self])
+        return frame.cast({name: of for name, of in types.items() if name in frame.columns})
+
+    def to_arrow(self) -> pyarrow.Table:
+        """Return the same as an Arrow table, which pandas, DuckDB and others read."""
+        return self.to_polars().to_arrow()
 
 
 def get_metrics(
@@ -104,7 +127,7 @@ def get_trend(
     confidence: Filter = None,
     service_name: Filter = None,
     admin_id: Filter = None,
-) -> list[Step]:
+) -> Trend:
     """Return a metric of each day, or of each seven days, oldest first; also of those without events.
 
     Args:
@@ -144,7 +167,7 @@ def get_trend(
         admin_id=admin_id,
     )
     as_of = window["as_of"]
-    return [cast(Step, {"days": (row["until"] - row["since"]).days + 1, "as_of": as_of, **row}) for row in rows]
+    return Trend(cast(Step, {"days": (row["until"] - row["since"]).days + 1, "as_of": as_of, **row}) for row in rows)
 
 
 def _rows(

@@ -186,6 +186,8 @@ def _serve(directory: Path, control: socket.socket, waits: int, ends: int) -> st
     # The import of chdb starts an engine that reads ./config.xml: import it in an empty directory.
     with tempfile.TemporaryDirectory() as empty:
         os.chdir(empty)
+        # The engine imports them if they are there, maybe in a folder that is closed to it. It needs neither.
+        sys.modules.update(dict.fromkeys(("pandas", "pyarrow"), None))  # type: ignore[arg-type]
         from chdb import _chdb
 
         # The engine that serves reads ./config.xml as well; there is no other way to configure it.

@@ -85,7 +85,8 @@ def test_all_five_by_one_query(monkeypatch: pytest.MonkeyPatch) -> None:
         queries.append(args[1])
         return start(self, *args, **kwargs)
 
-    days.time_zone()  # asked once a minute
+    monkeypatch.setattr(days, "REMEMBERED", 3600.0)
+    days.time_zone()
     monkeypatch.setattr(reader.Reader, "start", counted)
     of_week = trends.get_metrics()
     assert len(queries) == 1
@@ -151,6 +152,41 @@ def test_a_trend_is_the_metric_of_each_step(by: str, monkeypatch: pytest.MonkeyP
         for step in steps:
             of_step = trends.get_metrics(since=step["since"], until=step["until"])
             assert step == dict(of_step)[name]
+
+
+@pytest.mark.usefixtures("events")
+def test_a_trend_as_a_data_frame() -> None:
+    trend = get_telemetry().get_trend("decision_time", 9)
+    frame = trend.to_polars()
+    assert frame.to_dicts() == trend
+    assert [str(frame.schema[name]) for name in ("since", "as_of", "average_ms", "p50_ms")] == [
+        "Date",
+        "Datetime(time_unit='us', time_zone='UTC')",
+        "Float64",
+        "Int64",
+    ]
+    nothing = get_telemetry().get_trend("decision_time", 1, engine_version="none").to_polars()
+    assert nothing.schema == frame.schema
+    table = get_telemetry().get_trend("outcome_distribution", 9).to_arrow()
+    assert table.num_rows == 9
+    assert table.schema.field("counts").type.num_fields == 4
+
+
+@pytest.mark.usefixtures("events")
+def test_the_filter_of_admins() -> None:
+    telemetry, everybody = get_telemetry(), [f"a{number}" for number in range(1, 9)]
+    of_all = telemetry.get_recommendation_acceptance_rate(9)
+    assert telemetry.get_recommendation_acceptance_rate(9, admin_id=everybody) == of_all
+    found = telemetry.get_recommendation_acceptance_rate(9, admin_id="a1", recommendation_type="EXPIRING_SOON")
+    assert 0 < found["viewed"] < of_all["viewed"]
+    assert telemetry.get_override_rate(9, admin_id="nobody")["decisions"] == 0
+    assert telemetry.get_average_decision_time(9, admin_id=everybody) == telemetry.get_average_decision_time(9)
+    [step] = telemetry.get_trend("acceptance_rate", 7, by="week", admin_id="a1")
+    assert step == telemetry.get_recommendation_acceptance_rate(7, admin_id="a1")
+    with pytest.raises(ValueError, match="outcome_distribution has no filter admin_id"):
+        telemetry.get_trend("outcome_distribution", admin_id="a1")
+    with pytest.raises(ValueError, match="admin_id must be a text of one line"):
+        telemetry.get_override_rate(admin_id="")
 
 
 @pytest.mark.usefixtures("reading")
