@@ -173,7 +173,8 @@ def test_a_trend_as_a_data_frame() -> None:
 
 
 @pytest.mark.usefixtures("events")
-def test_the_filter_of_admins() -> None:
+def test_the_filter_of_admins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(days, "REMEMBERED", 3600.0)  # as_of stays what it is
     telemetry, everybody = get_telemetry(), [f"a{number}" for number in range(1, 9)]
     of_all = telemetry.get_recommendation_acceptance_rate(9)
     assert telemetry.get_recommendation_acceptance_rate(9, admin_id=everybody) == of_all
