@@ -63,4 +63,6 @@ FROM
 )
 -- ARRAY JOIN copies columns for each decision, so none may be a list of all views: a page reloaded for days has many.
 ARRAY JOIN decisions AS decision, firsts AS first
-WHERE decision.timestamp >= toStartOfMillisecond({first:DateTime64(9, 'UTC')});
+WHERE decision.timestamp >= toStartOfMillisecond({first:DateTime64(9, 'UTC')})
+    -- Views before it may be deleted already.
+    AND toDate(decision.timestamp) >= {kept:Date};

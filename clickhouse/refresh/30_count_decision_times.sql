@@ -11,6 +11,7 @@ WITH touched AS
     WHERE cycle = {cycle:UInt32}
         AND timestamp >= toStartOfMillisecond({first:DateTime64(9, 'UTC')})
         AND timestamp < {last:DateTime64(9, 'UTC')} + INTERVAL 8 DAY
+        AND day >= {kept:Date}
 )
 SELECT
     'decision_times' AS kind,

@@ -8,6 +8,7 @@ WITH touched AS
     FROM intel.admin_views
     WHERE cycle >= {since:UInt32}
         AND timestamp BETWEEN {first:DateTime64(9, 'UTC')} AND {last:DateTime64(9, 'UTC')}
+        AND day >= {kept:Date}
 )
 SELECT
     day, service_name, engine_version, admin_id, view_kind,

@@ -1,6 +1,7 @@
 -- The five numbers of a window of days, both ends included. A filter is one value, or several on lines of their own; ''
--- means all, and is what the rows over all values have: so an empty line must not be one. A rate whose denominator is 0 is NULL; nothing is clamped or
--- rounded. Reads what the refresh has counted, without a view in between: each costs a millisecond or two. Writes nothing.
+-- means all, and is what the rows over all values have: so an empty line must not be one. A rate whose denominator is 0
+-- is NULL; nothing is clamped or rounded. Reads what the refresh has counted, without a view in between: each costs a
+-- millisecond or two. Writes nothing.
 
 CREATE OR REPLACE VIEW metrics.last_refresh
 DEFINER = intel_owner SQL SECURITY DEFINER

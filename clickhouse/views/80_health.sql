@@ -218,3 +218,26 @@ SELECT
 FROM metrics.storage AS s
 GROUP BY node, disk
 COMMENT 'How full the disks of the node that is asked are, and in how many days they are full';
+
+CREATE OR REPLACE VIEW metrics.retention
+DEFINER = intel_owner SQL SECURITY DEFINER
+AS
+WITH
+    today() AS today,
+    toUInt32OrZero(max(extract(engine_full, 'toInterval\\w+\\((\\d+)\\)'))) AS number
+SELECT
+    transform(replaceOne(name, '_local', ''), ['otel_logs', 'quarantine_logs', 'recommendation_events'],
+        ['landing', 'quarantine', 'facts'], 'numbers') AS what,
+    -- The Distributed table of a cluster has no period, the local one has.
+    max(extract(engine_full, 'toInterval(\\w+)\\(')) AS unit,
+    -- Days are whole from the next one on, in any time zone.
+    multiIf(
+        unit = 'Day', subtractDays(today, number) + 2,
+        unit = 'Week', subtractWeeks(today, number) + 2,
+        unit = 'Month', subtractMonths(today, number) + 2,
+        unit = 'Year', subtractYears(today, number) + 2,
+        NULL) AS kept_since
+FROM system.tables
+WHERE database = 'intel' AND replaceOne(name, '_local', '') IN ('otel_logs', 'quarantine_logs', 'recommendation_events', 'days')
+GROUP BY what
+COMMENT 'Since which day each kind of data is kept';

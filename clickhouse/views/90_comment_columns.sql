@@ -219,6 +219,11 @@ ALTER TABLE metrics.pipeline_probes
     COMMENT COLUMN probe_id 'the doctor\'s id',
     COMMENT COLUMN service_name 'service.name of the sending application';
 
+ALTER TABLE metrics.retention
+    COMMENT COLUMN what 'landing, quarantine, facts or numbers; outcomes are facts that are always kept',
+    COMMENT COLUMN unit 'of the period: Day, Week, Month or Year; empty if it is kept for ever',
+    COMMENT COLUMN kept_since 'the first day that is kept as a whole; NULL if it is kept for ever';
+
 ALTER TABLE metrics.storage
     COMMENT COLUMN node 'its host name',
     COMMENT COLUMN table 'table of intel',

@@ -17,7 +17,7 @@ from .options import cluster_option, errors, nodes, stopped_by_signals, urls_opt
 
 def _retention(what: str, default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     variable = f"OTEL_INTEL_RETENTION_{what.upper()}"
-    text = f"How long the {what} is kept: {default}, or what an earlier run set; also {variable}."
+    text = f"How long to keep the {what}: {default}, or what an earlier run set; also {variable}."
     return click.option(f"--retention-{what}", envvar=variable, metavar="PERIOD", help=text)
 
 
@@ -26,6 +26,8 @@ def _retention(what: str, default: str) -> Callable[[Callable[..., None]], Calla
 @click.option("--plan", is_flag=True, help="Only show what would run.")
 @_retention("landing", "13 MONTH")
 @_retention("quarantine", "30 DAY")
+@_retention("facts", "for ever")
+@_retention("numbers", "for ever")
 @click.option(
     "--time-zone",
     envvar="OTEL_INTEL_TIME_ZONE",
@@ -45,6 +47,8 @@ def migrate_command(
     plan: bool,
     retention_landing: str | None,
     retention_quarantine: str | None,
+    retention_facts: str | None,
+    retention_numbers: str | None,
     time_zone: str | None,
     cluster_name: str | None,
     replicated: bool,
@@ -57,7 +61,12 @@ def migrate_command(
     otel-intel migrate --cluster intel --url http://admin:secret@one:8123 --url http://admin:secret@two:8123
     otel-intel migrate --time-zone Asia/Kolkata
     """
-    given = {"landing": retention_landing, "quarantine": retention_quarantine}
+    given = {
+        "landing": retention_landing,
+        "quarantine": retention_quarantine,
+        "facts": retention_facts,
+        "numbers": retention_numbers,
+    }
     periods = {what: period for what, period in given.items() if period}
     with errors(), nodes(urls, cluster_name, replicated) as (clients, cluster):
         if plan:

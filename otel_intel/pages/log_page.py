@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from django.http import QueryDict
 from django.utils.timezone import localdate
 
-from otel_intel.reading.days import first_day
+from otel_intel.reading.days import first_day, last_refresh
 from otel_intel.reading.reader import Reader
 
 from . import keyset
@@ -74,6 +74,9 @@ def log_context(reader: Reader, log: Log, filters: Filters, query: QueryDict) ->
     if rows and (backwards or more):
         following = link(query, after=keyset.cursor_at(log, filters, rows[-1]).encode())
     [suggested] = options()
+    kept = last_refresh(reader).events_kept_since
+    if kept and filters.first_day < kept and log.name != "outcomes":
+        filters = replace(filters, notes=(*filters.notes, f"What happened before {kept} is not kept."))
     in_force = {**filters.equal, "from": filters.first_day, "to": filters.last_day}
     return LogContext(
         log=log_table(log, rows, _caption(filters), query, filters),

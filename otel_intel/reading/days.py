@@ -20,10 +20,12 @@ REMEMBERED: Final = 1.0
 
 
 class LastRefresh(NamedTuple):
-    """How far all numbers have come."""
+    """How far all numbers have come, and since which days they and single events are kept; None is for ever."""
 
     time_zone: str
     as_of: datetime | None
+    kept_since: date | None
+    events_kept_since: date | None
 
 
 last_refreshes: Final[dict[str, tuple[float, LastRefresh]]] = {}
@@ -44,7 +46,11 @@ def last_refresh(reader: Reader | None = None) -> LastRefresh:
     if last is None or time.monotonic() - asked >= REMEMBERED:
         asked = time.monotonic()
         [last] = (reader or Reader()).rows(
-            LastRefresh, "SELECT time_zone, as_of FROM metrics.last_refresh", never_empty=True
+            LastRefresh,
+            "SELECT *, (SELECT kept_since FROM metrics.retention WHERE what = 'numbers') AS kept_since,"
+            " (SELECT kept_since FROM metrics.retention WHERE what = 'facts') AS events_kept_since"
+            " FROM metrics.last_refresh",
+            never_empty=True,
         )
         # The driver returns UTC times without a time zone.
         last = last._replace(as_of=last.as_of and last.as_of.replace(tzinfo=UTC))

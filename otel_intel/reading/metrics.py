@@ -15,12 +15,17 @@ Filter: TypeAlias = str | Sequence[str] | None
 
 
 class Window(TypedDict):
-    """The days that a number is of, both included, and until when everything that arrived is in it."""
+    """The days that a number is of, both included, and until when everything that arrived is in it.
+
+    ``kept_since`` is the first day that numbers are kept of: without those before it, a number is too small. None means
+    that all are kept (``otel-intel migrate --retention-numbers``).
+    """
 
     days: int
     since: date
     until: date
     as_of: datetime | None
+    kept_since: date | None
 
 
 class AcceptanceRate(Window):
@@ -165,7 +170,14 @@ def begin(days: int, since: date | None, until: date | None) -> tuple[Reader, di
         days = (last - since).days + 1
         if not 1 <= days <= MAX_DAYS:
             raise ValueError(f"since must be at most {MAX_DAYS - 1} days before until ({last}), not {since}.")
-    return reader, {"days": days, "since": first_day(days, last), "until": last, "as_of": last_refresh(reader).as_of}
+    refreshed = last_refresh(reader)
+    return reader, {
+        "days": days,
+        "since": first_day(days, last),
+        "until": last,
+        "as_of": refreshed.as_of,
+        "kept_since": refreshed.kept_since,
+    }
 
 
 def _values(name: str, given: Filter) -> str:

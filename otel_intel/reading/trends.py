@@ -72,7 +72,11 @@ class Trend(list[Step]):
         import polars
 
         # Without the types, a column of None alone has none.
-        types: dict[str, PolarsDataType] = {"as_of": polars.Datetime("us", "UTC"), "average_ms": polars.Float64}
+        types: dict[str, PolarsDataType] = {
+            "as_of": polars.Datetime("us", "UTC"),
+            "kept_since": polars.Date,
+            "average_ms": polars.Float64,
+        }
         types |= dict.fromkeys(("p50_ms", "p90_ms"), polars.Int64)
         frame = polars.DataFrame([dict(step) for step in self])
         return frame.cast({name: of for name, of in types.items() if name in frame.columns})
@@ -166,8 +170,7 @@ def get_trend(
         service_name=service_name,
         admin_id=admin_id,
     )
-    as_of = window["as_of"]
-    return Trend(cast(Step, {"days": (row["until"] - row["since"]).days + 1, "as_of": as_of, **row}) for row in rows)
+    return Trend(cast(Step, {**window, "days": (row["until"] - row["since"]).days + 1, **row}) for row in rows)
 
 
 def _rows(

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final, NoReturn
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, NamedTuple, NoReturn
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
@@ -63,13 +63,14 @@ _STAGES: Final = {
     "signal_outcomes": ("40_find_first_outcomes.sql", "50_count_outcomes.sql"),
     "admin_views": ("70_count_views.sql",),
 }
-_DERIVED: Final = (
-    "decisions",
-    "outcomes",
-    "days",
-    "days_admins",
-    "days_engagement",
-)
+# What is computed from facts, and which of its rows can be computed anew: those whose facts are kept.
+_DERIVED: Final = {
+    "decisions": "toDate(timestamp) >= {kept:Date}",
+    "outcomes": "true",
+    "days": "(day >= {kept:Date} OR kind = 'outcomes')",
+    "days_admins": "day >= {kept:Date}",
+    "days_engagement": "day >= {kept:Date}",
+}
 
 
 class RefreshError(OtelIntelError):
@@ -86,6 +87,13 @@ class Run:
 
     events: int
     is_complete: bool
+
+
+class _Days(NamedTuple):
+    """Whose days are counted, and from which day on: those before it stay as they are, for their facts are deleted."""
+
+    time_zone: str
+    kept: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,7 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
         if seen == newest and not is_first and is_complete:
             return None
         cycle, zone = _next_cycle(clients[0], before), _time_zone(before)
+        days = _Days(zone, _kept(clients[0]))
         as_of = datetime.now(UTC)
         total, until = 0, list(seen)
         for number, client in enumerate(clients):
@@ -130,13 +139,13 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
             for kind in sorted(kinds):
                 _run(client, TAKE_IN[kind], {"seen": seen[number], "until": until[number], "cycle": cycle})
         if is_first:
-            _compute_all(clients[0], cycle, zone, lambda line: None)
+            _compute_all(clients[0], cycle, days, lambda line: None)
         elif not is_complete:
-            _compute_all(clients[0], cycle, zone, lambda line: None)
-            _delete_older_numbers(clients, cycle, cluster)
+            _compute_all(clients[0], cycle, days, lambda line: None)
+            _delete_older_numbers(clients, cycle, days.kept, cluster)
         else:
             for table, first, last in _windows(clients[0], cycle):
-                _compute(clients[0], table, cycle, zone, cycle, first, last)
+                _compute(clients[0], table, cycle, days, cycle, first, last)
         for client, block in zip(clients, until, strict=True):
             _finish(client, cycle, block, as_of, zone)
             _delete_what_is_done(client, cluster, block)
@@ -186,9 +195,10 @@ def recompute_all(clients: Sequence[Client], report: Callable[[str], object], cl
     with _errors():
         before = [last_run(client) for client in clients]
         cycle, zone = _next_cycle(clients[0], before), _time_zone(before)
+        days = _Days(zone, _kept(clients[0]))
         as_of = datetime.now(UTC)
-        _compute_all(clients[0], cycle, zone, report)
-        _delete_older_numbers(clients, cycle, cluster)
+        _compute_all(clients[0], cycle, days, report)
+        _delete_older_numbers(clients, cycle, days.kept, cluster)
         for client, last in zip(clients, before, strict=True):
             _finish(client, cycle, last.seen, as_of, zone)
 
@@ -220,25 +230,29 @@ def set_time_zone(clients: Sequence[Client], time_zone: str) -> bool:
     return True
 
 
-def _compute_all(client: Client, cycle: int, zone: str, report: Callable[[str], object]) -> None:
+def _compute_all(client: Client, cycle: int, days: _Days, report: Callable[[str], object]) -> None:
     """Compute what follows from all facts, some weeks at a time: a longer time could need too much memory."""
     for table in _STAGES:
         for first, last in _spans(client, table):
-            _compute(client, table, cycle, zone, 0, first, last)
+            _compute(client, table, cycle, days, 0, first, last)
             report(f"{table}: {first[:10]} to {last[:10]}")
 
 
-def _delete_older_numbers(clients: Sequence[Client], cycle: int, cluster: Cluster | None) -> None:
+def _delete_older_numbers(clients: Sequence[Client], cycle: int, kept: date, cluster: Cluster | None) -> None:
     """Delete what a run over all facts has not written: of facts and of days that are not there any more."""
     for client in clients:
-        for table in _DERIVED:
-            client.command(f"DELETE FROM {local_table(table, cluster)} WHERE cycle < {cycle}")
+        for table, condition in _DERIVED.items():
+            client.command(
+                f"DELETE FROM {local_table(table, cluster)} WHERE cycle < {cycle} AND {condition}",
+                parameters={"kept": kept},
+            )
 
 
-def _compute(client: Client, table: str, cycle: int, zone: str, since: int, first: str, last: str) -> None:
+def _compute(client: Client, table: str, cycle: int, days: _Days, since: int, first: str, last: str) -> None:
     """Compute what follows from the facts of a table that runs from ``since`` on have taken in."""
     for file in _STAGES[table]:
-        _run(client, file, {"cycle": cycle, "time_zone": zone, "since": since, "first": first, "last": last})
+        parameters = {"cycle": cycle, **days._asdict(), "since": since, "first": first, "last": last}
+        _run(client, file, parameters)
 
 
 def _finish(
@@ -273,6 +287,12 @@ def _next_cycle(client: Client, before: Sequence[LastRun]) -> int:
 def _time_zone(before: Sequence[LastRun]) -> str:
     """Return the time zone that was set last: a node that was down meanwhile has an older one."""
     return max(before, key=lambda last: last.cycle).time_zone
+
+
+def _kept(client: Client) -> date:
+    """Return the first day whose numbers follow from facts that are kept: also of the 7 days before it."""
+    [(kept,)] = read_rows(client, "SELECT kept_since FROM metrics.retention WHERE what = 'facts'")
+    return kept + timedelta(days=8) if kept else date(1970, 1, 1)
 
 
 def _newest_block(client: Client, cluster: Cluster | None) -> int:

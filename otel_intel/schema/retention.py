@@ -1,4 +1,4 @@
-"""How long ClickHouse keeps the landing; the facts are kept for ever."""
+"""How long ClickHouse keeps what arrived, facts and numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from .connection import read_rows, require_space
 TABLES: Final = {
     "landing": {"otel_logs": "IngestedAt", "rejected_events": "ingested_at"},
     "quarantine": {"quarantine_logs": "IngestedAt"},
+    # Not the outcomes: of each signal, only all of them say which one was the first.
+    "facts": {"recommendation_events": "timestamp", "decisions": "timestamp", "admin_views": "timestamp"},
+    "numbers": {"days": "day", "days_admins": "day", "days_engagement": "day"},
 }
+FOR_EVER: Final = "FOR EVER"
 
 _PERIOD = re.compile(r"([1-9]\d{0,4})\s*(DAY|WEEK|MONTH|YEAR)S?", re.IGNORECASE)
 
@@ -34,7 +38,7 @@ def retain(
     Args:
         client: Connected as an administrator.
         what: A key of TABLES.
-        period: Such as "13 MONTH" or "400 days".
+        period: Such as "13 MONTH", "400 days" or "for ever".
         report: Called with one line per table that changes; ClickHouse deletes older rows in the background.
         cluster: The cluster that the server is a node of.
 
@@ -46,26 +50,37 @@ def retain(
     if changes:
         require_space(client)
     for table, statement in changes.items():
-        report(f"{table}: kept for {period.strip().lower().removesuffix('s')}s")
+        report(f"{table}: kept {_in_words(period)}")
         # Without waiting for the parts to be written anew, which may take long.
         client.command(statement, settings={"alter_sync": 0})
 
 
 def retention_changes(client: Client, what: str, period: str, cluster: Cluster | None = None) -> dict[str, str]:
     """Return the statements that ``retain`` would run, by table; arguments and errors as there."""
+    forever = period.strip().upper() == FOR_EVER
     match = _PERIOD.fullmatch(period.strip())
-    if not match:
+    if not match and not forever:
         setting = f"--retention-{what} (OTEL_INTEL_RETENTION_{what.upper()})"
         raise RetentionError(
-            f"{setting} must be a number of days, weeks, months or years, for example '13 MONTH', not {period!r}"
+            f"{setting} must be a number of days, weeks, months or years, for example '13 MONTH',"
+            f" or 'for ever', not {period!r}"
         )
     changes = {}
     for name, column in TABLES[what].items():
         table = local_table(name, cluster)
+        if not match:
+            if " TTL " in _definition(client, table):
+                changes[table] = f"ALTER TABLE {table} REMOVE TTL"
+            continue
         wanted = f"toDateTime({column}) + toInterval{match[2].capitalize()}({match[1]})"
         if f"TTL {wanted} " not in f"{_definition(client, table)} ":
             changes[table] = f"ALTER TABLE {table} MODIFY TTL {wanted}"
     return changes
+
+
+def _in_words(period: str) -> str:
+    words = period.strip().lower()
+    return words if words == FOR_EVER.lower() else f"for {words.removesuffix('s')}s"
 
 
 def _definition(client: Client, table: str) -> str:

@@ -18,6 +18,7 @@ from pytest_django import Settings
 from otel_intel import get_telemetry
 from otel_intel.exceptions import TelemetryUnavailable
 from otel_intel.reading import days, metrics, reader, trends
+from otel_intel.schema.retention import retain
 from tests.otlp import event, send
 from tests.servers import ClickHouse
 
@@ -348,3 +349,19 @@ def test_a_forked_process_has_a_connection_of_its_own() -> None:
     for child in children:
         child.join(30)
     assert metrics.get_override_rate()["overridden"] == 1
+
+
+@pytest.mark.usefixtures("events")
+def test_an_answer_says_since_when_numbers_are_kept(reading: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(days, "REMEMBERED", 0.0)
+    admin = reading.client("admin")
+    assert metrics.get_override_rate(9)["kept_since"] is None
+    retain(admin, "numbers", "3 days", print)
+    try:
+        admin.command("ALTER TABLE intel.days MATERIALIZE TTL SETTINGS mutations_sync = 2")
+        found = metrics.get_override_rate(9)
+        [step] = trends.get_trend("override_rate", 7, by="week")
+    finally:
+        retain(admin, "numbers", "for ever", print)
+    assert found["overridden"] == 1
+    assert found["kept_since"] == step["kept_since"] == datetime.now(UTC).date() - timedelta(days=1)

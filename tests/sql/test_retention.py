@@ -1,17 +1,22 @@
-"""How long the landing and the quarantine are kept is a setting; facts stay for ever."""
+"""How long the landing, the quarantine, facts and numbers are kept are settings."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner, Result
 
 from otel_intel.commands.main import main
+from otel_intel.schema.refresh import recompute_all, set_time_zone
 from tests.otlp import deliver, event
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
 
+FOR_EVER = {"OTEL_INTEL_RETENTION_FACTS": "for ever", "OTEL_INTEL_RETENTION_NUMBERS": "for ever"}
+DAY = 24 * 3600 * 10**9
 TABLES = ("otel_logs", "rejected_events", "quarantine_logs")
 
 
@@ -19,7 +24,9 @@ TABLES = ("otel_logs", "rejected_events", "quarantine_logs")
 def as_before(clickhouse: ClickHouse) -> Iterator[None]:
     """Restore the default retention on the run's server."""
     yield
-    found = run(clickhouse, OTEL_INTEL_RETENTION_LANDING="13 MONTH", OTEL_INTEL_RETENTION_QUARANTINE="30 DAY")
+    found = run(
+        clickhouse, OTEL_INTEL_RETENTION_LANDING="13 MONTH", OTEL_INTEL_RETENTION_QUARANTINE="30 DAY", **FOR_EVER
+    )
     assert found.exit_code == 0, found.output
 
 
@@ -84,3 +91,59 @@ def test_plan_shows_the_change_and_changes_nothing(clickhouse: ClickHouse) -> No
     changed = "ALTER TABLE intel.quarantine_logs MODIFY TTL toDateTime(IngestedAt) + toIntervalDay(7);"
     assert changed in planned.output
     assert changed in CliRunner().invoke(main, arguments).output
+
+
+def test_facts_and_numbers_are_kept_for_ever_if_nothing_is_said(clickhouse: ClickHouse) -> None:
+    found = run(clickhouse, OTEL_INTEL_RETENTION_FACTS="2 years", OTEL_INTEL_RETENTION_NUMBERS="10 years")
+    assert found.output.splitlines() == [
+        *(f"intel.{table}: kept for 2 years" for table in ("recommendation_events", "decisions", "admin_views")),
+        *(f"intel.{table}: kept for 10 years" for table in ("days", "days_admins", "days_engagement")),
+    ]
+    kept = {row["what"]: row["kept_since"] for row in clickhouse.rows("SELECT * FROM metrics.retention")}
+    today = datetime.now(UTC).date()
+    assert [round((today - kept[what]).days / 365) for what in ("landing", "facts", "numbers")] == [1, 2, 10]
+    assert len(run(clickhouse, **FOR_EVER).output.splitlines()) == 6
+    assert run(clickhouse, **FOR_EVER).output == ""
+    rows = clickhouse.rows("SELECT what FROM metrics.retention WHERE isNull(kept_since) ORDER BY what")
+    assert [row["what"] for row in rows] == ["facts", "numbers"]
+
+
+def test_numbers_stay_when_their_facts_are_deleted(clickhouse: ClickHouse) -> None:
+    old = time.time_ns() // DAY * DAY - 400 * DAY + DAY // 2  # the same day in Kolkata
+    events = ("recommendation.viewed", "recommendation.accepted", "signal.outcome_recorded", "dashboard.opened")
+    deliver(clickhouse, *(event(name, old + number) for number, name in enumerate(events)))
+    clickhouse.refresh()
+    before = numbers(clickhouse)
+    run(clickhouse, OTEL_INTEL_RETENTION_FACTS="1 year")
+    delete_older(clickhouse, "recommendation_events", "decisions", "admin_views")
+    # One more event of that day: counted alone, it would take the place of the day's numbers.
+    deliver(clickhouse, *(event(name, old + 10) for name in events))
+    clickhouse.refresh()
+    assert numbers(clickhouse) == before
+    recompute_all([clickhouse.client("admin")], print)
+    assert numbers(clickhouse) == before
+    # Outcomes are always kept: they are counted by the days of another time zone, once.
+    deliver(clickhouse, event("signal.outcome_recorded", old + DAY // 3, **{"intel.risk_signal.id": "late"}))
+    set_time_zone([clickhouse.client("admin")], "Asia/Kolkata")
+    clickhouse.refresh()
+    assert [view for number, view in enumerate(numbers(clickhouse)) if number != 2] == before[:2] + before[3:]
+    outcomes = clickhouse.rows("SELECT day, outcomes FROM metrics.outcomes_daily ORDER BY day")
+    assert [row["outcomes"] for row in outcomes] == [1, 1]
+    assert (outcomes[1]["day"] - outcomes[0]["day"]).days == 1
+    # A day whose facts are kept is counted as before.
+    deliver(clickhouse, event("recommendation.viewed", time.time_ns()))
+    assert clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 3650)") == 2
+
+
+def numbers(clickhouse: ClickHouse) -> list[list[dict[str, object]]]:
+    """Return the numbers of all days, as they are."""
+    client = clickhouse.client("reader")
+    views = ("recommendations_daily", "decision_times_daily", "outcomes_daily", "engagement_daily")
+    return [list(client.query(f"SELECT * FROM metrics.{view} ORDER BY ALL").named_results()) for view in views]
+
+
+def delete_older(clickhouse: ClickHouse, *tables: str) -> None:
+    """Let ClickHouse delete at once what it deletes in the background."""
+    for table in tables:
+        clickhouse.client("admin").command(f"ALTER TABLE intel.{table} MATERIALIZE TTL SETTINGS mutations_sync = 2")
+        assert clickhouse.value(f"SELECT count() FROM intel.{table}", "admin") == 0
