@@ -29,7 +29,7 @@ def decision_times(id: int, sql: str, filters: str, next: tuple[str, str] | None
         "Decision time",
         f"""Minutes from the first view of a recommendation to the decision, of each day's decisions that have a
         time: the average, the median (p50), and the time within which nine of ten were made (p90). {filters} Source:
-        metrics.decisions_between.""",
+        metrics.decision_times_daily.""",
         width=12,
         unit=look.MINUTES,
         empty="No timed decisions",

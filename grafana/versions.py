@@ -135,7 +135,7 @@ def which_version_is_decided_on_faster() -> Panel:
             "Median decision time per day",
             """Minutes from the first view of a recommendation to the decision: the median of each day's
             decisions that have a time. Shorter is easier, not always better. Source:
-            metrics.decisions_between.""",
+            metrics.decision_times_daily.""",
             width=12,
             unit=look.MINUTES,
             empty="No timed decisions",

@@ -1,8 +1,7 @@
 """Common parts of queries: the days of the time picker, the filters, the lists of the variables.
 
-Queries read ``metrics.*``. Its views of a window (such as ``acceptance_rate_between``) return one row for all days and
-cannot filter by service or confidence. Graphs, and panels with these filters, sum the daily counts instead, with the
-expressions of this module.
+Queries read ``metrics.*``. Its views of a window (such as ``acceptance_rate_between``) return one row for all days.
+Graphs sum the daily counts instead, with the expressions of this module.
 """
 
 from __future__ import annotations
@@ -98,8 +97,6 @@ def nearest_rank(level: float, column: str) -> str:
     return f"quantileExactWeighted({level})({column}, 1)"
 
 
-# The decisions of the days of the time picker, each with its time.
-DECISIONS = f"metrics.decisions_between(first_day = {FIRST_DAY}, last_day = {LAST_DAY})"
 # As in metrics.acceptance_rate_between and override_rate_between, but from metrics.recommendations_daily AS d.
 ACCEPTANCE_SHARE = share("sum(d.accepted)", "sum(d.decisions)")
 OVERRIDE_RATE = share("sum(d.overridden)", "sum(d.decisions)")
@@ -118,24 +115,29 @@ ORDER BY time
 """
 
 
+def times_of_all(level: float) -> str:
+    """Return a quantile of decision times by nearest rank, in minutes, from metrics.decision_times_daily AS d."""
+    return f"quantileExactWeightedArray({level})(mapKeys(d.histogram), mapValues(d.histogram)) / 60000"
+
+
 def decision_times_by_day(filters: str) -> str:
     """Return average, p50 and p90 of each day's decisions that have a time, in minutes."""
     return f"""
 SELECT
-    {DAY_OF_EVENT},
-    avg(decision_time_ms) / 60000 AS average,
-    {nearest_rank(0.5, "decision_time_ms")} / 60000 AS p50,
-    {nearest_rank(0.9, "decision_time_ms")} / 60000 AS p90
-FROM {DECISIONS}
-WHERE isNotNull(decision_time_ms) AND {filters}
-GROUP BY time
+    {DAY_AS_TIME},
+    sum(d.sum_ms) / sum(d.samples) / 60000 AS average,
+    {times_of_all(0.5)} AS p50,
+    {times_of_all(0.9)} AS p90
+FROM metrics.decision_times_daily AS d
+WHERE {DAYS} AND {filters}
+GROUP BY day
 ORDER BY time
 """
 
 
-ENGINE_VERSIONS = values("toString(engine_version)", "metrics.recommendation_events", EVENTS)
-RECOMMENDATION_TYPES = values("toString(recommendation_type)", "metrics.recommendation_events", EVENTS)
-CONFIDENCES = values("toString(confidence)", "metrics.recommendation_events", EVENTS)
+ENGINE_VERSIONS = values("toString(engine_version)", "metrics.recommendations_daily", DAYS)
+RECOMMENDATION_TYPES = values("toString(recommendation_type)", "metrics.recommendations_daily", DAYS)
+CONFIDENCES = values("toString(confidence)", "metrics.recommendations_daily", DAYS)
 SERVICES = values("toString(service_name)", "metrics.arrivals", EVENTS)
 
 # A version is new if it was not seen in the 30 days before its first event of the range.

@@ -6,8 +6,9 @@ from grafana.queries.common import (
     ACCEPTANCE_SHARE,
     CONFIDENCE,
     DAYS,
-    DECISIONS,
     EVENTS,
+    FIRST_DAY,
+    LAST_DAY,
     OVERRIDE_RATE,
     SERVICE,
     TYPE,
@@ -71,7 +72,7 @@ DECISION_TIME_BUCKETS = f"""
 SELECT
     toDateTime(toDate(timestamp, {ZONE}) + 1, {ZONE}) AS time,
     {_buckets()}
-FROM {DECISIONS}
+FROM metrics.decisions_between(first_day = {FIRST_DAY}, last_day = {LAST_DAY})
 WHERE isNotNull(decision_time_ms) AND {FILTERS}
 GROUP BY time
 ORDER BY time

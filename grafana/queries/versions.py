@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from grafana import limits
-from grafana.queries.common import DAY_AS_TIME, DAY_OF_EVENT, DAYS, DECISIONS, WINDOW, nearest_rank, share
+from grafana.queries.common import DAY_AS_TIME, DAYS, TODAY, WINDOW, share
 
 A, B = "${version_a:sqlstring}", "${version_b:sqlstring}"
 # A difference with a p-value below this is called significant.
 SIGNIFICANCE = 0.05
 
-_SEEN = """
+_SEEN = f"""
     SELECT
         toString(engine_version) AS value,
-        row_number() OVER (ORDER BY min(timestamp) DESC, engine_version) AS position
-    FROM metrics.recommendation_events
-    WHERE timestamp >= now64(9, 'UTC') - INTERVAL 90 DAY AND engine_version != ''
+        row_number() OVER (ORDER BY min(day) DESC, engine_version DESC) AS position
+    FROM metrics.recommendations_daily
+    WHERE day >= {TODAY} - 90
     GROUP BY engine_version
 """
-# Grafana selects the first row: for B the newest version (by its first event), for A the version before it.
+# Grafana selects the first row: for B the newest version (by its first day), for A the version before it.
 VERSIONS_A = f"SELECT value, value AS text FROM ({_SEEN}) ORDER BY position != 2, position"
 VERSIONS_B = f"SELECT value, value AS text FROM ({_SEEN}) ORDER BY position"
 
@@ -121,14 +121,9 @@ ACCEPTANCE_SHARES = _daily(share(_of_version("accepted"), _of_version("decisions
 DECISION_COUNTS = _daily(_of_version("decisions"), "recommendations_daily")
 FALSE_POSITIVE_RATES = _daily(share(_of_version("false_positive"), _of_version("outcomes")), "outcomes_daily")
 
-# Quantiles ignore NULLs; a day on which a version has no decisions has only NULLs.
-_TIMES_OF = "if(engine_version = {v}, decision_time_ms, NULL)"
-DECISION_TIMES = f"""
-SELECT
-    {DAY_OF_EVENT},
-    {_both(nearest_rank(0.5, _TIMES_OF) + " / 60000")}
-FROM {DECISIONS}
-WHERE isNotNull(decision_time_ms) AND {_PAIR}
-GROUP BY time
-ORDER BY time
-"""
+# NULL on a day on which a version has no decisions with a time.
+_MEDIAN = (
+    "if(sumIf(d.samples, engine_version = {v}) = 0, NULL,"
+    " quantileExactWeightedArrayIf(0.5)(mapKeys(d.histogram), mapValues(d.histogram), engine_version = {v}) / 60000)"
+)
+DECISION_TIMES = _daily(_MEDIAN, "decision_times_daily")

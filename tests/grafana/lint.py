@@ -205,11 +205,13 @@ def bounds(dashboards: Dashboards) -> Iterator[str]:
     always_small = {"metrics.storage", "metrics.disks", "metrics.pipeline_health"}
     for name, dashboard in dashboards.items():
         for target in targets(name, dashboard):
-            bounded = re.search(r"\$__(fromTime|timeFilter)|\$\{window\}|>=? now64\(9, 'UTC'\) - INTERVAL", target.sql)
+            bounded = re.search(
+                r"\$__(fromTime|timeFilter)|\$\{window\}|>=? (now64\(9, 'UTC'\)|toDate\(now\(\), .*\)) - ", target.sql
+            )
             if not bounded and not set(re.findall(r"metrics\.\w+", target.sql)) <= always_small:
                 yield f"{name}: {target.place} reads all there is"
-            if re.search(r"metrics\.(decisions|decision_times_daily)\b(?!_)", target.sql):
-                yield f"{name}: {target.place} pairs all decisions there are"
+            if re.search(r"metrics\.decisions\b(?!_)", target.sql):
+                yield f"{name}: {target.place} reads all decisions there are"
             if target.shape == "series" and not re.search(r"ORDER BY time\b", target.sql):
                 yield f"{name}: {target.place} is not in the order of time"
             if "GROUP BY" in _outermost(target.sql) and "ORDER BY" not in _outermost(target.sql):

@@ -249,7 +249,7 @@ def versions(slow: Slow, first: int) -> Rows:
     """List the versions of the last 90 days, the newest first, or with the second newest at the top."""
     since = (datetime.now(UTC) - timedelta(days=90)).date()
     seen = grouped((f for f in slow.dataset.reference.recommendations if f.day >= since), lambda fact: fact.version)
-    newest = sorted(seen, key=lambda version: min(fact.time_ns for fact in seen[version]), reverse=True)
+    newest = sorted(seen, key=lambda version: (min(fact.day for fact in seen[version]), version), reverse=True)
     if len(newest) > first:
         newest.insert(0, newest.pop(first))
     return [(version, version) for version in newest]
