@@ -23,6 +23,9 @@ TOGETHER = {
     # Each takes the Collector's default ports if they are free; two at once could both find them free.
     "the Collector's ports": r"tests/(collector/test_up\.py|generate/|wheel/)",
     "streams": r"tests/sql/test_(metrics|overviews)\.py",
+    "a stream for trends": r"tests/sql/test_trends\.py",
+    "a server as in production": r"tests/sql/test_server_configuration\.py",
+    "the site of the documentation": r"tests/docs/test_site\.py",
 }
 
 
