@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import re
+import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import termios
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,14 +21,19 @@ from typing import Any
 
 import clickhouse_connect
 import pytest
+from click.testing import CliRunner
 from clickhouse_connect.driver.client import Client
 
+from otel_intel.commands.main import main
 from otel_intel.resources import folder
 from otel_intel.schema import migrate, refresh
 from otel_intel.schema.cluster import Cluster
 from otel_intel.server import embedded
-from tests.processes import run_otel_intel
+from otel_intel.server.processes import stop_child
 from tests.waiting import poll_until
+
+_ORIGINAL = "TESTS_ORIGINAL_WITH_SCHEMA"
+"""The variable with the folder of what ``with_schema`` copies."""
 
 
 class ClickHouse:
@@ -137,13 +146,51 @@ def _has_taken_its_byte(server: embedded.Server) -> bool:
     return True
 
 
+def with_schema(directory: Path) -> Path:
+    """Make a directory that of a stopped server with the schema in place and passwords of its own; return it.
+
+    It is a copy: that takes a tenth of the time of the migrations, which only the tests about them need to run. The
+    original is made by the first process of the run that asks for it; outside a run, each makes its own.
+    """
+    with contextlib.ExitStack() as stack:
+        original = Path(os.environ.get(_ORIGINAL) or stack.enter_context(tempfile.TemporaryDirectory()), "migrated")
+        original.parent.mkdir(exist_ok=True)
+        lock = stack.enter_context((original.parent / "lock").open("w"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not original.exists():
+            making = original.with_name("making")
+            shutil.rmtree(making, ignore_errors=True)  # whoever made it was killed
+            server, process = embedded.start(making, http_port=0, native_port=0)
+            stack.callback(kill, server, process)
+            clickhouse = ClickHouse(server)
+            migrate.migrate(clickhouse.client("admin"), lambda line: None)
+            clickhouse.close()
+            stop_child(process)
+            making.rename(original)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        shutil.copytree(original, directory, symlinks=True, dirs_exist_ok=True)
+    state = directory / "otel-intel.json"
+    passwords = {role: secrets.token_urlsafe(24) for role in embedded.ROLES}
+    state.write_text(json.dumps({**json.loads(state.read_text()), "passwords": passwords}))
+    return directory
+
+
+@pytest.fixture(scope="session", autouse=True)
+def original_with_schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the run's processes, and the runs within it, share what ``with_schema`` copies."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(_ORIGINAL, os.environ.get(_ORIGINAL) or str(shared / "with_schema"))
+        yield
+
+
 @contextlib.contextmanager
 def run_clickhouse(directory: Path) -> Iterator[ClickHouse]:
     """Run a server on free ports with the schema in place; stop it at the end."""
-    server, process = embedded.start(directory, http_port=0, native_port=0)
+    server, process = embedded.start(with_schema(directory), http_port=0, native_port=0)
     try:
         clickhouse = ClickHouse(server)
-        migrate.migrate(clickhouse.client("admin"), lambda line: None)
         yield clickhouse
         clickhouse.close()
     finally:
@@ -218,8 +265,14 @@ def clickhouse(clickhouse_server: ClickHouse) -> ClickHouse:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
-    """A directory for a server that is stopped at the end, if it runs."""
+def new_data(tmp_path: Path) -> Iterator[Path]:
+    """A directory, not made yet, for a server that is stopped at the end, if it runs."""
     directory = tmp_path / "data"
     yield directory
-    run_otel_intel(directory, "down")
+    CliRunner().invoke(main, ["down", "--data", str(directory)])
+
+
+@pytest.fixture
+def data(new_data: Path) -> Path:
+    """The same, but ``up`` finds the schema in place."""
+    return with_schema(new_data)

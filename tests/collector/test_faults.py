@@ -16,13 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from otel_intel.schema import migrate
 from otel_intel.server import embedded
 from tests.collector.process import Collector
 from tests.collector.traffic import IDS, Sender, arrived, assert_counted_once, make_events, told_missing
 from tests.disks import Disk, mount_disk
 from tests.otlp import Record
-from tests.servers import ClickHouse, kill
+from tests.servers import ClickHouse, kill, with_schema
 from tests.waiting import poll_until
 
 
@@ -32,7 +31,7 @@ class Database:
     def __init__(self, directory: Path, disk: Disk | None = None) -> None:
         self.directory = directory
         self._disk = disk
-        self.server, self._process = embedded.start(directory, 0, 0)
+        self.server, self._process = embedded.start(with_schema(directory), 0, 0)
         self.clickhouse = ClickHouse(self.server)
 
     @property
@@ -62,7 +61,6 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
             directory = disk.path / "clickhouse"
         database = Database(directory, disk)
         stack.callback(database.kill)
-        migrate.migrate(database.clickhouse.client("admin"), lambda line: None)
         yield database
 
 

@@ -53,8 +53,8 @@ def built() -> None:
     binary()
 
 
-def test_detached_server_and_collector_start_and_stop_together(data: Path) -> None:
-    up = run_otel_intel(data, *WITH_COLLECTOR, "--detach")
+def test_detached_server_and_collector_start_and_stop_together(new_data: Path) -> None:
+    up = run_otel_intel(new_data, *WITH_COLLECTOR, "--detach")
     assert up.returncode == 0, up.stderr
     assert "used with --collector" not in up.stderr
     variables = _variables(up.stdout)
@@ -65,19 +65,19 @@ def test_detached_server_and_collector_start_and_stop_together(data: Path) -> No
         "OTEL_INTEL_CLICKHOUSE_URL",
     }
     assert _post(variables) == 200
-    assert poll_until(lambda: _views(data) == 1)
-    assert run_otel_intel(data, "env").stdout == up.stdout
-    assert stat.S_IMODE((data / "collector.json").stat().st_mode) == 0o600
+    assert poll_until(lambda: _views(new_data) == 1)
+    assert run_otel_intel(new_data, "env").stdout == up.stdout
+    assert stat.S_IMODE((new_data / "collector.json").stat().st_mode) == 0o600
 
-    assert run_otel_intel(data, "down").returncode == 0
-    assert collector.running(data) is None
+    assert run_otel_intel(new_data, "down").returncode == 0
+    assert collector.running(new_data) is None
 
     # The token and the ports stay; without --collector the application sends to ClickHouse itself.
-    without = run_otel_intel(data, "up", "--detach")
+    without = run_otel_intel(new_data, "up", "--detach")
     assert without.stdout.startswith("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=")
     assert f"still send to port {variables['OTEL_EXPORTER_OTLP_ENDPOINT'].rpartition(':')[2]}" in without.stderr
-    assert run_otel_intel(data, "down").returncode == 0
-    again = run_otel_intel(data, "up", "--collector", "--detach")
+    assert run_otel_intel(new_data, "down").returncode == 0
+    again = run_otel_intel(new_data, "up", "--collector", "--detach")
     assert _variables(again.stdout)["OTEL_EXPORTER_OTLP_HEADERS"] == variables["OTEL_EXPORTER_OTLP_HEADERS"]
 
 

@@ -9,19 +9,17 @@ import pytest
 from django.test import override_settings
 
 from otel_intel import Telemetry
-from otel_intel.schema import migrate
 from otel_intel.schema.connection import read_rows
 from otel_intel.server import embedded
 from otel_intel.server.processes import stop_child
-from tests.servers import ClickHouse, kill
+from tests.servers import ClickHouse, kill, with_schema
 from tests.waiting import poll_until
 
 
 def test_missing_after_a_restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, backup = tmp_path / "data", tmp_path / "backup"
-    server, process = embedded.start(data, 0, 0)
+    server, process = embedded.start(with_schema(data), 0, 0)
     clickhouse = ClickHouse(server)
-    migrate.migrate(clickhouse.client("admin"), lambda line: None)
     monkeypatch.delenv("PYTEST_VERSION")
     for name, value in server.variables().items():
         monkeypatch.setenv(name, value)

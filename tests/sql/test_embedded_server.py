@@ -40,32 +40,33 @@ def _rows(url: str) -> int:
     return int(str(count))
 
 
-def test_detached_server_is_ready_and_can_be_stopped(data: Path, tmp_path: Path) -> None:
+def test_detached_server_is_ready_and_can_be_stopped(new_data: Path, tmp_path: Path) -> None:
     env_file = tmp_path / "env"
-    up = run_otel_intel(data, *UP, "--detach", "--env-file", str(env_file))
+    up = run_otel_intel(new_data, *UP, "--detach", "--env-file", str(env_file))
     assert up.returncode == 0, up.stderr
     variables = dict(line.split("=", 1) for line in shlex.split(env_file.read_text()))
     assert _rows(variables["OTEL_INTEL_CLICKHOUSE_URL"]) == 0
-    assert env_file.read_text() == run_otel_intel(data, "env").stdout
+    assert env_file.read_text() == run_otel_intel(new_data, "env").stdout
+    port = embedded.load(new_data).http_port
     assert up.stdout == ""  # passwords must not appear in a terminal or a log
     assert up.stderr.splitlines()[-3:] == [
         f"Applied {len(read_steps(folder('clickhouse') / 'migrations'))} statements to bring the schema up to date.",
         f"The variables for applications are in {env_file}.",
-        f"ClickHouse is ready on 127.0.0.1:{embedded.load(data).http_port}; stop it with otel-intel down --data {data}",
+        f"ClickHouse is ready on 127.0.0.1:{port}; stop it with otel-intel down --data {new_data}",
     ]
     assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
-    assert run_otel_intel(data, "down").returncode == 0
-    again = run_otel_intel(data, "down")
-    assert (again.returncode, again.stderr) == (1, f"Error: No server is running on {data}\n")
+    assert run_otel_intel(new_data, "down").returncode == 0
+    again = run_otel_intel(new_data, "down")
+    assert (again.returncode, again.stderr) == (1, f"Error: No server is running on {new_data}\n")
 
 
-def test_nothing_of_this_machine_goes_through_a_proxy(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_of_this_machine_goes_through_a_proxy(new_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    up = run_otel_intel(data, *UP, "--detach")  # waits for its server, and migrates
+    up = run_otel_intel(new_data, *UP, "--detach")  # waits for its server, and migrates
     assert up.returncode == 0, up.stderr
-    status = run_otel_intel(data, "status")
+    status = run_otel_intel(new_data, "status")
     assert (status.returncode, status.stderr) == (0, "")
 
 
@@ -80,21 +81,21 @@ def test_second_start_is_refused_and_the_first_server_keeps_running(data: Path) 
     assert _rows(dict(line.split("=", 1) for line in shlex.split(first.stdout))["OTEL_INTEL_CLICKHOUSE_URL"]) == 0
 
 
-def test_of_two_starts_at_once_one_wins(data: Path) -> None:
+def test_of_two_starts_at_once_one_wins(new_data: Path) -> None:
     with contextlib.ExitStack() as stack:
-        both = [stack.enter_context(running(otel_intel(data, *UP, "--detach"))) for _ in range(2)]
+        both = [stack.enter_context(running(otel_intel(new_data, *UP, "--detach"))) for _ in range(2)]
         outputs = [process.communicate(timeout=60) for process in both]
     assert sorted(process.returncode for process in both) == [0, 1], outputs
     [stdout] = [stdout for stdout, _ in outputs if stdout]
-    assert stdout == run_otel_intel(data, "env").stdout
+    assert stdout == run_otel_intel(new_data, "env").stdout
 
 
-def test_data_passwords_and_ports_are_kept_between_runs(data: Path) -> None:
-    with run_clickhouse(data) as clickhouse:
+def test_data_passwords_and_ports_are_kept_between_runs(new_data: Path) -> None:
+    with run_clickhouse(new_data) as clickhouse:
         first = clickhouse.server
         send(clickhouse, event("dashboard.opened"))
-        assert run_otel_intel(data, "down").returncode == 0
-    second, process = embedded.start(data)
+        assert run_otel_intel(new_data, "down").returncode == 0
+    second, process = embedded.start(new_data)
     try:
         assert second == first
         assert _rows(second.url("reader")) == 1
