@@ -40,16 +40,17 @@ def site(clickhouse: ClickHouse, settings: Settings, live_server: LiveServer) ->
     settings.OTEL_INTEL = {"CLICKHOUSE_URL": clickhouse.url("reader"), "QUERY_TIMEOUT": 20.0}
     settings.MIDDLEWARE = ["tests.pages.strict_csp", *settings.MIDDLEWARE]
     user = User.objects.create_user("viewer", first_name="Test", last_name="Viewer", is_staff=True)
+    events = []
     for days in range(12):
         at = time.time_ns() - days * 86_400 * 10**9 - 60 * 10**9
         admin = {"intel.admin.id": str(user.pk), "intel.risk_signal.id": f"s{days}"}
-        send(
-            clickhouse,
+        events += [
             replace(event("recommendation.viewed", at, **admin), trace_id=TRACE, span_id=b"12345678"),
             event("recommendation.accepted", at + 10**9 * days, **admin),
             event("signal.outcome_recorded", at, **admin, **{"intel.outcome.resolution_time_hours": 5.0 * days}),
             event("explanation.expanded", at, **admin),
-        )
+        ]
+    send(clickhouse, *events)
     client = Client()
     client.force_login(user)
     return live_server.url, client.cookies[django_settings.SESSION_COOKIE_NAME].value
