@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,15 @@ from otel_intel import Telemetry, get_telemetry
 from tests.sink import Sink, run_sink
 
 pytest_plugins = ["pytester", "tests.leftovers", "tests.servers", "tests.sharing"]
+
+
+def pytest_configure() -> None:
+    """Keep the tests' files in memory where there is room for them: ClickHouse makes and deletes thousands."""
+    memory = Path("/dev/shm")  # noqa: S108 (pytest makes a private folder in it)
+    if memory.is_dir():
+        found = os.statvfs(memory)
+        if found.f_bavail * found.f_frsize > 4 * 2**30 and not found.f_flag & os.ST_NOEXEC:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 @pytest.fixture(autouse=True)
