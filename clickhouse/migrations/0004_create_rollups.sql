@@ -41,6 +41,8 @@ ALTER TABLE intel.admin_views ADD INDEX IF NOT EXISTS idx_cycle cycle TYPE minma
 
 -- The last row must never go, as by a TTL after a quiet month: later runs need a larger number than all before. It also
 -- has the time zone whose days the numbers are counted by. If it is not complete, the next run computes all numbers anew.
+-- computed: what the runs up to this one have taken in is in all numbers. kept: days before it are not computed anew,
+-- because facts that they follow from were deleted.
 CREATE TABLE IF NOT EXISTS intel.refreshes
 (
     cycle UInt32,
@@ -48,6 +50,8 @@ CREATE TABLE IF NOT EXISTS intel.refreshes
     as_of DateTime64(3, 'UTC'),
     time_zone LowCardinality(String) DEFAULT 'UTC',
     is_complete Bool DEFAULT true,
+    computed UInt32 DEFAULT cycle,
+    kept Date DEFAULT toDate(0),
     finished_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
 )
 ENGINE = ReplacingMergeTree(cycle)

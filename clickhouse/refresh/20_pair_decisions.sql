@@ -65,4 +65,4 @@ FROM
 ARRAY JOIN decisions AS decision, firsts AS first
 WHERE decision.timestamp >= toStartOfMillisecond({first:DateTime64(9, 'UTC')})
     -- Views before it may be deleted already.
-    AND toDate(decision.timestamp) >= {kept:Date};
+    AND toDate(decision.timestamp, {time_zone:String}) >= {kept:Date};

@@ -8,7 +8,8 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
     if(count() = 0, 'UTC', argMax(time_zone, cycle)) AS time_zone,
-    maxOrNull(as_of) AS as_of
+    -- The first run may not have come to its end yet.
+    nullIf(max(as_of), toDateTime64(0, 3, 'UTC')) AS as_of
 FROM intel.refreshes
 COMMENT 'How far all numbers have come, and the time zone whose days they are counted by';
 

@@ -160,7 +160,7 @@ DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
     hostName() AS node,
-    (SELECT maxOrNull(as_of) FROM intel.refreshes) AS as_of,
+    (SELECT nullIf(max(as_of), toDateTime64(0, 3, 'UTC')) FROM intel.refreshes) AS as_of,
     assumeNotNull((SELECT time_zone FROM metrics.last_refresh)) AS time_zone,
     assumeNotNull((SELECT count() > 0 AND NOT argMax(is_complete, cycle) FROM intel.refreshes)) AS is_recomputing,
     count() AS waiting,

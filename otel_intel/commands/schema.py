@@ -9,7 +9,7 @@ import click
 
 from otel_intel.schema.migrate import migrate, on_node, pending
 from otel_intel.schema.rebuild import rebuild
-from otel_intel.schema.refresh import keep_refreshing, recompute_all, refresh, set_time_zone
+from otel_intel.schema.refresh import keep_refreshing, recompute_all, refresh, remember_what_is_kept, set_time_zone
 from otel_intel.schema.retention import retain, retention_changes
 
 from .options import cluster_option, errors, nodes, stopped_by_signals, urls_option
@@ -74,12 +74,19 @@ def migrate_command(
                 for statement in on_node(step, cluster):
                     click.echo(f"-- {step.file} step {step.number}\n{statement};\n")
             click.echo("-- then the views, as always")
+            if time_zone:
+                click.echo(f"-- then days of {time_zone}; another time zone has all numbers computed anew")
             for what, period in periods.items():
                 for statement in retention_changes(clients[0], what, period, cluster).values():
                     click.echo(f"\n-- retention; deletes what is older\n{statement};")
             return
         for client in clients:
             migrate(client, click.echo, cluster=cluster)
+        for what, period in periods.items():
+            retention_changes(clients[0], what, period, cluster)  # refuses a wrong period before anything is changed
+        if "facts" in periods:
+            remember_what_is_kept(clients)
+        for client in clients:
             for what, period in periods.items():
                 retain(client, what, period, click.echo, cluster)
         if time_zone and set_time_zone(clients, time_zone):

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple, NoReturn
 
@@ -41,7 +41,13 @@ MAX_PAUSE: Final = 30.0
 # inserts them. By default each shard inserts what follows from its own rows.
 DISTRIBUTED: Final = {"distributed_foreground_insert": 1, "parallel_distributed_insert_select": 0}
 
-# The server refuses a query whose id is that of a running one: so two refreshes cannot mix their statements.
+PATIENCE: Final = 60.0
+"""Seconds that a statement waits for one of another process."""
+
+_NEVER: Final = datetime.fromtimestamp(0, UTC)
+_FIRST_DAY: Final = _NEVER.date()  # of ClickHouse's Date
+
+# The server refuses a query whose id is that of a running one: so only one statement runs at a time.
 _QUERY_ID = "otel-intel-refresh"
 _IS_RUNNING = 216
 TAKE_IN: Final = {
@@ -65,7 +71,7 @@ _STAGES: Final = {
 }
 # What is computed from facts, and which of its rows can be computed anew: those whose facts are kept.
 _DERIVED: Final = {
-    "decisions": "toDate(timestamp) >= {kept:Date}",
+    "decisions": "toDate(timestamp, {time_zone:String}) >= {kept:Date}",
     "outcomes": "true",
     "days": "(day >= {kept:Date} OR kind = 'outcomes')",
     "days_admins": "day >= {kept:Date}",
@@ -100,11 +106,13 @@ class _Days(NamedTuple):
 class LastRun:
     """The last row of a node's ledger; ``cycle`` is 0 before the first run."""
 
-    cycle: int
-    seen: int
-    as_of: datetime
-    time_zone: str
-    is_complete: bool
+    cycle: int = 0
+    seen: int = 0
+    as_of: datetime = _NEVER
+    time_zone: str = "UTC"
+    is_complete: bool = True
+    computed: int = 0
+    kept: date = _FIRST_DAY
 
 
 def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | None:
@@ -118,7 +126,7 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
 
     Raises:
         RefreshError: If a statement failed. Nothing is lost; the next run does it again.
-        AnotherRefreshError: If another process is refreshing.
+        AnotherRefreshError: If a statement of another process takes longer than PATIENCE.
     """
     with _errors():
         before = [last_run(client) for client in clients]
@@ -127,27 +135,32 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
         seen = [last.seen if last.seen <= there else 0 for last, there in zip(before, newest, strict=True)]
         is_first = not any(last.cycle for last in before)
         is_complete = all(last.is_complete for last in before)
-        if seen == newest and not is_first and is_complete:
+        is_computed = all(last.computed == last.cycle for last in before)
+        if seen == newest and not is_first and is_complete and is_computed:
             return None
-        cycle, zone = _next_cycle(clients[0], before), _time_zone(before)
-        days = _Days(zone, _kept(clients[0]))
-        as_of = datetime.now(UTC)
+        cycle, since = _next_cycle(clients[0], before), min(last.computed for last in before) + 1
+        days = _Days(_time_zone(before), _kept(clients[0], before))
+        now = datetime.now(UTC)
         total, until = 0, list(seen)
         for number, client in enumerate(clients):
             until[number], events, kinds = _until(client, cluster, seen[number])
             total += events
             for kind in sorted(kinds):
                 _run(client, TAKE_IN[kind], {"seen": seen[number], "until": until[number], "cycle": cycle})
+        new = _windows(clients[0], since)
         if is_first:
             _compute_all(clients[0], cycle, days, lambda line: None)
         elif not is_complete:
             _compute_all(clients[0], cycle, days, lambda line: None)
-            _delete_older_numbers(clients, cycle, days.kept, cluster)
+            _delete_older_numbers(clients, cycle, days, cluster)
         else:
-            for table, first, last in _windows(clients[0], cycle):
-                _compute(clients[0], table, cycle, days, cycle, first, last)
-        for client, block in zip(clients, until, strict=True):
-            _finish(client, cycle, block, as_of, zone)
+            for table, begin, end, _ in new:
+                _compute(clients[0], table, cycle, days, since, begin, end)
+        # Another process may have taken something in meanwhile, and died: then the next run computes that, too.
+        computed = cycle if _windows(clients[0], since) == new else since - 1
+        for client, last, block in zip(clients, before, until, strict=True):
+            as_of = now if until == newest else last.as_of
+            _write(client, LastRun(cycle, block, as_of, days.time_zone, True, computed, days.kept))
             _delete_what_is_done(client, cluster, block)
     return Run(total, until == newest)
 
@@ -194,13 +207,12 @@ def recompute_all(clients: Sequence[Client], report: Callable[[str], object], cl
         require_space(client)
     with _errors():
         before = [last_run(client) for client in clients]
-        cycle, zone = _next_cycle(clients[0], before), _time_zone(before)
-        days = _Days(zone, _kept(clients[0]))
-        as_of = datetime.now(UTC)
+        days = _Days(_time_zone(before), _kept(clients[0], before))
+        cycle = _reserve(clients, before)
         _compute_all(clients[0], cycle, days, report)
-        _delete_older_numbers(clients, cycle, days.kept, cluster)
-        for client, last in zip(clients, before, strict=True):
-            _finish(client, cycle, last.seen, as_of, zone)
+        _delete_older_numbers(clients, cycle, days, cluster)
+        if not all(last.is_complete for last in before):
+            _reserve(clients, [last_run(client) for client in clients], is_complete=True)
 
 
 def set_time_zone(clients: Sequence[Client], time_zone: str) -> bool:
@@ -213,7 +225,7 @@ def set_time_zone(clients: Sequence[Client], time_zone: str) -> bool:
         time_zone: A name of the IANA database, such as Asia/Kolkata.
 
     Raises:
-        RefreshError: If ClickHouse does not know it.
+        RefreshError: If ClickHouse does not know it, or if facts of counted days were deleted.
     """
     with _errors():
         if not read_rows(
@@ -223,11 +235,36 @@ def set_time_zone(clients: Sequence[Client], time_zone: str) -> bool:
         before = [last_run(client) for client in clients]
         if all(last.time_zone == time_zone for last in before):
             return False
-        # A run that is under way has the next number; when it is done, it must not count as the last one.
-        cycle = _next_cycle(clients[0], before) + 1
-        for client, last in zip(clients, before, strict=True):
-            _finish(client, cycle, last.seen, last.as_of, time_zone, is_complete=False)
+        kept = _kept(clients[0], before)
+        if kept > _FIRST_DAY:
+            raise RefreshError(
+                f"Days before {kept} cannot be counted by {time_zone}: their events are deleted"
+                " (otel-intel migrate --retention-facts). The numbers stay in their time zone"
+            )
+        _reserve(clients, before, time_zone=time_zone, is_complete=False)
     return True
+
+
+def remember_what_is_kept(clients: Sequence[Client]) -> None:
+    """Write down since when facts are kept. Call it before their period becomes longer: what is deleted stays so.
+
+    Args:
+        clients: Connected as an administrator, to each node of the cluster or to the one server.
+    """
+    with _errors():
+        before = [last_run(client) for client in clients]
+        kept = _kept(clients[0], before)
+        if kept > max(last.kept for last in before):
+            _reserve(clients, before, kept=kept)
+
+
+def _reserve(clients: Sequence[Client], before: Sequence[LastRun], **changes: object) -> int:
+    """Write the last row again under a new number, with changes, and return the number."""
+    # A run that is under way has the next number; when it is done, it must not count as the last one.
+    cycle = _next_cycle(clients[0], before) + 1
+    for client, last in zip(clients, before, strict=True):
+        _write(client, replace(last, cycle=cycle, **changes))  # type: ignore[arg-type]
+    return cycle
 
 
 def _compute_all(client: Client, cycle: int, days: _Days, report: Callable[[str], object]) -> None:
@@ -238,13 +275,13 @@ def _compute_all(client: Client, cycle: int, days: _Days, report: Callable[[str]
             report(f"{table}: {first[:10]} to {last[:10]}")
 
 
-def _delete_older_numbers(clients: Sequence[Client], cycle: int, kept: date, cluster: Cluster | None) -> None:
+def _delete_older_numbers(clients: Sequence[Client], cycle: int, days: _Days, cluster: Cluster | None) -> None:
     """Delete what a run over all facts has not written: of facts and of days that are not there any more."""
     for client in clients:
         for table, condition in _DERIVED.items():
             client.command(
                 f"DELETE FROM {local_table(table, cluster)} WHERE cycle < {cycle} AND {condition}",
-                parameters={"kept": kept},
+                parameters=days._asdict(),
             )
 
 
@@ -255,14 +292,13 @@ def _compute(client: Client, table: str, cycle: int, days: _Days, since: int, fi
         _run(client, file, parameters)
 
 
-def _finish(
-    client: Client, cycle: int, seen: int, as_of: datetime, time_zone: str, *, is_complete: bool = True
-) -> None:
+def _write(client: Client, last: LastRun) -> None:
     _command(
         client,
-        "INSERT INTO intel.refreshes (cycle, seen, as_of, time_zone, is_complete) VALUES ({cycle:UInt32},"
-        " {seen:UInt64}, {as_of:DateTime64(3, 'UTC')}, {time_zone:String}, {is_complete:Bool})",
-        {"cycle": cycle, "seen": seen, "as_of": as_of, "time_zone": time_zone, "is_complete": is_complete},
+        "INSERT INTO intel.refreshes (cycle, seen, as_of, time_zone, is_complete, computed, kept) VALUES"
+        " ({cycle:UInt32}, {seen:UInt64}, {as_of:DateTime64(3, 'UTC')}, {time_zone:String}, {is_complete:Bool},"
+        " {computed:UInt32}, {kept:Date})",
+        asdict(last),
     )
 
 
@@ -270,9 +306,10 @@ def last_run(client: Client) -> LastRun:
     """Return the last row of a node's ledger."""
     rows = read_rows(
         client,
-        "SELECT cycle, seen, as_of, time_zone, is_complete FROM intel.refreshes ORDER BY cycle DESC LIMIT 1",
+        "SELECT cycle, seen, as_of, time_zone, is_complete, computed, kept FROM intel.refreshes"
+        " ORDER BY cycle DESC, finished_at DESC LIMIT 1",
     )
-    return LastRun(*rows[0]) if rows else LastRun(0, 0, datetime.fromtimestamp(0, UTC), "UTC", is_complete=True)
+    return LastRun(*rows[0]) if rows else LastRun()
 
 
 def _next_cycle(client: Client, before: Sequence[LastRun]) -> int:
@@ -289,10 +326,10 @@ def _time_zone(before: Sequence[LastRun]) -> str:
     return max(before, key=lambda last: last.cycle).time_zone
 
 
-def _kept(client: Client) -> date:
-    """Return the first day whose numbers follow from facts that are kept: also of the 7 days before it."""
+def _kept(client: Client, before: Sequence[LastRun]) -> date:
+    """Return the first day whose numbers follow from facts that were always kept: also of the 7 days before it."""
     [(kept,)] = read_rows(client, "SELECT kept_since FROM metrics.retention WHERE what = 'facts'")
-    return kept + timedelta(days=8) if kept else date(1970, 1, 1)
+    return max(kept + timedelta(days=8) if kept else _FIRST_DAY, *(last.kept for last in before))
 
 
 def _newest_block(client: Client, cluster: Cluster | None) -> int:
@@ -342,16 +379,16 @@ def _spans(client: Client, table: str) -> list[tuple[str, str]]:
     return spans
 
 
-def _windows(client: Client, since: int) -> list[tuple[str, str, str]]:
-    """Return each table of facts with the times of the first and the last event that runs from ``since`` on took in."""
+def _windows(client: Client, since: int) -> list[tuple[str, str, str, int]]:
+    """Return each table of facts that runs from ``since`` on filled: first and last time, and how many there are."""
     parts = [
-        f"SELECT '{table}' AS table, toString(min(timestamp)), toString(max(timestamp))"
-        f" FROM intel.{table} WHERE cycle >= {{since:UInt32}} HAVING count() > 0"
+        f"SELECT '{table}' AS table, toString(min(timestamp)), toString(max(timestamp)), count() AS facts"
+        f" FROM intel.{table} WHERE cycle >= {{since:UInt32}} HAVING facts > 0"
         for table in _STAGES
     ]
     return [
-        (str(table), str(first), str(last))
-        for table, first, last in read_rows(client, " UNION ALL ".join(parts), {"since": since})
+        (str(table), str(first), str(last), int(facts))
+        for table, first, last, facts in read_rows(client, " UNION ALL ".join(parts), {"since": since})
     ]
 
 
@@ -376,7 +413,15 @@ def _run(client: Client, file: str, parameters: Mapping[str, object]) -> None:
 
 
 def _command(client: Client, statement: str, parameters: Mapping[str, object]) -> None:
-    client.command(statement, parameters=dict(parameters), settings={"query_id": _QUERY_ID, **DISTRIBUTED})
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            client.command(statement, parameters=dict(parameters), settings={"query_id": _QUERY_ID, **DISTRIBUTED})
+            return
+        except ClickHouseError as error:
+            if error.code != _IS_RUNNING or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager
@@ -385,7 +430,9 @@ def _errors() -> Iterator[None]:
         yield
     except ClickHouseError as error:
         if error.code == _IS_RUNNING:
-            raise AnotherRefreshError("Another process is refreshing this ClickHouse") from error
+            raise AnotherRefreshError(
+                f"Another process has been refreshing this ClickHouse for {PATIENCE:.0f} s: try again later"
+            ) from error
         raise RefreshError(f"The numbers were not refreshed: {first_line(error)}") from error
 
 

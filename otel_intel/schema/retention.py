@@ -23,6 +23,12 @@ TABLES: Final = {
 }
 FOR_EVER: Final = "FOR EVER"
 
+# What ClickHouse's TTL counts by ends in 2106: a longer period would reach beyond, and delete everything.
+_YEARS: Final = 50
+_DAYS_OF: Final = {"DAY": 1, "WEEK": 7, "MONTH": 30, "YEAR": 365}
+# Numbers of the last 10 days of the period are not computed anew (refresh.py), and events may be late.
+_FEWEST_DAYS: Final = {"facts": 30}
+
 _PERIOD = re.compile(r"([1-9]\d{0,4})\s*(DAY|WEEK|MONTH|YEAR)S?", re.IGNORECASE)
 
 
@@ -60,11 +66,17 @@ def retention_changes(client: Client, what: str, period: str, cluster: Cluster |
     forever = period.strip().upper() == FOR_EVER
     match = _PERIOD.fullmatch(period.strip())
     if not match and not forever:
-        setting = f"--retention-{what} (OTEL_INTEL_RETENTION_{what.upper()})"
         raise RetentionError(
-            f"{setting} must be a number of days, weeks, months or years, for example '13 MONTH',"
+            f"{_setting(what)} must be a number of days, weeks, months or years, for example '13 MONTH',"
             f" or 'for ever', not {period!r}"
         )
+    if match:
+        days = int(match[1]) * _DAYS_OF[match[2].upper()]
+        if not _FEWEST_DAYS.get(what, 1) <= days <= _YEARS * 365:
+            raise RetentionError(
+                f"{_setting(what)} must be {_FEWEST_DAYS.get(what, 1)} days to {_YEARS} years, or 'for ever',"
+                f" not {period!r}"
+            )
     changes = {}
     for name, column in TABLES[what].items():
         table = local_table(name, cluster)
@@ -78,9 +90,13 @@ def retention_changes(client: Client, what: str, period: str, cluster: Cluster |
     return changes
 
 
+def _setting(what: str) -> str:
+    return f"--retention-{what} (OTEL_INTEL_RETENTION_{what.upper()})"
+
+
 def _in_words(period: str) -> str:
     words = period.strip().lower()
-    return words if words == FOR_EVER.lower() else f"for {words.removesuffix('s')}s"
+    return words if words == FOR_EVER.lower() else f"for {words.removesuffix('s')}{'' if words[:2] == '1 ' else 's'}"
 
 
 def _definition(client: Client, table: str) -> str:

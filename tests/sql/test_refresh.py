@@ -166,7 +166,11 @@ def test_a_run_that_dies_is_done_again(
     assert_equal(clickhouse, Reference(stream.deliveries))
 
 
-def test_a_second_process_waits_for_its_turn(clickhouse: ClickHouse) -> None:
+@pytest.mark.parametrize("patience", [0.0, 30.0])
+def test_a_second_process_waits_for_its_turn(
+    clickhouse: ClickHouse, patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", patience)
     deliver(clickhouse, event("recommendation.viewed"))
 
     def other() -> None:
@@ -177,10 +181,84 @@ def test_a_second_process_waits_for_its_turn(clickhouse: ClickHouse) -> None:
     thread.start()
     running = "SELECT count() FROM system.processes WHERE query_id = 'otel-intel-refresh'"
     assert poll_until(lambda: clickhouse.value(running, "admin"))
-    with pytest.raises(AnotherRefreshError):
-        run(clickhouse)
-    thread.join()
+    if not patience:
+        with pytest.raises(AnotherRefreshError, match="try again later"):
+            run(clickhouse)
+        thread.join()
     assert run(clickhouse) is not None
+    thread.join()
+
+
+def test_commands_beside_a_refresh_fail_in_nothing_and_lose_nothing(clickhouse: ClickHouse) -> None:
+    stream = make_stream(9, 40)
+    stop, failed = threading.Event(), list[Exception]()
+
+    def refreshing() -> None:
+        with connect(clickhouse.url("admin")) as client:
+            while not stop.is_set():
+                try:
+                    refresh([client])
+                except RefreshError as error:
+                    failed.append(error)
+
+    threads = [threading.Thread(target=refreshing) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    with connect(clickhouse.url("admin")) as client:
+        for number, batch in enumerate(stream.batches):
+            deliver(clickhouse, *batch)
+            if number % 3 == 0:
+                recompute_all([client], print)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    clickhouse.refresh()
+    assert not failed
+    assert_equal(clickhouse, Reference(stream.deliveries))
+
+
+def test_what_a_process_took_in_that_died_is_computed_by_the_next_run(
+    clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It died after its take-in, while another run was at its end, with the same number."""
+    first, second = (event("recommendation.viewed", midnight(0) + n) for n in range(2))
+    deliver(clickhouse, first)
+    compute = module._compute
+
+    def late(*arguments: object) -> None:
+        monkeypatch.setattr(module, "_compute", compute)
+        compute(*arguments)  # type: ignore[arg-type]
+        deliver(clickhouse, second)
+        with (
+            connect(clickhouse.url("admin")) as client,
+            dying_after(client, 1, monkeypatch),
+            pytest.raises(KeyboardInterrupt),
+        ):
+            refresh([client])
+
+    run(clickhouse)
+    deliver(clickhouse, event("recommendation.viewed", midnight(0) + 2))
+    monkeypatch.setattr(module, "_compute", late)
+    run(clickhouse)
+    run(clickhouse)
+    assert clickhouse.value("SELECT sum(viewed) FROM metrics.recommendations_daily") == 3
+
+
+def test_as_of_stays_while_events_wait(clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_of = "SELECT as_of FROM metrics.last_refresh"
+    deliver(clickhouse, event("dashboard.opened"))
+    run(clickhouse)
+    before = clickhouse.rows(as_of)
+    for _ in range(2):
+        deliver(clickhouse, event("dashboard.opened"))
+    reader = clickhouse.client("reader")
+    recompute_all([clickhouse.client("admin")], print)
+    assert list(reader.query(as_of).named_results()) == before
+    monkeypatch.setattr(module, "MAX_EVENTS", 1)
+    run(clickhouse)
+    assert list(reader.query(as_of).named_results()) == before
+    run(clickhouse)
+    assert list(reader.query(as_of).named_results()) != before
 
 
 def test_a_failed_statement_is_told_in_one_line(clickhouse: ClickHouse) -> None:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from otel_intel.commands.main import main
-from otel_intel.schema.refresh import recompute_all, set_time_zone
+from otel_intel.schema.refresh import RefreshError, recompute_all, set_time_zone
 from tests.otlp import deliver, event
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
@@ -28,6 +28,8 @@ def as_before(clickhouse: ClickHouse) -> Iterator[None]:
         clickhouse, OTEL_INTEL_RETENTION_LANDING="13 MONTH", OTEL_INTEL_RETENTION_QUARANTINE="30 DAY", **FOR_EVER
     )
     assert found.exit_code == 0, found.output
+    # The ledger remembers since when facts are kept, for good.
+    clickhouse.client("admin").command("TRUNCATE TABLE intel.refreshes")
 
 
 def run(clickhouse: ClickHouse, **environment: str) -> Result:
@@ -122,16 +124,17 @@ def test_numbers_stay_when_their_facts_are_deleted(clickhouse: ClickHouse) -> No
     assert numbers(clickhouse) == before
     recompute_all([clickhouse.client("admin")], print)
     assert numbers(clickhouse) == before
-    # Outcomes are always kept: they are counted by the days of another time zone, once.
-    deliver(clickhouse, event("signal.outcome_recorded", old + DAY // 3, **{"intel.risk_signal.id": "late"}))
-    set_time_zone([clickhouse.client("admin")], "Asia/Kolkata")
+    # A longer period brings nothing back.
+    run(clickhouse, OTEL_INTEL_RETENTION_FACTS="for ever")
+    deliver(clickhouse, *(event(name, old + 20) for name in events))
     clickhouse.refresh()
-    assert [view for number, view in enumerate(numbers(clickhouse)) if number != 2] == before[:2] + before[3:]
-    outcomes = clickhouse.rows("SELECT day, outcomes FROM metrics.outcomes_daily ORDER BY day")
-    assert [row["outcomes"] for row in outcomes] == [1, 1]
-    assert (outcomes[1]["day"] - outcomes[0]["day"]).days == 1
+    recompute_all([clickhouse.client("admin")], print)
+    assert numbers(clickhouse) == before
+    with pytest.raises(RefreshError, match="cannot be counted by Asia/Kolkata: their events are deleted"):
+        set_time_zone([clickhouse.client("admin")], "Asia/Kolkata")
     # A day whose facts are kept is counted as before.
     deliver(clickhouse, event("recommendation.viewed", time.time_ns()))
+    clickhouse.refresh()
     assert clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 3650)") == 2
 
 
@@ -147,3 +150,31 @@ def delete_older(clickhouse: ClickHouse, *tables: str) -> None:
     for table in tables:
         clickhouse.client("admin").command(f"ALTER TABLE intel.{table} MATERIALIZE TTL SETTINGS mutations_sync = 2")
         assert clickhouse.value(f"SELECT count() FROM intel.{table}", "admin") == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "period"),
+    [
+        ("FACTS", "29 days"),
+        ("FACTS", "4 weeks"),
+        ("NUMBERS", "51 years"),
+        ("LANDING", "100 years"),
+        ("FACTS", "99999 days"),
+    ],
+)
+def test_periods_that_would_delete_too_much_are_refused(clickhouse: ClickHouse, what: str, period: str) -> None:
+    """A time in 2106 or later is one in the past to a TTL."""
+    found = run(clickhouse, OTEL_INTEL_RETENTION_QUARANTINE="7 DAY", **{f"OTEL_INTEL_RETENTION_{what}": period})
+    assert found.exit_code == 1
+    assert f"(OTEL_INTEL_RETENTION_{what}) must be" in found.output
+    assert f"50 years, or 'for ever', not '{period}'" in found.output
+    assert periods(clickhouse)[2] == "Day(30)"  # nothing was changed
+
+
+def test_the_longest_period_deletes_nothing(clickhouse: ClickHouse) -> None:
+    run(clickhouse, OTEL_INTEL_RETENTION_FACTS="50 years", OTEL_INTEL_RETENTION_NUMBERS="600 months")
+    deliver(clickhouse, event("dashboard.opened"))
+    clickhouse.refresh()
+    for table in ("admin_views", "days_engagement"):
+        clickhouse.client("admin").command(f"ALTER TABLE intel.{table} MATERIALIZE TTL SETTINGS mutations_sync = 2")
+        assert clickhouse.value(f"SELECT count() FROM intel.{table}", "admin") == 1

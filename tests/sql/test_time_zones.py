@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from clickhouse_connect.driver.client import Client
 
 from otel_intel.schema import refresh as module
 from otel_intel.schema.connection import connect
@@ -133,14 +134,14 @@ def test_a_change_during_a_run_is_not_lost(changing: ClickHouse, monkeypatch: py
     records = [event("dashboard.opened", midnight("UTC", YEAR[0]) - 1)]
     deliver(changing, *records)
     admin = changing.client("admin")
-    finish = module._finish
+    write = module._write
 
-    def late(*arguments: object, **keywords: object) -> None:
-        monkeypatch.setattr(module, "_finish", finish)
+    def late(client: Client, last: module.LastRun) -> None:
+        monkeypatch.setattr(module, "_write", write)
         set_time_zone([admin], "Asia/Kolkata")
-        finish(*arguments, **keywords)  # type: ignore[arg-type]
+        write(client, last)
 
-    monkeypatch.setattr(module, "_finish", late)
+    monkeypatch.setattr(module, "_write", late)
     refresh([admin])
     changing.refresh()
     assert changing.value("SELECT time_zone FROM metrics.last_refresh") == "Asia/Kolkata"
