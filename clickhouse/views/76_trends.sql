@@ -5,7 +5,7 @@ CREATE OR REPLACE VIEW metrics.trend_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
-    greatest({first_day:Date}, {last_day:Date} - (number + 1) * {step:UInt16} + 1) AS first_day,
+    toDate(greatest(toInt32({first_day:Date}), toInt32({last_day:Date}) - (number + 1) * {step:UInt16} + 1)) AS first_day,
     {last_day:Date} - number * {step:UInt16} AS last_day,
     -- generated: actions of the trend
     counts['viewed'] AS viewed,
@@ -60,7 +60,7 @@ CREATE OR REPLACE VIEW metrics.trend_of_admins_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
-    greatest({first_day:Date}, {last_day:Date} - (number + 1) * {step:UInt16} + 1) AS first_day,
+    toDate(greatest(toInt32({first_day:Date}), toInt32({last_day:Date}) - (number + 1) * {step:UInt16} + 1)) AS first_day,
     {last_day:Date} - number * {step:UInt16} AS last_day,
     -- generated: actions of the trend of admins
     counts['viewed'] AS viewed,
@@ -85,11 +85,11 @@ FROM
         quantilesExactWeightedArray(0.5, 0.9)(milliseconds, times) AS quantiles
     FROM intel.days_admins AS d FINAL
     WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
-        AND admin_id IN splitByRegexp('\n+', trim(BOTH '\n' FROM {admin_id:String}))
-        AND ({engine_version:String} = '' OR engine_version IN splitByRegexp('\n+', trim(BOTH '\n' FROM {engine_version:String})))
-        AND ({recommendation_type:String} = '' OR recommendation_type IN splitByRegexp('\n+', trim(BOTH '\n' FROM {recommendation_type:String})))
-        AND ({confidence:String} = '' OR confidence IN splitByRegexp('\n+', trim(BOTH '\n' FROM {confidence:String})))
-        AND ({service_name:String} = '' OR service_name IN splitByRegexp('\n+', trim(BOTH '\n' FROM {service_name:String})))
+        AND (trim(BOTH '\n' FROM {admin_id:String}) = '' OR admin_id IN splitByRegexp('\n+', trim(BOTH '\n' FROM {admin_id:String})))
+        AND (trim(BOTH '\n' FROM {engine_version:String}) = '' OR engine_version IN splitByRegexp('\n+', trim(BOTH '\n' FROM {engine_version:String})))
+        AND (trim(BOTH '\n' FROM {recommendation_type:String}) = '' OR recommendation_type IN splitByRegexp('\n+', trim(BOTH '\n' FROM {recommendation_type:String})))
+        AND (trim(BOTH '\n' FROM {confidence:String}) = '' OR confidence IN splitByRegexp('\n+', trim(BOTH '\n' FROM {confidence:String})))
+        AND (trim(BOTH '\n' FROM {service_name:String}) = '' OR service_name IN splitByRegexp('\n+', trim(BOTH '\n' FROM {service_name:String})))
     GROUP BY number
     ORDER BY number WITH FILL FROM 0 TO intDiv(toInt32({last_day:Date} - {first_day:Date}), {step:UInt16}) + 1
 )

@@ -14,6 +14,14 @@ Filter: TypeAlias = str | Sequence[str] | None
 """One value, or several of which any counts; None means all."""
 
 
+FIRST_DAY: Final = date(1970, 1, 1)
+LAST_DAY: Final = date(2149, 6, 6)
+"""The limits of ClickHouse's Date."""
+
+MAX_VALUES: Final = 1000
+"""Of one filter."""
+
+
 class Window(TypedDict):
     """The days that a number is of, both included, and until when everything that arrived is in it.
 
@@ -164,6 +172,9 @@ def begin(days: int, since: date | None, until: date | None) -> tuple[Reader, di
     """Return who reads, and the days to read: since..until, or ``days`` that end with until or today."""
     if since is None and (type(days) is not int or not 1 <= days <= MAX_DAYS):
         raise ValueError(f"days must be a whole number from 1 to {MAX_DAYS}, not {days!r:.60}.")
+    for name, day in (("since", since), ("until", until)):
+        if day is not None and (type(day) is not date or not FIRST_DAY <= day <= LAST_DAY):
+            raise ValueError(f"{name} must be a date from {FIRST_DAY} to {LAST_DAY}, not {day!r:.60}.")
     reader = Reader()
     last = today(reader) if until is None else until
     if since is not None:
@@ -173,7 +184,7 @@ def begin(days: int, since: date | None, until: date | None) -> tuple[Reader, di
     refreshed = last_refresh(reader)
     return reader, {
         "days": days,
-        "since": first_day(days, last),
+        "since": max(first_day(days, last), FIRST_DAY),
         "until": last,
         "as_of": refreshed.as_of,
         "kept_since": refreshed.kept_since,
@@ -184,10 +195,18 @@ def _values(name: str, given: Filter) -> str:
     """Return a filter as the views take it: '' means all, and several values are lines."""
     if given is None:
         return ""
-    values = [given] if isinstance(given, str) else list(given)
-    if not values or any(not value or "\n" in value for value in values):
-        raise ValueError(f"{name} must be a text of one line, or a list of some; None means all. It was {given!r:.60}.")
+    values = [given] if isinstance(given, str) else list(given) if isinstance(given, (list, tuple, set)) else []
+    if not 1 <= len(values) <= MAX_VALUES or not all(_is_line(value) for value in values):
+        raise ValueError(
+            f"{name} must be a text of one line, or a list of 1 to {MAX_VALUES}; None means all. It was {given!r:.60}."
+        )
     return "\n".join(values)
+
+
+def _is_line(value: object) -> bool:
+    if not isinstance(value, str) or not value or "\n" in value:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)  # which UTF-8 cannot encode
 
 
 def parameters_of(window: Mapping[str, Any], filters: Mapping[str, Filter]) -> dict[str, Parameter]:

@@ -151,7 +151,7 @@ def get_trend(
             ``get_recommendation_acceptance_rate``.
         TelemetryUnavailable: If ClickHouse cannot answer within OTEL_INTEL['QUERY_TIMEOUT'] seconds.
     """
-    if metric not in METRICS or by not in _STEPS:
+    if str(metric) not in METRICS or str(by) not in _STEPS:
         raise ValueError(
             f"metric must be one of {', '.join(METRICS)}, by day or week, not {metric!r:.40} by {by!r:.40}."
         )

@@ -18,6 +18,7 @@ from clickhouse_connect.driver.client import Client
 from otel_intel.schema.cluster import Cluster
 from otel_intel.schema.connection import read_rows
 from otel_intel.schema.rebuild import FACTS
+from otel_intel.schema.refresh import last_run
 
 from .day_rows import DIMENSIONS, Copy, DayRows, landing_begins
 from .days import named_zone
@@ -88,7 +89,15 @@ def verify(clients: Sequence[Client], days: Sequence[date], cluster: Cluster | N
     """
     begin = landing_begins(clients[0], cluster)
     zone = time_zone(clients[0])
+    counted = max(last_run(client).kept for client in clients)
+    [(kept,)] = read_rows(clients[0], "SELECT kept_since FROM metrics.retention WHERE what = 'numbers'")
     for day in days:
+        if day < counted:
+            yield Verdict(day, unknown="events that it follows from are deleted (migrate --retention-facts)")
+            continue
+        if kept and day < kept:
+            yield Verdict(day, unknown="its numbers are deleted (migrate --retention-numbers)")
+            continue
         rows = DayRows(clients, cluster, day, zone, begin)
         verdict = _verdict(rows)
         if verdict.differences:

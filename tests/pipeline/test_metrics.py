@@ -210,7 +210,7 @@ def test_days_that_are_none_are_refused(since: date) -> None:
 @pytest.mark.usefixtures("reading")
 @pytest.mark.parametrize("given", ["", [], ["v1", ""], "v1\nv2"])
 def test_a_filter_that_would_mean_something_else_is_refused(given: str | list[str]) -> None:
-    with pytest.raises(ValueError, match="engine_version must be a text of one line, or a list of some"):
+    with pytest.raises(ValueError, match="engine_version must be a text of one line, or a list of 1 to 1000"):
         metrics.get_override_rate(engine_version=given)
 
 

@@ -181,7 +181,8 @@ class Reference:
 
 
 def _passes(wanted: str, value: str) -> bool:
-    return not wanted or value in wanted.strip("\n").split("\n")
+    lines = wanted.strip("\n")
+    return not lines or value in lines.split("\n")
 
 
 def rate(numerator: int, denominator: int) -> float | None:

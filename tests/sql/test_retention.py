@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner, Result
 
 from otel_intel.commands.main import main
+from otel_intel.reading.verify import verify
 from otel_intel.schema.refresh import RefreshError, recompute_all, set_time_zone
 from tests.otlp import deliver, event
 from tests.servers import ClickHouse
@@ -124,6 +125,8 @@ def test_numbers_stay_when_their_facts_are_deleted(clickhouse: ClickHouse) -> No
     assert numbers(clickhouse) == before
     recompute_all([clickhouse.client("admin")], print)
     assert numbers(clickhouse) == before
+    [verdict] = verify([clickhouse.client("admin")], [datetime.fromtimestamp(old / 10**9, UTC).date()])
+    assert "cannot be verified: events that it follows from are deleted" in str(verdict)
     # A longer period brings nothing back.
     run(clickhouse, OTEL_INTEL_RETENTION_FACTS="for ever")
     deliver(clickhouse, *(event(name, old + 20) for name in events))
@@ -175,6 +178,11 @@ def test_the_longest_period_deletes_nothing(clickhouse: ClickHouse) -> None:
     run(clickhouse, OTEL_INTEL_RETENTION_FACTS="50 years", OTEL_INTEL_RETENTION_NUMBERS="600 months")
     deliver(clickhouse, event("dashboard.opened"))
     clickhouse.refresh()
+    day = datetime.now(UTC).date()
+    run(clickhouse, OTEL_INTEL_RETENTION_NUMBERS="1 day")
+    [verdict] = verify([clickhouse.client("admin")], [day - timedelta(days=3)])
+    assert "cannot be verified: its numbers are deleted" in str(verdict)
+    run(clickhouse, OTEL_INTEL_RETENTION_NUMBERS="600 months")
     for table in ("admin_views", "days_engagement"):
         clickhouse.client("admin").command(f"ALTER TABLE intel.{table} MATERIALIZE TTL SETTINGS mutations_sync = 2")
         assert clickhouse.value(f"SELECT count() FROM intel.{table}", "admin") == 1

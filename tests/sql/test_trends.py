@@ -85,8 +85,9 @@ def steps(step: int) -> list[tuple[date, date]]:
         (VERSIONS[0], "", "HIGH\nLOW", "", "a2"),
         ("\n".join(VERSIONS), TYPES[1], "", "shop\nbilling", "a1\nnobody"),
         ("", "", "", "", "nobody"),
+        ("\n", "", "\n\n", "", ""),
     ],
-    ids=["one", "two", "version", "each", "nobody"],
+    ids=["one", "two", "version", "each", "nobody", "all"],
 )
 def test_every_step_of_admins(loaded: tuple[ClickHouse, Reference], step: int, filters: tuple[str, ...]) -> None:
     clickhouse, reference = loaded
@@ -107,4 +108,16 @@ def test_every_step_of_admins(loaded: tuple[ClickHouse, Reference], step: int, f
             **reference.decision_time(window),
         }
         for window in windows
+    ]
+
+
+def test_the_first_days_that_there_are(loaded: tuple[ClickHouse, Reference]) -> None:
+    clickhouse, _ = loaded
+    rows = clickhouse.rows(
+        "SELECT first_day, last_day FROM metrics.trend_between(first_day = '1970-01-01', last_day = '1970-01-10',"
+        " step = 7, engine_version = '', service_name = '', recommendation_type = '', confidence = '')"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        (date(1970, 1, 1), date(1970, 1, 3)),
+        (date(1970, 1, 4), date(1970, 1, 10)),
     ]
