@@ -17,8 +17,8 @@ from otel_intel.events import CATALOGUE, Event, of_kind
 from otel_intel.exceptions import OtelIntelError
 from otel_intel.schema.cluster import Cluster, local_table, whole_table
 from otel_intel.schema.connection import read_rows
+from otel_intel.schema.ledger import last_run
 from otel_intel.schema.rebuild import FACTS, typed_events
-from otel_intel.schema.refresh import last_run
 
 from .days import midnight
 from .reference import Fact, Numbers, Table

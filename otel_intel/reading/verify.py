@@ -17,8 +17,8 @@ from clickhouse_connect.driver.client import Client
 
 from otel_intel.schema.cluster import Cluster
 from otel_intel.schema.connection import read_rows
+from otel_intel.schema.ledger import last_run
 from otel_intel.schema.rebuild import FACTS
-from otel_intel.schema.refresh import last_run
 
 from .day_rows import DIMENSIONS, Copy, DayRows, landing_begins
 from .days import named_zone

@@ -27,6 +27,10 @@ MIN_FREE: Final = 64_000_000
 # 200 and sends nothing, as if there were no rows.
 AT_ONCE: Final = {"wait_end_of_query": "0"}
 
+# On a cluster: wait until a row is on its shard; and let this node put the rows of all shards together before it
+# inserts them. By default each shard inserts what follows from its own rows.
+DISTRIBUTED: Final = {"distributed_foreground_insert": 1, "parallel_distributed_insert_select": 0}
+
 
 @contextlib.contextmanager
 def connect(url: str) -> Iterator[Client]:

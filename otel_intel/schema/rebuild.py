@@ -8,9 +8,9 @@ from typing import Final
 from clickhouse_connect.driver.client import Client
 
 from .cluster import Cluster, local_table, whole_table
-from .connection import read_rows, require_space
+from .connection import DISTRIBUTED, read_rows, require_space
 from .migrate import MigrationError
-from .refresh import DISTRIBUTED, STATEMENTS, TAKE_IN, recompute_all
+from .refresh import STATEMENTS, TAKE_IN, recompute_all
 
 _NEW_EVENTS = "intel.new_events(seen = {seen:UInt64}, until = {until:UInt64})"
 FACTS: Final = {"recommendation_events": "recommendation", "signal_outcomes": "outcome", "admin_views": "view"}

@@ -9,8 +9,8 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Final, NamedTuple, NoReturn
 
 from clickhouse_connect.driver.client import Client
@@ -19,6 +19,7 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from otel_intel.exceptions import OtelIntelError
 from otel_intel.resources import folder
 
+from . import ledger
 from .cluster import Cluster, local_table
 from .connection import first_line, read_rows, require_space
 from .migrate import read_steps
@@ -37,19 +38,6 @@ KEPT: Final = 60
 MAX_PAUSE: Final = 30.0
 """Seconds between two attempts while the server does not answer."""
 
-# On a cluster: wait until a row is on its shard; and let this node put the rows of all shards together before it
-# inserts them. By default each shard inserts what follows from its own rows.
-DISTRIBUTED: Final = {"distributed_foreground_insert": 1, "parallel_distributed_insert_select": 0}
-
-PATIENCE: Final = 60.0
-"""Seconds that a statement waits for one of another process."""
-
-_NEVER: Final = datetime.fromtimestamp(0, UTC)
-_FIRST_DAY: Final = _NEVER.date()  # of ClickHouse's Date
-
-# The server refuses a query whose id is that of a running one: so only one statement runs at a time.
-_QUERY_ID = "otel-intel-refresh"
-_IS_RUNNING = 216
 TAKE_IN: Final = {
     "recommendation": "10_take_in_recommendations.sql",
     "outcome": "11_take_in_outcomes.sql",
@@ -68,14 +56,6 @@ _STAGES: Final = {
     ),
     "signal_outcomes": ("40_find_first_outcomes.sql", "50_count_outcomes.sql"),
     "admin_views": ("70_count_views.sql",),
-}
-# What is computed from facts, and which of its rows can be computed anew: those whose facts are kept.
-_DERIVED: Final = {
-    "decisions": "toDate(timestamp, {time_zone:String}) >= {kept:Date}",
-    "outcomes": "true",
-    "days": "(day >= {kept:Date} OR kind = 'outcomes')",
-    "days_admins": "day >= {kept:Date}",
-    "days_engagement": "day >= {kept:Date}",
 }
 
 
@@ -102,19 +82,6 @@ class _Days(NamedTuple):
     kept: date
 
 
-@dataclass(frozen=True, slots=True)
-class LastRun:
-    """The last row of a node's ledger; ``cycle`` is 0 before the first run."""
-
-    cycle: int = 0
-    seen: int = 0
-    as_of: datetime = _NEVER
-    time_zone: str = "UTC"
-    is_complete: bool = True
-    computed: int = 0
-    kept: date = _FIRST_DAY
-
-
 def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | None:
     """Take in what has arrived since the last run, at most about MAX_EVENTS a node; None if there is nothing.
 
@@ -129,7 +96,7 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
         AnotherRefreshError: If a statement of another process takes longer than PATIENCE.
     """
     with _errors():
-        before = [last_run(client) for client in clients]
+        before = [ledger.last_run(client) for client in clients]
         newest = [_newest_block(client, cluster) for client in clients]
         # A table that was emptied before its server started again counts its blocks from the beginning.
         seen = [last.seen if last.seen <= there else 0 for last, there in zip(before, newest, strict=True)]
@@ -138,8 +105,8 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
         is_computed = all(last.computed == last.cycle for last in before)
         if seen == newest and not is_first and is_complete and is_computed:
             return None
-        cycle, since = _next_cycle(clients[0], before), min(last.computed for last in before) + 1
-        days = _Days(_time_zone(before), _kept(clients[0], before))
+        cycle, since = ledger.next_cycle(clients[0], before), min(last.computed for last in before) + 1
+        days = _Days(ledger.time_zone_of(before), ledger.kept_since(clients[0], before))
         now = datetime.now(UTC)
         total, until = 0, list(seen)
         for number, client in enumerate(clients):
@@ -160,7 +127,7 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
         computed = cycle if _windows(clients[0], since) == new else since - 1
         for client, last, block in zip(clients, before, until, strict=True):
             as_of = now if until == newest else last.as_of
-            _write(client, LastRun(cycle, block, as_of, days.time_zone, True, computed, days.kept))
+            ledger.write(client, ledger.LastRun(cycle, block, as_of, days.time_zone, True, computed, days.kept))
             _delete_what_is_done(client, cluster, block)
     return Run(total, until == newest)
 
@@ -206,13 +173,13 @@ def recompute_all(clients: Sequence[Client], report: Callable[[str], object], cl
     for client in clients:
         require_space(client)
     with _errors():
-        before = [last_run(client) for client in clients]
-        days = _Days(_time_zone(before), _kept(clients[0], before))
-        cycle = _reserve(clients, before)
+        before = [ledger.last_run(client) for client in clients]
+        days = _Days(ledger.time_zone_of(before), ledger.kept_since(clients[0], before))
+        cycle = ledger.reserve(clients, before)
         _compute_all(clients[0], cycle, days, report)
         _delete_older_numbers(clients, cycle, days, cluster)
         if not all(last.is_complete for last in before):
-            _reserve(clients, [last_run(client) for client in clients], is_complete=True)
+            ledger.reserve(clients, [ledger.last_run(client) for client in clients], is_complete=True)
 
 
 def set_time_zone(clients: Sequence[Client], time_zone: str) -> bool:
@@ -232,16 +199,16 @@ def set_time_zone(clients: Sequence[Client], time_zone: str) -> bool:
             clients[0], "SELECT 1 FROM system.time_zones WHERE time_zone = {name:String}", {"name": time_zone}
         ):
             raise RefreshError(f"ClickHouse knows no time zone {time_zone}: give a name such as Europe/Berlin or UTC")
-        before = [last_run(client) for client in clients]
+        before = [ledger.last_run(client) for client in clients]
         if all(last.time_zone == time_zone for last in before):
             return False
-        kept = _kept(clients[0], before)
-        if kept > _FIRST_DAY:
+        kept = ledger.kept_since(clients[0], before)
+        if kept > ledger.FIRST_DAY:
             raise RefreshError(
                 f"Days before {kept} cannot be counted by {time_zone}: their events are deleted"
                 " (otel-intel migrate --retention-facts). The numbers stay in their time zone"
             )
-        _reserve(clients, before, time_zone=time_zone, is_complete=False)
+        ledger.reserve(clients, before, time_zone=time_zone, is_complete=False)
     return True
 
 
@@ -252,19 +219,10 @@ def remember_what_is_kept(clients: Sequence[Client]) -> None:
         clients: Connected as an administrator, to each node of the cluster or to the one server.
     """
     with _errors():
-        before = [last_run(client) for client in clients]
-        kept = _kept(clients[0], before)
+        before = [ledger.last_run(client) for client in clients]
+        kept = ledger.kept_since(clients[0], before)
         if kept > max(last.kept for last in before):
-            _reserve(clients, before, kept=kept)
-
-
-def _reserve(clients: Sequence[Client], before: Sequence[LastRun], **changes: object) -> int:
-    """Write the last row again under a new number, with changes, and return the number."""
-    # A run that is under way has the next number; when it is done, it must not count as the last one.
-    cycle = _next_cycle(clients[0], before) + 1
-    for client, last in zip(clients, before, strict=True):
-        _write(client, replace(last, cycle=cycle, **changes))  # type: ignore[arg-type]
-    return cycle
+            ledger.reserve(clients, before, kept=kept)
 
 
 def _compute_all(client: Client, cycle: int, days: _Days, report: Callable[[str], object]) -> None:
@@ -278,7 +236,7 @@ def _compute_all(client: Client, cycle: int, days: _Days, report: Callable[[str]
 def _delete_older_numbers(clients: Sequence[Client], cycle: int, days: _Days, cluster: Cluster | None) -> None:
     """Delete what a run over all facts has not written: of facts and of days that are not there any more."""
     for client in clients:
-        for table, condition in _DERIVED.items():
+        for table, condition in ledger.DERIVED.items():
             client.command(
                 f"DELETE FROM {local_table(table, cluster)} WHERE cycle < {cycle} AND {condition}",
                 parameters=days._asdict(),
@@ -290,46 +248,6 @@ def _compute(client: Client, table: str, cycle: int, days: _Days, since: int, fi
     for file in _STAGES[table]:
         parameters = {"cycle": cycle, **days._asdict(), "since": since, "first": first, "last": last}
         _run(client, file, parameters)
-
-
-def _write(client: Client, last: LastRun) -> None:
-    _command(
-        client,
-        "INSERT INTO intel.refreshes (cycle, seen, as_of, time_zone, is_complete, computed, kept) VALUES"
-        " ({cycle:UInt32}, {seen:UInt64}, {as_of:DateTime64(3, 'UTC')}, {time_zone:String}, {is_complete:Bool},"
-        " {computed:UInt32}, {kept:Date})",
-        asdict(last),
-    )
-
-
-def last_run(client: Client) -> LastRun:
-    """Return the last row of a node's ledger."""
-    rows = read_rows(
-        client,
-        "SELECT cycle, seen, as_of, time_zone, is_complete, computed, kept FROM intel.refreshes"
-        " ORDER BY cycle DESC, finished_at DESC LIMIT 1",
-    )
-    return LastRun(*rows[0]) if rows else LastRun()
-
-
-def _next_cycle(client: Client, before: Sequence[LastRun]) -> int:
-    """Return a number above those of all runs: a row with a smaller one would not replace the row of a run."""
-    newest = max(last.cycle for last in before)
-    if not newest:  # also if somebody has emptied the ledger
-        parts = (f"SELECT max(cycle) AS cycle FROM intel.{table}" for table in _DERIVED)
-        [(newest,)] = read_rows(client, f"SELECT max(cycle) FROM ({' UNION ALL '.join(parts)})")
-    return int(newest) + 1
-
-
-def _time_zone(before: Sequence[LastRun]) -> str:
-    """Return the time zone that was set last: a node that was down meanwhile has an older one."""
-    return max(before, key=lambda last: last.cycle).time_zone
-
-
-def _kept(client: Client, before: Sequence[LastRun]) -> date:
-    """Return the first day whose numbers follow from facts that were always kept: also of the 7 days before it."""
-    [(kept,)] = read_rows(client, "SELECT kept_since FROM metrics.retention WHERE what = 'facts'")
-    return max(kept + timedelta(days=8) if kept else _FIRST_DAY, *(last.kept for last in before))
 
 
 def _newest_block(client: Client, cluster: Cluster | None) -> int:
@@ -409,19 +327,7 @@ def _delete_what_is_done(client: Client, cluster: Cluster | None, seen: int) -> 
 
 
 def _run(client: Client, file: str, parameters: Mapping[str, object]) -> None:
-    _command(client, STATEMENTS[file], parameters)
-
-
-def _command(client: Client, statement: str, parameters: Mapping[str, object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            client.command(statement, parameters=dict(parameters), settings={"query_id": _QUERY_ID, **DISTRIBUTED})
-            return
-        except ClickHouseError as error:
-            if error.code != _IS_RUNNING or time.monotonic() > deadline:
-                raise
-        time.sleep(0.02)
+    ledger.command(client, STATEMENTS[file], parameters)
 
 
 @contextlib.contextmanager
@@ -429,9 +335,9 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except ClickHouseError as error:
-        if error.code == _IS_RUNNING:
+        if error.code == ledger.IS_RUNNING:
             raise AnotherRefreshError(
-                f"Another process has been refreshing this ClickHouse for {PATIENCE:.0f} s: try again later"
+                f"Another process has been refreshing this ClickHouse for {ledger.PATIENCE:.0f} s: try again later"
             ) from error
         raise RefreshError(f"The numbers were not refreshed: {first_line(error)}") from error
 

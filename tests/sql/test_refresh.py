@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from otel_intel.schema import ledger
 from otel_intel.schema import refresh as module
 from otel_intel.schema.connection import connect
 from otel_intel.schema.refresh import AnotherRefreshError, RefreshError, Run, recompute_all, refresh
@@ -170,7 +171,7 @@ def test_a_run_that_dies_is_done_again(
 def test_a_second_process_waits_for_its_turn(
     clickhouse: ClickHouse, patience: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", patience)
+    monkeypatch.setattr(ledger, "PATIENCE", patience)
     deliver(clickhouse, event("recommendation.viewed"))
 
     def other() -> None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from otel_intel.schema import refresh as module
+from otel_intel.schema import ledger
 from otel_intel.schema.connection import connect
 from otel_intel.schema.refresh import RefreshError, refresh, set_time_zone
 from tests.otlp import Record, deliver, event
@@ -134,14 +134,14 @@ def test_a_change_during_a_run_is_not_lost(changing: ClickHouse, monkeypatch: py
     records = [event("dashboard.opened", midnight("UTC", YEAR[0]) - 1)]
     deliver(changing, *records)
     admin = changing.client("admin")
-    write = module._write
+    write = ledger.write
 
-    def late(client: Client, last: module.LastRun) -> None:
-        monkeypatch.setattr(module, "_write", write)
+    def late(client: Client, last: ledger.LastRun) -> None:
+        monkeypatch.setattr(ledger, "write", write)
         set_time_zone([admin], "Asia/Kolkata")
         write(client, last)
 
-    monkeypatch.setattr(module, "_write", late)
+    monkeypatch.setattr(ledger, "write", late)
     refresh([admin])
     changing.refresh()
     assert changing.value("SELECT time_zone FROM metrics.last_refresh") == "Asia/Kolkata"
