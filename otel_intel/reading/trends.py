@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -12,9 +12,11 @@ from .metrics import (
     METRICS,
     OF_EVENTS,
     Filter,
+    Metric,
     Metrics,
     Window,
     begin,
+    filled,
     parameters_of,
     select,
 )
@@ -28,17 +30,15 @@ if TYPE_CHECKING:
 _STEPS: Final = {"day": 1, "week": 7}
 
 
-def _by_status(column: str) -> str:
-    pairs = (f"'{status}', {column.format(status.lower())}" for status in OUTCOME_STATUSES)
-    return f"map({', '.join(pairs)})"
-
-
-# What a trend calls otherwise than a window: it has a column for each status.
-_COLUMNS: Final = {
-    "outcomes": "outcomes",
-    "false_positives": "false_positive",
-    "counts": _by_status("{}"),
-    "shares": _by_status("ifNull({}_share, 0.)"),
+_STATUSES: Final = [(status, status.lower()) for status in OUTCOME_STATUSES]
+# What a trend calls otherwise than a window: it has columns for each status.
+_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
+    "false_positive_rate": ("outcomes", "false_positive AS false_positives", "false_positive_rate"),
+    "outcome_distribution": (
+        "outcomes",
+        *(column for _, column in _STATUSES),
+        *(f"{column}_share" for _, column in _STATUSES),
+    ),
 }
 
 
@@ -102,20 +102,18 @@ def get_metrics(
     these two filters leave their numbers as they are.
     """
     reader, window = begin(days, since, until)
+    columns = dict.fromkeys(column for metric in METRICS.values() for column in _columns(metric))
     [row] = _rows(
         reader,
         window,
         window["days"],
-        {name: sql for metric in METRICS.values() for name, sql in metric.columns.items()},
+        columns,
         engine_version=engine_version,
         recommendation_type=recommendation_type,
         confidence=confidence,
         service_name=service_name,
     )
-    answers = {
-        name: metric.into(**window, **{column: row[column] for column in metric.columns})
-        for name, metric in METRICS.items()
-    }
+    answers = {name: metric.into(**window, **_numbers(metric, row)) for name, metric in METRICS.items()}
     return cast(Metrics, answers)
 
 
@@ -163,26 +161,52 @@ def get_trend(
         reader,
         window,
         _STEPS[by],
-        asked.columns,
+        _columns(asked),
         engine_version=engine_version,
         recommendation_type=recommendation_type,
         confidence=confidence,
         service_name=service_name,
         admin_id=admin_id,
     )
-    return Trend(cast(Step, {**window, "days": (row["until"] - row["since"]).days + 1, **row}) for row in rows)
+    return Trend(
+        cast(
+            Step,
+            {
+                **window,
+                "since": row["first_day"],
+                "until": row["last_day"],
+                "days": (row["last_day"] - row["first_day"]).days + 1,
+                **_numbers(asked, row),
+            },
+        )
+        for row in rows
+    )
+
+
+def _columns(metric: Metric[Any]) -> Sequence[str]:
+    return _COLUMNS.get(metric.view, metric.columns)
+
+
+def _numbers(metric: Metric[Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a row of a trend says of a metric."""
+    row = filled(row)
+    if metric.view != "outcome_distribution":
+        return {name: row[name] for name in metric.columns}
+    return {
+        "outcomes": row["outcomes"],
+        "counts": {status: row[column] for status, column in _STATUSES},
+        "shares": {status: row[f"{column}_share"] for status, column in _STATUSES},
+    }
 
 
 def _rows(
-    reader: Reader, window: Mapping[str, Any], step: int, columns: Mapping[str, str], **filters: Filter
+    reader: Reader, window: Mapping[str, Any], step: int, columns: Iterable[str], **filters: Filter
 ) -> list[dict[str, Any]]:
-    renamed = {name: _COLUMNS.get(name, sql) for name, sql in columns.items()}
-    columns = {"since": "first_day", "until": "last_day", **renamed}
     of_admins = filters.get("admin_id") is not None
     if not of_admins:
         filters.pop("admin_id", None)
     sql = select(
-        columns,
+        ("first_day", "last_day", *columns),
         "trend_of_admins_between" if of_admins else "trend_between",
         {"step": "UInt16", **dict.fromkeys(filters, "String")},
     )
