@@ -192,7 +192,7 @@ def cpu_seconds(pids: list[int]) -> float:
 def probe(clickhouse: ClickHouse, number: int) -> float:
     """Send one event and return the seconds from its acknowledgement until it is in the numbers."""
     version = f"probe {number}"
-    sent = event("recommendation.accepted", uid=str(uuid7()), **{"intel.engine.version": version})
+    sent = event("recommendation.accepted", None, str(uuid7()), **{"intel.engine.version": version})
     assert post(clickhouse, logs_request([sent]).SerializeToString()).status_code == 200
     acknowledged = time.monotonic()
     assert poll_until(lambda: metrics.get_override_rate(1, engine_version=version)["decisions"], 60)
@@ -214,7 +214,7 @@ def freshness(clickhouse: ClickHouse, seconds: float = 30.0) -> None:
             due = time.monotonic()
             while not stop.is_set():
                 batch = [
-                    event("recommendation.viewed", uid=str(uuid7()), **{"intel.risk_signal.id": str(n)})
+                    event("recommendation.viewed", None, str(uuid7()), **{"intel.risk_signal.id": str(n)})
                     for n in range(100)
                 ]
                 post(clickhouse, logs_request(batch).SerializeToString())
