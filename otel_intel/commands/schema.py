@@ -17,7 +17,10 @@ from .options import cluster_option, errors, nodes, stopped_by_signals, urls_opt
 
 def _retention(what: str, default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     variable = f"OTEL_INTEL_RETENTION_{what.upper()}"
-    text = f"How long to keep the {what}: {default}, or what an earlier run set; also {variable}."
+    text = (
+        f"How long to keep the {what}, such as '13 MONTH' or 'for ever'; what is older is deleted."
+        f" {default[0].upper() + default[1:]} by default, or what an earlier run set; also {variable}."
+    )
     return click.option(f"--retention-{what}", envvar=variable, metavar="PERIOD", help=text)
 
 

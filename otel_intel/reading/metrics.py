@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar
+from uuid import UUID
 
 from .days import MAX_DAYS, first_day, last_refresh, today
 from .reader import Parameter, Reader
 
 Filter: TypeAlias = str | Sequence[str] | None
 """One value, or several of which any counts; None means all."""
+AdminFilter: TypeAlias = str | int | UUID | Sequence[str | int | UUID] | None
+"""The same of admins, whose ids are texts, whole numbers or UUIDs."""
 
 
 FIRST_DAY: Final = date(1970, 1, 1)
@@ -160,7 +163,9 @@ def begin(days: int, since: date | None, until: date | None) -> tuple[Reader, di
     if since is not None:
         days = (last - since).days + 1
         if not 1 <= days <= MAX_DAYS:
-            raise ValueError(f"since must be at most {MAX_DAYS - 1} days before until ({last}), not {since}.")
+            raise ValueError(
+                f"since must be at most {MAX_DAYS - 1} days before until ({last}), and not after it; it was {since}."
+            )
     refreshed = last_refresh(reader)
     return reader, {
         "days": days,
@@ -171,16 +176,18 @@ def begin(days: int, since: date | None, until: date | None) -> tuple[Reader, di
     }
 
 
-def _values(name: str, given: Filter) -> str:
+def _values(name: str, given: AdminFilter) -> str:
     """Return a filter as the views take it: '' means all, and several values are lines."""
     if given is None:
         return ""
-    values = [given] if isinstance(given, str) else list(given) if isinstance(given, (list, tuple, set)) else []
+    values: list[object] = list(given) if isinstance(given, (list, tuple, set)) else [given]
+    if name == "admin_id":
+        values = [str(value) if isinstance(value, (int, UUID)) else value for value in values]
     if not 1 <= len(values) <= MAX_VALUES or not all(_is_line(value) for value in values):
         raise ValueError(
             f"{name} must be a text of one line, or a list of 1 to {MAX_VALUES}; None means all. It was {given!r:.60}."
         )
-    return "\n".join(values)
+    return "\n".join(map(str, values))
 
 
 def _is_line(value: object) -> bool:
@@ -189,7 +196,7 @@ def _is_line(value: object) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)  # which UTF-8 cannot encode
 
 
-def parameters_of(window: Mapping[str, Any], filters: Mapping[str, Filter]) -> dict[str, Parameter]:
+def parameters_of(window: Mapping[str, Any], filters: Mapping[str, AdminFilter]) -> dict[str, Parameter]:
     """Return the parameters of a query."""
     return {
         "since": window["since"],
@@ -198,14 +205,14 @@ def parameters_of(window: Mapping[str, Any], filters: Mapping[str, Filter]) -> d
     }
 
 
-def _ask(metric: Metric[Answer], days: int, since: date | None, until: date | None, **filters: Filter) -> Answer:
+def _ask(metric: Metric[Answer], days: int, since: date | None, until: date | None, **filters: AdminFilter) -> Answer:
     reader, window = begin(days, since, until)
     [row] = _rows(reader, metric, window, filters)
     return metric.into(**window, **filled(row))
 
 
 def _rows(
-    reader: Reader, metric: Metric[Any], window: Mapping[str, Any], filters: Mapping[str, Filter]
+    reader: Reader, metric: Metric[Any], window: Mapping[str, Any], filters: Mapping[str, AdminFilter]
 ) -> list[dict[str, Any]]:
     if filters.get("admin_id") is None:
         sql = select(metric.columns, f"{metric.view}_between", dict.fromkeys(metric.filters, "String"))
@@ -226,14 +233,14 @@ def get_recommendation_acceptance_rate(
     recommendation_type: Filter = None,
     confidence: Filter = None,
     service_name: Filter = None,
-    admin_id: Filter = None,
+    admin_id: AdminFilter = None,
 ) -> AcceptanceRate:
     """Return how often recommendations were accepted in the last ``days`` calendar days, today included.
 
     Args:
         days: 1 to 3650.
-        since: The first day, instead of ``days``.
-        until: The last day; None means today.
+        since: The first day; then ``days`` does not matter.
+        until: The last day, of ``days`` or since ``since``; None means today.
         engine_version: Only events of this version, or of any of these.
         recommendation_type: Only recommendations of this type, or of any of these.
         confidence: Only recommendations of this confidence, or of any of these.
@@ -266,7 +273,7 @@ def get_average_decision_time(
     recommendation_type: Filter = None,
     confidence: Filter = None,
     service_name: Filter = None,
-    admin_id: Filter = None,
+    admin_id: AdminFilter = None,
 ) -> DecisionTime:
     """Return how long decisions took, in milliseconds; None without samples.
 
@@ -294,7 +301,7 @@ def get_override_rate(
     recommendation_type: Filter = None,
     confidence: Filter = None,
     service_name: Filter = None,
-    admin_id: Filter = None,
+    admin_id: AdminFilter = None,
 ) -> OverrideRate:
     """Return how many of the decisions were overrides.
 
@@ -341,7 +348,7 @@ def get_outcome_distribution(
     Arguments and errors are those of ``get_recommendation_acceptance_rate``; outcomes have neither type nor confidence.
     """
     reader, window = begin(days, since, until)
-    filters: dict[str, Filter] = {"engine_version": engine_version, "service_name": service_name}
+    filters: dict[str, AdminFilter] = {"engine_version": engine_version, "service_name": service_name}
     rows = [filled(row) for row in _rows(reader, _OUTCOME_DISTRIBUTION, window, filters)]
     return _OUTCOME_DISTRIBUTION.into(
         **window,

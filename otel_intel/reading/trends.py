@@ -11,6 +11,7 @@ from otel_intel.events import OUTCOME_STATUSES
 from .metrics import (
     METRICS,
     OF_EVENTS,
+    AdminFilter,
     Filter,
     Metric,
     Metrics,
@@ -128,7 +129,7 @@ def get_trend(
     recommendation_type: Filter = None,
     confidence: Filter = None,
     service_name: Filter = None,
-    admin_id: Filter = None,
+    admin_id: AdminFilter = None,
 ) -> Trend:
     """Return a metric of each day, or of each seven days, oldest first; also of those without events.
 
@@ -151,7 +152,7 @@ def get_trend(
     """
     if str(metric) not in METRICS or str(by) not in _STEPS:
         raise ValueError(
-            f"metric must be one of {', '.join(METRICS)}, by day or week, not {metric!r:.40} by {by!r:.40}."
+            f"metric must be one of {', '.join(METRICS)}, and by must be day or week, not {metric!r:.40} by {by!r:.40}."
         )
     asked = METRICS[metric]
     if admin_id is not None and asked.filters == OF_EVENTS:
@@ -200,7 +201,7 @@ def _numbers(metric: Metric[Any], row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rows(
-    reader: Reader, window: Mapping[str, Any], step: int, columns: Iterable[str], **filters: Filter
+    reader: Reader, window: Mapping[str, Any], step: int, columns: Iterable[str], **filters: AdminFilter
 ) -> list[dict[str, Any]]:
     of_admins = filters.get("admin_id") is not None
     if not of_admins:

@@ -17,7 +17,7 @@ from clickhouse_connect.driver.client import Client
 
 from otel_intel.schema.cluster import Cluster
 from otel_intel.schema.connection import read_rows
-from otel_intel.schema.ledger import last_run
+from otel_intel.schema.ledger import kept_since, last_run
 from otel_intel.schema.rebuild import FACTS
 
 from .day_rows import DIMENSIONS, Copy, DayRows, landing_begins
@@ -89,7 +89,7 @@ def verify(clients: Sequence[Client], days: Sequence[date], cluster: Cluster | N
     """
     begin = landing_begins(clients[0], cluster)
     zone = time_zone(clients[0])
-    counted = max(last_run(client).kept for client in clients)
+    counted = kept_since(clients[0], [last_run(client) for client in clients])
     [(kept,)] = read_rows(clients[0], "SELECT kept_since FROM metrics.retention WHERE what = 'numbers'")
     for day in days:
         if day < counted:

@@ -96,6 +96,7 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
         AnotherRefreshError: If a statement of another process takes longer than PATIENCE.
     """
     with _errors():
+        now = datetime.now(UTC)
         before = [ledger.last_run(client) for client in clients]
         newest = [_newest_block(client, cluster) for client in clients]
         # A table that was emptied before its server started again counts its blocks from the beginning.
@@ -107,7 +108,6 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
             return None
         cycle, since = ledger.next_cycle(clients[0], before), min(last.computed for last in before) + 1
         days = _Days(ledger.time_zone_of(before), ledger.kept_since(clients[0], before))
-        now = datetime.now(UTC)
         total, until = 0, list(seen)
         for number, client in enumerate(clients):
             until[number], events, kinds = _until(client, cluster, seen[number])
@@ -125,11 +125,13 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
                 _compute(clients[0], table, cycle, days, since, begin, end)
         # Another process may have taken something in meanwhile, and died: then the next run computes that, too.
         computed = cycle if _windows(clients[0], since) == new else since - 1
+        # There may be more than at the beginning.
+        is_done = all(block >= there for block, there in zip(until, newest, strict=True))
         for client, last, block in zip(clients, before, until, strict=True):
-            as_of = now if until == newest else last.as_of
+            as_of = now if is_done else last.as_of
             ledger.write(client, ledger.LastRun(cycle, block, as_of, days.time_zone, True, computed, days.kept))
             _delete_what_is_done(client, cluster, block)
-    return Run(total, until == newest)
+    return Run(total, is_done)
 
 
 def keep_refreshing(

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from threading import Thread
 from typing import Any, cast
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest
 from pytest_django import Settings
@@ -185,6 +186,8 @@ def test_the_filter_of_admins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert telemetry.get_average_decision_time(9, admin_id=everybody) == telemetry.get_average_decision_time(9)
     [step] = telemetry.get_trend("acceptance_rate", 7, by="week", admin_id="a1")
     assert step == telemetry.get_recommendation_acceptance_rate(7, admin_id="a1")
+    uid = UUID("0190e0f0-0000-7000-8000-000000000001")
+    assert telemetry.get_override_rate(9, admin_id=[42, uid])["decisions"] == 0
     with pytest.raises(ValueError, match="outcome_distribution has no filter admin_id"):
         telemetry.get_trend("outcome_distribution", admin_id="a1")
     with pytest.raises(ValueError, match="admin_id must be a text of one line"):
@@ -195,7 +198,7 @@ def test_the_filter_of_admins(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("metric", "by"), [("acceptance", "day"), ("acceptance_rate", "month")])
 def test_a_trend_of_something_else_is_refused(metric: str, by: str) -> None:
     with pytest.raises(
-        ValueError, match=r"metric must be one of acceptance_rate, decision_time, .*, by day or week, not"
+        ValueError, match=r"metric must be one of acceptance_rate, decision_time, .*, and by must be day or week, not"
     ):
         get_telemetry().get_trend(metric, by=by)
 

@@ -245,6 +245,24 @@ def test_what_a_process_took_in_that_died_is_computed_by_the_next_run(
     assert clickhouse.value("SELECT sum(viewed) FROM metrics.recommendations_daily") == 3
 
 
+def test_what_arrives_during_a_run_does_not_keep_as_of_back(
+    clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = module._newest_block
+
+    def before_the_last_insert(client: Client, cluster: None) -> int:
+        found = newest(client, cluster)
+        deliver(clickhouse, event("dashboard.opened"))
+        return found
+
+    clickhouse.client("admin").command("TRUNCATE TABLE intel.refreshes")
+    deliver(clickhouse, event("dashboard.opened"))
+    monkeypatch.setattr(module, "_newest_block", before_the_last_insert)
+    assert run(clickhouse) == Run(2, is_complete=True)
+    [row] = clickhouse.client("reader").query("SELECT as_of FROM metrics.last_refresh").result_rows
+    assert row[0] is not None
+
+
 def test_as_of_stays_while_events_wait(clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     as_of = "SELECT as_of FROM metrics.last_refresh"
     deliver(clickhouse, event("dashboard.opened"))
