@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from . import ledger
 from .cluster import Cluster, local_table, whole_table
 from .connection import DISTRIBUTED, read_rows, require_space
 from .migrate import MigrationError
@@ -66,7 +68,23 @@ def rebuild(clients: Sequence[Client], report: Callable[[str], object], cluster:
             source = f"({of_month} AND rejected_reason = '')"
             client.command(STATEMENTS[file].replace(_NEW_EVENTS, source), parameters={"cycle": 0}, settings=DISTRIBUTED)
         report(f"{month}: {rows} rows")
+    _count_what_is_there_again(clients, landing)
     recompute_all(clients, lambda line: None, cluster)
+
+
+def _count_what_is_there_again(clients: Sequence[Client], landing: str) -> None:
+    """Let days be counted anew whose facts were deleted once, and that the landing reaches back to."""
+    [(begins,)] = read_rows(
+        clients[0],
+        "SELECT greatest(toDate(minOrNull(IngestedAt)), ifNull((SELECT kept_since FROM metrics.retention"
+        f" WHERE what = 'landing'), toDate(0))) FROM {landing}",
+    )
+    before = [ledger.last_run(client) for client in clients]
+    if begins:
+        # Decisions are paired with views of the 7 days before; and what happened on a day arrived on it or later.
+        kept = max(begins + timedelta(days=9), ledger.kept_since(clients[0], [ledger.LastRun()]))
+        if kept < max(last.kept for last in before):
+            ledger.reserve(clients, before, kept=kept)
 
 
 def typed_events(client: Client, landing: str) -> str:

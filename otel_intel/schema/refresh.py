@@ -205,10 +205,17 @@ def set_time_zone(clients: Sequence[Client], time_zone: str) -> bool:
         if all(last.time_zone == time_zone for last in before):
             return False
         kept = ledger.kept_since(clients[0], before)
-        if kept > ledger.FIRST_DAY:
+        [(older,)] = read_rows(
+            clients[0],
+            "SELECT (SELECT count() FROM intel.days WHERE day < {kept:Date} AND kind != 'outcomes')"
+            " + (SELECT count() FROM intel.days_engagement WHERE day < {kept:Date})",
+            {"kept": kept},
+        )
+        if older:
             raise RefreshError(
-                f"Days before {kept} cannot be counted by {time_zone}: their events are deleted"
-                " (otel-intel migrate --retention-facts). The numbers stay in their time zone"
+                f"Days before {kept} cannot be counted by {time_zone}: events that they follow from are deleted"
+                " (otel-intel migrate --retention-facts). Where what arrived is kept longer, keep facts for ever, and"
+                " run otel-intel rebuild"
             )
         ledger.reserve(clients, before, time_zone=time_zone, is_complete=False)
     return True

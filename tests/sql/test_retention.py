@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from otel_intel.commands.main import main
 from otel_intel.reading.verify import verify
+from otel_intel.schema.rebuild import rebuild
 from otel_intel.schema.refresh import RefreshError, recompute_all, set_time_zone
 from tests.otlp import deliver, event
 from tests.servers import ClickHouse
@@ -133,12 +134,33 @@ def test_numbers_stay_when_their_facts_are_deleted(clickhouse: ClickHouse) -> No
     clickhouse.refresh()
     recompute_all([clickhouse.client("admin")], print)
     assert numbers(clickhouse) == before
-    with pytest.raises(RefreshError, match="cannot be counted by Asia/Kolkata: their events are deleted"):
+    with pytest.raises(RefreshError, match="cannot be counted by Asia/Kolkata: events that they follow"):
         set_time_zone([clickhouse.client("admin")], "Asia/Kolkata")
     # A day whose facts are kept is counted as before.
     deliver(clickhouse, event("recommendation.viewed", time.time_ns()))
     clickhouse.refresh()
     assert clickhouse.value("SELECT viewed FROM metrics.acceptance_rate(days = 3650)") == 2
+
+
+def test_a_rebuild_counts_days_again_that_the_landing_reaches_back_to(clickhouse: ClickHouse) -> None:
+    run(clickhouse, OTEL_INTEL_RETENTION_LANDING="3 years")
+    old = time.time_ns() - 400 * DAY
+    clickhouse.client("admin").command(
+        "INSERT INTO intel.otel_logs (Timestamp, IngestedAt, EventName)"
+        " SELECT now64(9, 'UTC') - INTERVAL 500 DAY AS at, at, 'intel.unknown'"
+    )
+    deliver(clickhouse, event("recommendation.viewed", old), event("recommendation.accepted", old + 1))
+    clickhouse.refresh()
+    before = numbers(clickhouse)
+    run(clickhouse, OTEL_INTEL_RETENTION_FACTS="1 year")
+    delete_older(clickhouse, "recommendation_events", "decisions")
+    run(clickhouse, OTEL_INTEL_RETENTION_FACTS="for ever")
+    rebuild([clickhouse.client("admin")], print)
+    assert numbers(clickhouse) == before
+    assert clickhouse.value("SELECT count() FROM metrics.recommendation_events") == 2
+    assert set_time_zone([clickhouse.client("admin")], "Asia/Kolkata")
+    clickhouse.refresh()
+    assert clickhouse.value("SELECT accepted FROM metrics.acceptance_rate(days = 3650)") == 1
 
 
 def numbers(clickhouse: ClickHouse) -> list[list[dict[str, object]]]:
