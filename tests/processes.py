@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +27,15 @@ def run_otel_intel(data: Path, command: str, *options: str) -> subprocess.Comple
     """Run a command of otel-intel about the server of a directory, whatever its exit code."""
     command_line = otel_intel(data, command, *options)
     return subprocess.run(command_line, capture_output=True, text=True, timeout=60, check=False)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on, below those that the system gives to connections of other processes."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager

@@ -108,14 +108,10 @@ def decided() -> Lines:
     yield f"countIf(action IN ({deciding()})) > 0 AS was_decided,"
 
 
-def counts_of_an_action() -> Lines:
-    """Yield the SQL that counts an action by its own name, and a decision also as one."""
-    yield f"map(lower(r.action), r.events, 'decisions', if(r.action IN ({deciding()}), r.events, 0)) AS counted"
-
-
-def counts_of_an_event() -> Lines:
-    """Yield the same for one event."""
-    yield f"map(lower(toString(action)), toUInt64(1), 'decisions', toUInt64(action IN ({deciding()}))) AS counted"
+def counts_of_action(action: str, events: str) -> Callable[[], Lines]:
+    """Return a function that yields the SQL that counts an action by its own name, and a decision also as one."""
+    counted = f"map(lower({action}), {events}, 'decisions', if({action} IN ({deciding()}), {events}, 0)) AS counted"
+    return lambda: [counted]
 
 
 def counts_of_actions() -> Lines:
@@ -330,8 +326,12 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
     "clickhouse/views/40_logs.sql": {
         "no decisions": no_decisions,
     },
-    "clickhouse/refresh/60_count_recommendations.sql": {"counts of an action": counts_of_an_action},
-    "clickhouse/refresh/65_count_recommendations_of_admins.sql": {"counts of an event": counts_of_an_event},
+    "clickhouse/refresh/60_count_recommendations.sql": {
+        "counts of an action": counts_of_action("r.action", "r.events")
+    },
+    "clickhouse/refresh/65_count_recommendations_of_admins.sql": {
+        "counts of an event": counts_of_action("toString(action)", "toUInt64(1)")
+    },
     "clickhouse/views/60_daily.sql": {
         "counts of actions": lambda: [
             line.removesuffix(",") if "decisions" in line else line for line in counts_of_actions()

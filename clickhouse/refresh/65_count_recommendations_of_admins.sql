@@ -21,7 +21,7 @@ FROM
         toDate(timestamp, {time_zone:String}) AS day,
         admin_id, service_name, engine_version, recommendation_type, confidence,
         -- generated: counts of an event
-        map(lower(toString(action)), toUInt64(1), 'decisions', toUInt64(action IN ('ACCEPTED', 'IGNORED', 'OVERRIDDEN'))) AS counted
+        map(lower(toString(action)), toUInt64(1), 'decisions', if(toString(action) IN ('ACCEPTED', 'IGNORED', 'OVERRIDDEN'), toUInt64(1), 0)) AS counted
         -- /generated
     FROM intel.recommendation_events FINAL
     WHERE timestamp >= {first:DateTime64(9, 'UTC')} - INTERVAL 2 DAY

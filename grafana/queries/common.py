@@ -115,9 +115,10 @@ ORDER BY time
 """
 
 
-def times_of_all(level: float) -> str:
+def decision_time(level: float, condition: str = "") -> str:
     """Return a quantile of decision times by nearest rank, in minutes, from metrics.decision_times_daily AS d."""
-    return f"quantileExactWeightedArray({level})(mapKeys(d.histogram), mapValues(d.histogram)) / 60000"
+    name, last = ("quantileExactWeightedArrayIf", f", {condition}") if condition else ("quantileExactWeightedArray", "")
+    return f"{name}({level})(mapKeys(d.histogram), mapValues(d.histogram){last}) / 60000"
 
 
 def decision_times_by_day(filters: str) -> str:
@@ -126,8 +127,8 @@ def decision_times_by_day(filters: str) -> str:
 SELECT
     {DAY_AS_TIME},
     sum(d.sum_ms) / sum(d.samples) / 60000 AS average,
-    {times_of_all(0.5)} AS p50,
-    {times_of_all(0.9)} AS p90
+    {decision_time(0.5)} AS p50,
+    {decision_time(0.9)} AS p90
 FROM metrics.decision_times_daily AS d
 WHERE {DAYS} AND {filters}
 GROUP BY day

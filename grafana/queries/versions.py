@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana import limits
-from grafana.queries.common import DAY_AS_TIME, DAYS, TODAY, WINDOW, share
+from grafana.queries.common import DAY_AS_TIME, DAYS, TODAY, WINDOW, decision_time, share
 
 A, B = "${version_a:sqlstring}", "${version_b:sqlstring}"
 # A difference with a p-value below this is called significant.
@@ -122,8 +122,5 @@ DECISION_COUNTS = _daily(_of_version("decisions"), "recommendations_daily")
 FALSE_POSITIVE_RATES = _daily(share(_of_version("false_positive"), _of_version("outcomes")), "outcomes_daily")
 
 # NULL on a day on which a version has no decisions with a time.
-_MEDIAN = (
-    "if(sumIf(d.samples, engine_version = {v}) = 0, NULL,"
-    " quantileExactWeightedArrayIf(0.5)(mapKeys(d.histogram), mapValues(d.histogram), engine_version = {v}) / 60000)"
-)
+_MEDIAN = f"if({_of_version('samples')} = 0, NULL, {decision_time(0.5, 'engine_version = {v}')})"
 DECISION_TIMES = _daily(_MEDIAN, "decision_times_daily")

@@ -10,7 +10,7 @@ import click
 from otel_intel.schema.migrate import migrate, on_node, pending
 from otel_intel.schema.rebuild import rebuild
 from otel_intel.schema.refresh import keep_refreshing, recompute_all, refresh, remember_what_is_kept, set_time_zone
-from otel_intel.schema.retention import retain, retention_changes
+from otel_intel.schema.retention import interval_of, retain, retention_changes
 
 from .options import cluster_option, errors, nodes, stopped_by_signals, urls_option
 
@@ -86,7 +86,7 @@ def migrate_command(
         for client in clients:
             migrate(client, click.echo, cluster=cluster)
         for what, period in periods.items():
-            retention_changes(clients[0], what, period, cluster)  # refuses a wrong period before anything is changed
+            interval_of(what, period)  # refuses a wrong period before any other is changed
         if "facts" in periods:
             remember_what_is_kept(clients)
         for client in clients:

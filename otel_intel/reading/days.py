@@ -47,9 +47,8 @@ def last_refresh(reader: Reader | None = None) -> LastRefresh:
         asked = time.monotonic()
         [last] = (reader or Reader()).rows(
             LastRefresh,
-            "SELECT *, (SELECT kept_since FROM metrics.retention WHERE what = 'numbers') AS kept_since,"
-            " (SELECT kept_since FROM metrics.retention WHERE what = 'facts') AS events_kept_since"
-            " FROM metrics.last_refresh",
+            "SELECT * FROM metrics.last_refresh CROSS JOIN (SELECT maxIf(r.kept_since, what = 'numbers') AS kept_since,"
+            " maxIf(r.kept_since, what = 'facts') AS events_kept_since FROM metrics.retention AS r) AS kept",
             never_empty=True,
         )
         # The driver returns UTC times without a time zone.

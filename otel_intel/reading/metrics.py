@@ -107,24 +107,8 @@ class Metric(Generic[Answer]):
     filters: Sequence[str]
 
 
-def select(columns: Iterable[str], view: str, parameters: Mapping[str, str]) -> str:
-    """Return the query of columns of a view of a window; parameters are names and types.
-
-    The rest is done in Python: each expression would cost a query a part of a millisecond.
-    """
-    arguments = ["first_day = {since:Date}", "last_day = {until:Date}"]
-    arguments += [f"{name} = {{{name}:{of}}}" for name, of in parameters.items()]
-    return f"SELECT {', '.join(columns)} FROM metrics.{view}({', '.join(arguments)})"
-
-
-def filled(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with 0.0 for each rate and share that has no denominator."""
-    return {name: 0.0 if value is None and name.endswith(("_rate", "_share")) else value for name, value in row.items()}
-
-
 OF_EVENTS: Final = ("engine_version", "service_name")
 OF_RECOMMENDATIONS: Final = (*OF_EVENTS, "recommendation_type", "confidence")
-OF_ADMINS: Final = (*OF_RECOMMENDATIONS, "admin_id")
 
 _ACCEPTANCE_RATE: Final = Metric(
     "acceptance_rate",
@@ -207,21 +191,51 @@ def parameters_of(window: Mapping[str, Any], filters: Mapping[str, AdminFilter])
 
 def _ask(metric: Metric[Answer], days: int, since: date | None, until: date | None, **filters: AdminFilter) -> Answer:
     reader, window = begin(days, since, until)
-    [row] = _rows(reader, metric, window, filters)
-    return metric.into(**window, **filled(row))
+    if filters.get("admin_id") is None:
+        [row] = _rows(reader, metric, window, filters)
+    else:
+        [row] = steps_of(reader, window, window["days"], metric.columns, filters)
+    return metric.into(**window, **row)
 
 
 def _rows(
     reader: Reader, metric: Metric[Any], window: Mapping[str, Any], filters: Mapping[str, AdminFilter]
 ) -> list[dict[str, Any]]:
+    view = f"{metric.view}_between"
+    return _read(reader, metric.columns, view, {}, window, {name: filters[name] for name in metric.filters})
+
+
+def steps_of(
+    reader: Reader, window: Mapping[str, Any], step: int, columns: Iterable[str], filters: Mapping[str, AdminFilter]
+) -> list[dict[str, Any]]:
+    """Return a row for each ``step`` days of a window: of all that happened, or of what some admins did."""
+    view = "trend_of_admins_between"
     if filters.get("admin_id") is None:
-        sql = select(metric.columns, f"{metric.view}_between", dict.fromkeys(metric.filters, "String"))
-        parameters = parameters_of(window, {name: filters[name] for name in metric.filters})
-    else:
-        of_admins = {"step": "UInt16", **dict.fromkeys(OF_ADMINS, "String")}
-        sql = select(metric.columns, "trend_of_admins_between", of_admins)
-        parameters = {**parameters_of(window, filters), "step": window["days"]}
-    return reader.rows(dict[str, Any], sql, parameters, never_empty=True)
+        view, filters = "trend_between", {name: given for name, given in filters.items() if name != "admin_id"}
+    return _read(reader, columns, view, {"step": step}, window, filters)
+
+
+def _read(
+    reader: Reader,
+    columns: Iterable[str],
+    view: str,
+    numbers: Mapping[str, int],
+    window: Mapping[str, Any],
+    filters: Mapping[str, AdminFilter],
+) -> list[dict[str, Any]]:
+    """Read columns of a view; a rate or share without a denominator is 0.0.
+
+    The rest is done in Python, too: each expression would cost a query a part of a millisecond.
+    """
+    arguments = ["first_day = {since:Date}", "last_day = {until:Date}"]
+    arguments += [f"{name} = {{{name}:UInt16}}" for name in numbers]
+    arguments += [f"{name} = {{{name}:String}}" for name in filters]
+    sql = f"SELECT {', '.join(columns)} FROM metrics.{view}({', '.join(arguments)})"
+    rows = reader.rows(dict[str, Any], sql, {**parameters_of(window, filters), **numbers}, never_empty=True)
+    return [
+        {name: 0.0 if value is None and name.endswith(("rate", "share")) else value for name, value in row.items()}
+        for row in rows
+    ]
 
 
 def get_recommendation_acceptance_rate(
@@ -349,10 +363,10 @@ def get_outcome_distribution(
     """
     reader, window = begin(days, since, until)
     filters: dict[str, AdminFilter] = {"engine_version": engine_version, "service_name": service_name}
-    rows = [filled(row) for row in _rows(reader, _OUTCOME_DISTRIBUTION, window, filters)]
+    rows = _rows(reader, _OUTCOME_DISTRIBUTION, window, filters)
     return _OUTCOME_DISTRIBUTION.into(
         **window,
         outcomes=rows[0]["outcomes"],
         counts={row["outcome_status"]: row["count"] for row in rows},
-        shares={row["outcome_status"]: row["share"] or 0.0 for row in rows},
+        shares={row["outcome_status"]: row["share"] for row in rows},
     )

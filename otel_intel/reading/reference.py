@@ -114,10 +114,11 @@ def numbers(facts: Collection[Fact], times: Mapping[str, int | None], first: Col
     for fact in facts:
         kinds[fact.kind].append(fact)
     decided = [fact for fact in kinds["recommendation"] if fact.action != "VIEWED"]
-    timed = [fact for fact in decided if times[fact.uid] is not None]
+    known = {uid: ms for uid, ms in times.items() if ms is not None}
+    timed = [fact for fact in decided if fact.uid in known]
 
     def summary(group: Sequence[Fact]) -> Numbers:
-        return _timed([ms for fact in group if (ms := times[fact.uid]) is not None])
+        return _timed(known[fact.uid] for fact in group)
 
     return {
         "decisions": {(fact.uid,): times[fact.uid] for fact in decided},
@@ -167,12 +168,12 @@ def _dimensions(fact: Fact) -> tuple[str, ...]:
 
 
 def _counted(facts: Sequence[Fact]) -> Numbers:
-    decisions = sum(fact.action != "VIEWED" for fact in facts)
     counts = Counter(fact.action.lower() for fact in facts)
-    return Numbers({**counts, "decisions": decisions} if decisions else counts)
+    counts["decisions"] = sum(fact.action != "VIEWED" for fact in facts)
+    return Numbers(+counts)  # without zeros
 
 
-def _timed(times: Sequence[int]) -> Numbers:
+def _timed(times: Iterable[int]) -> Numbers:
     ordered = sorted(times)
     return Numbers(
         {"samples": len(ordered)},
@@ -185,5 +186,6 @@ def _timed(times: Sequence[int]) -> Numbers:
 
 def _ended(outcomes: Sequence[Fact]) -> Numbers:
     hours = [fact.hours for fact in outcomes if fact.hours is not None]
-    counts = {**Counter(fact.status.lower() for fact in outcomes), "outcomes": len(outcomes)}
-    return Numbers({**counts, "hours_samples": len(hours)} if hours else counts, sum_hours=sum(hours))
+    counts = Counter(fact.status.lower() for fact in outcomes)
+    counts.update(outcomes=len(outcomes), hours_samples=len(hours))
+    return Numbers(+counts, sum_hours=sum(hours))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -17,11 +17,8 @@ from .metrics import (
     Metrics,
     Window,
     begin,
-    filled,
-    parameters_of,
-    select,
+    steps_of,
 )
-from .reader import Reader
 
 if TYPE_CHECKING:
     import polars
@@ -104,16 +101,13 @@ def get_metrics(
     """
     reader, window = begin(days, since, until)
     columns = dict.fromkeys(column for metric in METRICS.values() for column in _columns(metric))
-    [row] = _rows(
-        reader,
-        window,
-        window["days"],
-        columns,
-        engine_version=engine_version,
-        recommendation_type=recommendation_type,
-        confidence=confidence,
-        service_name=service_name,
-    )
+    filters = {
+        "engine_version": engine_version,
+        "recommendation_type": recommendation_type,
+        "confidence": confidence,
+        "service_name": service_name,
+    }
+    [row] = steps_of(reader, window, window["days"], columns, filters)
     answers = {name: metric.into(**window, **_numbers(metric, row)) for name, metric in METRICS.items()}
     return cast(Metrics, answers)
 
@@ -158,17 +152,14 @@ def get_trend(
     if admin_id is not None and asked.filters == OF_EVENTS:
         raise ValueError(f"{metric} has no filter admin_id: outcomes are not an admin's decisions.")
     reader, window = begin(days, since, until)
-    rows = _rows(
-        reader,
-        window,
-        _STEPS[by],
-        _columns(asked),
-        engine_version=engine_version,
-        recommendation_type=recommendation_type,
-        confidence=confidence,
-        service_name=service_name,
-        admin_id=admin_id,
-    )
+    filters: dict[str, AdminFilter] = {
+        "engine_version": engine_version,
+        "recommendation_type": recommendation_type,
+        "confidence": confidence,
+        "service_name": service_name,
+        "admin_id": admin_id,
+    }
+    rows = steps_of(reader, window, _STEPS[by], ("first_day", "last_day", *_columns(asked)), filters)
     return Trend(
         cast(
             Step,
@@ -190,7 +181,6 @@ def _columns(metric: Metric[Any]) -> Sequence[str]:
 
 def _numbers(metric: Metric[Any], row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a row of a trend says of a metric."""
-    row = filled(row)
     if metric.view != "outcome_distribution":
         return {name: row[name] for name in metric.columns}
     return {
@@ -198,17 +188,3 @@ def _numbers(metric: Metric[Any], row: Mapping[str, Any]) -> dict[str, Any]:
         "counts": {status: row[column] for status, column in _STATUSES},
         "shares": {status: row[f"{column}_share"] for status, column in _STATUSES},
     }
-
-
-def _rows(
-    reader: Reader, window: Mapping[str, Any], step: int, columns: Iterable[str], **filters: AdminFilter
-) -> list[dict[str, Any]]:
-    of_admins = filters.get("admin_id") is not None
-    if not of_admins:
-        filters.pop("admin_id", None)
-    sql = select(
-        ("first_day", "last_day", *columns),
-        "trend_of_admins_between" if of_admins else "trend_between",
-        {"step": "UInt16", **dict.fromkeys(filters, "String")},
-    )
-    return reader.rows(dict[str, Any], sql, {**parameters_of(window, filters), "step": step}, never_empty=True)

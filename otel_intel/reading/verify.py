@@ -188,11 +188,10 @@ def _described(value: object, other: object) -> str:
         return str(value)
     named = _named(value)
     if isinstance(other, type(value)):
+        others = _named(other)
         # A count that one row does not have is 0.
-        both = {name: (named.get(name, 0), one) for name, one in _named(other).items()} | {
-            name: (one, _named(other).get(name, 0)) for name, one in named.items()
-        }
-        return ", ".join(f"{name}={one!r}" for name, (one, two) in both.items() if one != two)
+        pairs = {name: (named.get(name, 0), others.get(name, 0)) for name in others | named}
+        return ", ".join(f"{name}={one!r}" for name, (one, two) in pairs.items() if one != two)
     return ", ".join(f"{name}={one!r}" for name, one in named.items() if one not in ("", None))
 
 

@@ -21,7 +21,7 @@ TABLES: Final = {
     "facts": {"recommendation_events": "timestamp", "decisions": "timestamp", "admin_views": "timestamp"},
     "numbers": {"days": "day", "days_admins": "day", "days_engagement": "day"},
 }
-FOR_EVER: Final = "FOR EVER"
+FOR_EVER: Final = "for ever"
 
 # What ClickHouse's TTL counts by ends in 2106: a longer period would reach beyond, and delete everything.
 _YEARS: Final = 50
@@ -63,31 +63,35 @@ def retain(
 
 def retention_changes(client: Client, what: str, period: str, cluster: Cluster | None = None) -> dict[str, str]:
     """Return the statements that ``retain`` would run, by table; arguments and errors as there."""
-    forever = period.strip().upper() == FOR_EVER
-    match = _PERIOD.fullmatch(period.strip())
-    if not match and not forever:
-        raise RetentionError(
-            f"{_setting(what)} must be a number of days, weeks, months or years, for example '13 MONTH',"
-            f" or 'for ever', not {period!r}"
-        )
-    if match:
-        days = int(match[1]) * _DAYS_OF[match[2].upper()]
-        if not _FEWEST_DAYS.get(what, 1) <= days <= _YEARS * 365:
-            raise RetentionError(
-                f"{_setting(what)} must be {_FEWEST_DAYS.get(what, 1)} days to {_YEARS} years, or 'for ever',"
-                f" not {period!r}"
-            )
+    interval = interval_of(what, period)
     changes = {}
     for name, column in TABLES[what].items():
         table = local_table(name, cluster)
-        if not match:
-            if " TTL " in _definition(client, table):
-                changes[table] = f"ALTER TABLE {table} REMOVE TTL"
-            continue
-        wanted = f"toDateTime({column}) + toInterval{match[2].capitalize()}({match[1]})"
-        if f"TTL {wanted} " not in f"{_definition(client, table)} ":
-            changes[table] = f"ALTER TABLE {table} MODIFY TTL {wanted}"
+        definition = f"{_definition(client, table)} "
+        wanted = f"TTL toDateTime({column}) + {interval}"
+        if not interval and " TTL " in definition:
+            changes[table] = f"ALTER TABLE {table} REMOVE TTL"
+        elif interval and f"{wanted} " not in definition:
+            changes[table] = f"ALTER TABLE {table} MODIFY {wanted}"
     return changes
+
+
+def interval_of(what: str, period: str) -> str:
+    """Return a period as ClickHouse writes it, '' for ever; arguments and errors as of ``retain``."""
+    if period.strip().lower() == FOR_EVER:
+        return ""
+    match = _PERIOD.fullmatch(period.strip())
+    if not match:
+        raise RetentionError(
+            f"{_setting(what)} must be a number of days, weeks, months or years, for example '13 MONTH',"
+            f" or '{FOR_EVER}', not {period!r}"
+        )
+    fewest = _FEWEST_DAYS.get(what, 1)
+    if not fewest <= int(match[1]) * _DAYS_OF[match[2].upper()] <= _YEARS * 365:
+        raise RetentionError(
+            f"{_setting(what)} must be {fewest} days to {_YEARS} years, or '{FOR_EVER}', not {period!r}"
+        )
+    return f"toInterval{match[2].capitalize()}({match[1]})"
 
 
 def _setting(what: str) -> str:
@@ -96,7 +100,7 @@ def _setting(what: str) -> str:
 
 def _in_words(period: str) -> str:
     words = period.strip().lower()
-    return words if words == FOR_EVER.lower() else f"for {words.removesuffix('s')}{'' if words[:2] == '1 ' else 's'}"
+    return words if words == FOR_EVER else f"for {words.removesuffix('s')}{'' if words[:2] == '1 ' else 's'}"
 
 
 def _definition(client: Client, table: str) -> str:

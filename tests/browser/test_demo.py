@@ -18,8 +18,7 @@ from playwright.sync_api import Page, expect
 
 from otel_intel.server import embedded
 from tests.browser.conftest import NewPage
-from tests.collector.process import free_port
-from tests.processes import running, with_ignored_signals
+from tests.processes import free_port, running, with_ignored_signals
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import runpy
-import secrets
 import signal
-import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from otel_intel.resources import folder
 from otel_intel.server.embedded import Server
 from tests.otlp import Record, logs_request
+from tests.processes import free_port
 from tests.waiting import poll_until
 
 FOLDER = folder("collector")
@@ -32,15 +30,6 @@ def binary() -> Path:
     """Return the collector's binary; build it if it is not in the cache."""
     path: Path = runpy.run_path(str(FOLDER / "build.py"))["build"]()
     return path
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on, below those that the system gives to connections of other processes."""
-    while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Collector:

@@ -23,9 +23,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, Status, StatusCode
 
 from tests.certificates import make_certificates, sign
-from tests.collector.process import FOLDER, TLS_CONFIG, TOKEN, Collector, free_port
+from tests.collector.process import FOLDER, TLS_CONFIG, TOKEN, Collector
 from tests.collector.test_pipeline import run_doctor
 from tests.otlp import Record, event, logs_request
+from tests.processes import free_port
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import clickhouse_connect
 import pytest
 
-from tests.collector.process import Collector, free_port
+from tests.collector.process import Collector
 from tests.compose.test_compose import ROOT, SERVICES, VARIABLE
-from tests.processes import running
+from tests.processes import free_port, running
 from tests.servers import ClickHouse, run_as_in_production
 from tests.waiting import poll_until
 

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from tests.docs.markdown import ROOT, Block, blocks, read
+from tests.processes import free_port
 from tests.waiting import poll_until
 
 SERVER = "python manage.py runserver"
@@ -90,12 +91,6 @@ def _token(html: str) -> str:
     return found[1]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     """A shell in an empty directory; a server that still runs there is stopped at the end."""
@@ -108,7 +103,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
             "CHECKOUT": str(ROOT),
-            "PORT": str(_free_port()),
+            "PORT": str(free_port()),
             "PYTHONPATH": get_paths()["purelib"],
             "PIP_NO_INDEX": "1",
             "PIP_NO_BUILD_ISOLATION": "false",

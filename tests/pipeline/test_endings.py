@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from tests.pipeline.test_processes import environment
-from tests.processes import running
+from tests.processes import free_port, running
 from tests.sink import Sink
 from tests.waiting import poll_until
 
@@ -55,12 +55,6 @@ def folder(tmp_path: Path) -> Path:
 
 def variables(sink: Sink, folder: Path, **more: str) -> dict[str, str]:
     return environment(sink.url, PYTHONPATH=str(folder), OTEL_BLRP_SCHEDULE_DELAY=DELAY, **more)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> bool:
