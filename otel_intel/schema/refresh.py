@@ -313,10 +313,11 @@ def _windows(client: Client, since: int) -> list[tuple[str, str, str, int]]:
         f" FROM intel.{table} WHERE cycle >= {{since:UInt32}} HAVING facts > 0"
         for table in _STAGES
     ]
-    return [
+    # Sorted: rows of a UNION come in any order, and the lists of two calls are compared.
+    return sorted(
         (str(table), str(first), str(last), int(facts))
         for table, first, last, facts in read_rows(client, " UNION ALL ".join(parts), {"since": since})
-    ]
+    )
 
 
 def _delete_what_is_done(client: Client, cluster: Cluster | None, seen: int) -> None:

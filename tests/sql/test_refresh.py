@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
@@ -14,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 
 from otel_intel.schema import ledger
 from otel_intel.schema import refresh as module
-from otel_intel.schema.connection import connect
+from otel_intel.schema.connection import connect, read_rows
 from otel_intel.schema.refresh import AnotherRefreshError, RefreshError, Run, recompute_all, refresh
 from tests.otlp import deliver, event
 from tests.servers import ClickHouse
@@ -123,6 +124,22 @@ def test_what_has_arrived_is_in_the_numbers_after_one_run(clickhouse: ClickHouse
     assert (done.events, done.is_complete) == (2, True)
     assert run(clickhouse) is None
     assert clickhouse.client("reader").command("SELECT accepted FROM metrics.acceptance_rate(days = 7)") == 1
+
+
+def test_kinds_that_clickhouse_lists_in_another_order_are_not_computed_again(
+    clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = itertools.count()
+
+    def shuffled(client: Client, sql: str, parameters: Mapping[str, object] | None = None) -> Sequence[Sequence[Any]]:
+        rows = read_rows(client, sql, parameters)
+        return rows[:: (-1) ** next(asked)] if "UNION ALL" in sql else rows
+
+    monkeypatch.setattr(module, "read_rows", shuffled)
+    deliver(clickhouse, event("recommendation.viewed"), event("signal.outcome_recorded"), event("dashboard.opened"))
+    assert run(clickhouse) is not None
+    assert run(clickhouse) is None
+    assert next(asked) >= 2
 
 
 def test_copies_are_taken_in_once_also_by_a_later_run(clickhouse: ClickHouse) -> None:
