@@ -110,8 +110,8 @@ def decided() -> Lines:
 
 def counts_of_action(action: str, events: str) -> Callable[[], Lines]:
     """Return a function that yields the SQL that counts an action by its own name, and a decision also as one."""
-    counted = f"map(lower({action}), {events}, 'decisions', if({action} IN ({deciding()}), {events}, 0)) AS counted"
-    return lambda: [counted]
+    counted = f"map(lower({action}), {events}, 'decisions', if({action} IN ({deciding()}), {events}, 0))"
+    return lambda: [f"sumMap({counted}) AS counts,"]
 
 
 def counts_of_actions() -> Lines:

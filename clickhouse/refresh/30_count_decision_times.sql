@@ -1,18 +1,9 @@
--- Decision times of the days on which a decision was computed anew. Reads intel.decisions; writes intel.days.
+-- Decision times of `days`, on which a decision was computed anew. Reads intel.decisions; writes intel.days.
 -- Milliseconds are exact while a day has at most 500 different ones. On a larger day they are rounded: to whole seconds
 -- up to 100 s, to steps of 1.5 % above; so a quantile is off by at most 0.5 s or 0.75 %.
 
 INSERT INTO intel.days
     (kind, day, service_name, engine_version, recommendation_type, confidence, counts, sum_ms, milliseconds, times, cycle)
-WITH touched AS
-(
-    SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day
-    FROM intel.decisions
-    WHERE cycle = {cycle:UInt32}
-        AND timestamp >= toStartOfMillisecond({first:DateTime64(9, 'UTC')})
-        AND timestamp < {last:DateTime64(9, 'UTC')} + INTERVAL 8 DAY
-        AND day >= {kept:Date}
-)
 SELECT
     'decision_times' AS kind,
     day, service_name, engine_version, recommendation_type, confidence,
@@ -48,11 +39,7 @@ FROM
             count() AS decisions,
             uniqExact(ms) OVER (PARTITION BY day) AS different
         FROM intel.decisions FINAL
-        -- A day can have 25 hours.
-        WHERE timestamp >= {first:DateTime64(9, 'UTC')} - INTERVAL 2 DAY
-            AND timestamp < {last:DateTime64(9, 'UTC')} + INTERVAL 10 DAY
-            AND day GLOBAL IN (SELECT day FROM touched)
-            AND isNotNull(decision_time_ms)
+        WHERE day IN {days:Array(Date)} AND isNotNull(decision_time_ms)
         GROUP BY day, service, version, type, level, ms
     ) AS d
     GROUP BY day, service_name, engine_version, recommendation_type, confidence, step_ms
@@ -60,6 +47,6 @@ FROM
     -- Rows of which nothing may be left.
     SELECT day, service_name, engine_version, recommendation_type, confidence, 0, 0, 0
     FROM intel.days
-    WHERE kind = 'decision_times' AND day GLOBAL IN (SELECT day FROM touched)
+    WHERE kind = 'decision_times' AND day IN {days:Array(Date)}
 )
 GROUP BY day, service_name, engine_version, recommendation_type, confidence;

@@ -1,4 +1,4 @@
--- Decision times of the admins and days of which a decision was computed anew. Reads intel.decisions; writes
+-- Decision times of `days`, of the admins of whom a decision was computed anew. Reads intel.decisions; writes
 -- intel.days_admins. Milliseconds are exact: an admin has few of a day.
 
 INSERT INTO intel.days_admins
@@ -8,10 +8,7 @@ WITH touched AS
 (
     SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day, admin_id
     FROM intel.decisions
-    WHERE cycle = {cycle:UInt32}
-        AND timestamp >= toStartOfMillisecond({first:DateTime64(9, 'UTC')})
-        AND timestamp < {last:DateTime64(9, 'UTC')} + INTERVAL 8 DAY
-        AND day >= {kept:Date}
+    WHERE cycle = {cycle:UInt32} AND day IN {days:Array(Date)}
 )
 SELECT
     'decision_times' AS kind,
@@ -29,9 +26,7 @@ FROM
         assumeNotNull(decision_time_ms) AS ms,
         count() AS decisions
     FROM intel.decisions FINAL
-    -- A day can have 25 hours.
-    WHERE timestamp >= {first:DateTime64(9, 'UTC')} - INTERVAL 2 DAY
-        AND timestamp < {last:DateTime64(9, 'UTC')} + INTERVAL 10 DAY
+    WHERE day IN {days:Array(Date)}
         AND (day, admin_id) GLOBAL IN (SELECT day, admin_id FROM touched)
         AND isNotNull(decision_time_ms)
     GROUP BY day, admin_id, service_name, engine_version, recommendation_type, confidence, ms
@@ -39,6 +34,6 @@ FROM
     -- Rows of which nothing may be left.
     SELECT day, admin_id, service_name, engine_version, recommendation_type, confidence, 0, 0
     FROM intel.days_admins
-    WHERE kind = 'decision_times' AND (day, admin_id) GLOBAL IN (SELECT day, admin_id FROM touched)
+    WHERE kind = 'decision_times' AND day IN {days:Array(Date)} AND (day, admin_id) GLOBAL IN (SELECT day, admin_id FROM touched)
 )
 GROUP BY day, admin_id, service_name, engine_version, recommendation_type, confidence;

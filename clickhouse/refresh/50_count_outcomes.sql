@@ -1,13 +1,7 @@
--- First outcomes of the days on which an outcome was judged anew. Reads intel.outcomes; writes intel.days.
+-- First outcomes of `days`, on which an outcome was judged anew. Reads intel.outcomes; writes intel.days.
 
 INSERT INTO intel.days
     (kind, day, service_name, engine_version, recommendation_type, confidence, counts, sum_hours, cycle)
-WITH touched AS
-(
-    SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day
-    FROM intel.outcomes
-    WHERE cycle = {cycle:UInt32}
-)
 SELECT
     'outcomes' AS kind,
     day, service_name, engine_version,
@@ -36,13 +30,13 @@ FROM
             count(resolution_time_hours) AS samples,
             ifNull(sum(resolution_time_hours), 0) AS hours
         FROM intel.outcomes FINAL
-        WHERE day GLOBAL IN (SELECT day FROM touched) AND is_first
+        WHERE day IN {days:Array(Date)} AND is_first
         GROUP BY day, service, version, status
     ) AS o
     UNION ALL
     -- Rows of which nothing may be left.
     SELECT day, service_name, engine_version, map(), 0
     FROM intel.days
-    WHERE kind = 'outcomes' AND day GLOBAL IN (SELECT day FROM touched)
+    WHERE kind = 'outcomes' AND day IN {days:Array(Date)}
 )
 GROUP BY day, service_name, engine_version;

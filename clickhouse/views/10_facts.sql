@@ -24,13 +24,17 @@ SELECT *
 FROM intel.arrivals
 WHERE _block_number > {seen:UInt64} AND _block_number <= {until:UInt64}
     AND event_id NOT IN (
-        WITH candidates AS (
-            SELECT event_id FROM intel.arrivals WHERE _block_number > {seen:UInt64} AND _block_number <= {until:UInt64})
-        SELECT event_id FROM intel.recommendation_events WHERE event_id IN (SELECT event_id FROM candidates)
-        UNION ALL
-        SELECT event_id FROM intel.signal_outcomes WHERE event_id IN (SELECT event_id FROM candidates)
-        UNION ALL
-        SELECT event_id FROM intel.admin_views WHERE event_id IN (SELECT event_id FROM candidates)
+        SELECT event_id
+        FROM
+        (
+            SELECT event_id FROM intel.recommendation_events
+            UNION ALL
+            SELECT event_id FROM intel.signal_outcomes
+            UNION ALL
+            SELECT event_id FROM intel.admin_views
+        )
+        -- ClickHouse looks for them in each of the three, by its key.
+        WHERE event_id IN (SELECT event_id FROM intel.arrivals WHERE _block_number > {seen:UInt64} AND _block_number <= {until:UInt64})
     )
 ORDER BY ingested_at
 LIMIT 1 BY event_id

@@ -45,18 +45,35 @@ TAKE_IN: Final = {
 }
 """The files that take events into the facts, by kind."""
 
-# What follows from each table of facts, in the order in which it is computed.
+# What follows from each table of facts: files in the order in which they run, and for those that count days, in which
+# table the run has touched the days.
 _STAGES: Final = {
-    "recommendation_events": (
-        "20_pair_decisions.sql",
-        "30_count_decision_times.sql",
-        "35_count_decision_times_of_admins.sql",
-        "60_count_recommendations.sql",
-        "65_count_recommendations_of_admins.sql",
-    ),
-    "signal_outcomes": ("40_find_first_outcomes.sql", "50_count_outcomes.sql"),
-    "admin_views": ("70_count_views.sql",),
+    "recommendation_events": {
+        "20_pair_decisions.sql": "",
+        "30_count_decision_times.sql": "decisions",
+        "35_count_decision_times_of_admins.sql": "decisions",
+        "60_count_recommendations.sql": "recommendation_events",
+        "65_count_recommendations_of_admins.sql": "recommendation_events",
+    },
+    "signal_outcomes": {"40_find_first_outcomes.sql": "", "50_count_outcomes.sql": "outcomes"},
+    "admin_views": {"70_count_views.sql": "admin_views"},
 }
+_NEW_FACTS: Final = (
+    "cycle >= {since:UInt32} AND timestamp BETWEEN {first:DateTime64(9, 'UTC')} AND {last:DateTime64(9, 'UTC')}"
+    " AND day >= {kept:Date}"
+)
+_TOUCHED: Final = {
+    "recommendation_events": _NEW_FACTS,
+    "admin_views": _NEW_FACTS,
+    # Those of up to 7 days after an event may follow from it.
+    "decisions": (
+        "cycle = {cycle:UInt32} AND timestamp >= toStartOfMillisecond({first:DateTime64(9, 'UTC')})"
+        " AND timestamp < {last:DateTime64(9, 'UTC')} + INTERVAL 8 DAY AND day >= {kept:Date}"
+    ),
+    "outcomes": "cycle = {cycle:UInt32}",
+}
+_MAX_DAYS: Final = 1000
+"""Days that a statement counts: ClickHouse limits the length of a parameter."""
 
 
 class RefreshError(OtelIntelError):
@@ -254,9 +271,27 @@ def _delete_older_numbers(clients: Sequence[Client], cycle: int, days: _Days, cl
 
 def _compute(client: Client, table: str, cycle: int, days: _Days, since: int, first: str, last: str) -> None:
     """Compute what follows from the facts of a table that runs from ``since`` on have taken in."""
-    for file in _STAGES[table]:
-        parameters = {"cycle": cycle, **days._asdict(), "since": since, "first": first, "last": last}
-        _run(client, file, parameters)
+    parameters = {"cycle": cycle, **days._asdict(), "since": since, "first": first, "last": last}
+    touched: dict[str, list[date]] = {}
+    for file, counted in _STAGES[table].items():
+        if not counted:
+            _run(client, file, parameters)
+            continue
+        if counted not in touched:
+            touched[counted] = _touched_days(client, counted, parameters)
+        for begin in range(0, len(touched[counted]), _MAX_DAYS):
+            _run(client, file, {**parameters, "days": touched[counted][begin : begin + _MAX_DAYS]})
+
+
+def _touched_days(client: Client, table: str, parameters: Mapping[str, object]) -> list[date]:
+    """Return the days of a table on which a run has changed something."""
+    rows = read_rows(
+        client,
+        "SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day"
+        f" FROM intel.{table} WHERE {_TOUCHED[table]} ORDER BY day",
+        parameters,
+    )
+    return [day for (day,) in rows]
 
 
 def _newest_block(client: Client, cluster: Cluster | None) -> int:

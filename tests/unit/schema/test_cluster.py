@@ -52,8 +52,8 @@ def test_new_events_are_those_of_the_node() -> None:
     [view] = [step.statement for step in read_steps(SQL / "views") if "VIEW intel.new_events" in step.statement]
     [statement] = CLUSTER.statements(view)
     assert re.findall(r"FROM (intel\.\w+)", statement) == [
-        *("intel.arrivals_local", "intel.arrivals_local", "intel.recommendation_events_local"),
-        *("intel.signal_outcomes_local", "intel.admin_views_local"),
+        *("intel.arrivals_local", "intel.recommendation_events_local"),
+        *("intel.signal_outcomes_local", "intel.admin_views_local", "intel.arrivals_local"),
     ]
 
 
