@@ -45,7 +45,8 @@ test: $(VENV)/test.stamp ## Lint, check types and run all tests
 	@$(MAKE) --no-print-directory collector
 	@echo "▸ Running the tests"
 	@# Where bytecode is not kept, as in images, each of some hundred processes would compile everything again.
-	@PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -X dev -m pytest -q -n auto $(PYTEST_ARGS)
+	@# -X dev without its slow memory allocator, which finds mistakes of C code.
+	@PYTHONDONTWRITEBYTECODE= PYTHONMALLOC=pymalloc $(VENV)/bin/python -X dev -m pytest -q -n auto $(PYTEST_ARGS)
 
 .PHONY: coverage
 coverage: $(VENV)/test.stamp collector ## Run the tests and measure what they reach, children included
