@@ -58,7 +58,8 @@ class ClickHouse:
 
         def nothing_left() -> bool:
             try:
-                return refresh.refresh([node.client("admin") for node in self.nodes], self.cluster) is None
+                run = refresh.refresh([node.client("admin") for node in self.nodes], self.cluster)
+                return run is None or run.is_complete
             except refresh.AnotherRefreshError:
                 return False
 

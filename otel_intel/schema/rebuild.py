@@ -12,7 +12,8 @@ from . import ledger
 from .cluster import Cluster, local_table, whole_table
 from .connection import DISTRIBUTED, read_rows, require_space
 from .migrate import MigrationError
-from .refresh import STATEMENTS, TAKE_IN, recompute_all
+from .refresh import recompute_all
+from .stages import STATEMENTS, TAKE_IN
 
 _NEW_EVENTS = "intel.new_events(seen = {seen:UInt64}, until = {until:UInt64})"
 FACTS: Final = {"recommendation_events": "recommendation", "signal_outcomes": "outcome", "admin_views": "view"}

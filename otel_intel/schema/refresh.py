@@ -7,27 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Final, NamedTuple, NoReturn
+from datetime import UTC, datetime
+from typing import Final, NoReturn
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from otel_intel.exceptions import OtelIntelError
-from otel_intel.resources import folder
 
 from . import ledger
 from .cluster import Cluster, local_table
 from .connection import first_line, read_rows, require_space
-from .migrate import read_steps
-
-MAX_EVENTS: Final = 300_000
-"""Arrived events of several inserts that one run takes in, and facts of several weeks that are recomputed at a time.
-
-It bounds memory and time."""
+from .stages import MAX_EVENTS, Days, compute, compute_all, new_windows, take_in
 
 PAUSE: Final = 1.0
 """Seconds from one run to the next."""
@@ -37,43 +31,6 @@ KEPT: Final = 60
 
 MAX_PAUSE: Final = 30.0
 """Seconds between two attempts while the server does not answer."""
-
-TAKE_IN: Final = {
-    "recommendation": "10_take_in_recommendations.sql",
-    "outcome": "11_take_in_outcomes.sql",
-    "view": "12_take_in_views.sql",
-}
-"""The files that take events into the facts, by kind."""
-
-# What follows from each table of facts: files in the order in which they run, and for those that count days, in which
-# table the run has touched the days.
-_STAGES: Final = {
-    "recommendation_events": {
-        "20_pair_decisions.sql": "",
-        "30_count_decision_times.sql": "decisions",
-        "35_count_decision_times_of_admins.sql": "decisions",
-        "60_count_recommendations.sql": "recommendation_events",
-        "65_count_recommendations_of_admins.sql": "recommendation_events",
-    },
-    "signal_outcomes": {"40_find_first_outcomes.sql": "", "50_count_outcomes.sql": "outcomes"},
-    "admin_views": {"70_count_views.sql": "admin_views"},
-}
-_NEW_FACTS: Final = (
-    "cycle >= {since:UInt32} AND timestamp BETWEEN {first:DateTime64(9, 'UTC')} AND {last:DateTime64(9, 'UTC')}"
-    " AND day >= {kept:Date}"
-)
-_TOUCHED: Final = {
-    "recommendation_events": _NEW_FACTS,
-    "admin_views": _NEW_FACTS,
-    # Those of up to 7 days after an event may follow from it.
-    "decisions": (
-        "cycle = {cycle:UInt32} AND timestamp >= toStartOfMillisecond({first:DateTime64(9, 'UTC')})"
-        " AND timestamp < {last:DateTime64(9, 'UTC')} + INTERVAL 8 DAY AND day >= {kept:Date}"
-    ),
-    "outcomes": "cycle = {cycle:UInt32}",
-}
-_MAX_DAYS: Final = 1000
-"""Days that a statement counts: ClickHouse limits the length of a parameter."""
 
 
 class RefreshError(OtelIntelError):
@@ -86,17 +43,10 @@ class AnotherRefreshError(RefreshError):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run of the refresh did."""
+    """What a run of the refresh did: complete if all that had arrived before is in the numbers."""
 
     events: int
     is_complete: bool
-
-
-class _Days(NamedTuple):
-    """Whose days are counted, and from which day on: those before it stay as they are, for their facts are deleted."""
-
-    time_zone: str
-    kept: date
 
 
 def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | None:
@@ -124,31 +74,31 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
         if seen == newest and not is_first and is_complete and is_computed:
             return None
         cycle, since = ledger.next_cycle(clients[0], before), min(last.computed for last in before) + 1
-        days = _Days(ledger.time_zone_of(before), ledger.kept_since(clients[0], before))
+        days = Days(ledger.time_zone_of(before), ledger.kept_since(clients[0], before))
         total, until = 0, list(seen)
         for number, client in enumerate(clients):
             until[number], events, kinds = _until(client, cluster, seen[number])
             total += events
             for kind in sorted(kinds):
-                _run(client, TAKE_IN[kind], {"seen": seen[number], "until": until[number], "cycle": cycle})
-        new = _windows(clients[0], since)
+                take_in(client, kind, cycle, seen[number], until[number])
+        new = new_windows(clients[0], since, days)
         if is_first:
-            _compute_all(clients[0], cycle, days, lambda line: None)
+            compute_all(clients[0], cycle, days, lambda line: None)
         elif not is_complete:
-            _compute_all(clients[0], cycle, days, lambda line: None)
+            compute_all(clients[0], cycle, days, lambda line: None)
             _delete_older_numbers(clients, cycle, days, cluster)
         else:
-            for table, begin, end, _ in new:
-                _compute(clients[0], table, cycle, days, since, begin, end)
+            for window in new:
+                compute(clients[0], window, cycle, days, since)
         # Another process may have taken something in meanwhile, and died: then the next run computes that, too.
-        computed = cycle if _windows(clients[0], since) == new else since - 1
+        computed = cycle if new_windows(clients[0], since, days) == new else since - 1
         # There may be more than at the beginning.
         is_done = all(block >= there for block, there in zip(until, newest, strict=True))
         for client, last, block in zip(clients, before, until, strict=True):
             as_of = now if is_done else last.as_of
             ledger.write(client, ledger.LastRun(cycle, block, as_of, days.time_zone, True, computed, days.kept))
             _delete_what_is_done(client, cluster, block)
-    return Run(total, is_done)
+    return Run(total, is_done and computed == cycle)
 
 
 def keep_refreshing(
@@ -193,9 +143,9 @@ def recompute_all(clients: Sequence[Client], report: Callable[[str], object], cl
         require_space(client)
     with _errors():
         before = [ledger.last_run(client) for client in clients]
-        days = _Days(ledger.time_zone_of(before), ledger.kept_since(clients[0], before))
+        days = Days(ledger.time_zone_of(before), ledger.kept_since(clients[0], before))
         cycle = ledger.reserve(clients, before)
-        _compute_all(clients[0], cycle, days, report)
+        compute_all(clients[0], cycle, days, report)
         _delete_older_numbers(clients, cycle, days, cluster)
         if not all(last.is_complete for last in before):
             ledger.reserve(clients, [ledger.last_run(client) for client in clients], is_complete=True)
@@ -251,15 +201,7 @@ def remember_what_is_kept(clients: Sequence[Client]) -> None:
             ledger.reserve(clients, before, kept=kept)
 
 
-def _compute_all(client: Client, cycle: int, days: _Days, report: Callable[[str], object]) -> None:
-    """Compute what follows from all facts, some weeks at a time: a longer time could need too much memory."""
-    for table in _STAGES:
-        for first, last in _spans(client, table):
-            _compute(client, table, cycle, days, 0, first, last)
-            report(f"{table}: {first[:10]} to {last[:10]}")
-
-
-def _delete_older_numbers(clients: Sequence[Client], cycle: int, days: _Days, cluster: Cluster | None) -> None:
+def _delete_older_numbers(clients: Sequence[Client], cycle: int, days: Days, cluster: Cluster | None) -> None:
     """Delete what a run over all facts has not written: of facts and of days that are not there any more."""
     for client in clients:
         for table, condition in ledger.DERIVED.items():
@@ -267,31 +209,6 @@ def _delete_older_numbers(clients: Sequence[Client], cycle: int, days: _Days, cl
                 f"DELETE FROM {local_table(table, cluster)} WHERE cycle < {cycle} AND {condition}",
                 parameters=days._asdict(),
             )
-
-
-def _compute(client: Client, table: str, cycle: int, days: _Days, since: int, first: str, last: str) -> None:
-    """Compute what follows from the facts of a table that runs from ``since`` on have taken in."""
-    parameters = {"cycle": cycle, **days._asdict(), "since": since, "first": first, "last": last}
-    touched: dict[str, list[date]] = {}
-    for file, counted in _STAGES[table].items():
-        if not counted:
-            _run(client, file, parameters)
-            continue
-        if counted not in touched:
-            touched[counted] = _touched_days(client, counted, parameters)
-        for begin in range(0, len(touched[counted]), _MAX_DAYS):
-            _run(client, file, {**parameters, "days": touched[counted][begin : begin + _MAX_DAYS]})
-
-
-def _touched_days(client: Client, table: str, parameters: Mapping[str, object]) -> list[date]:
-    """Return the days of a table on which a run has changed something."""
-    rows = read_rows(
-        client,
-        "SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day"
-        f" FROM intel.{table} WHERE {_TOUCHED[table]} ORDER BY day",
-        parameters,
-    )
-    return [day for (day,) in rows]
 
 
 def _newest_block(client: Client, cluster: Cluster | None) -> int:
@@ -322,39 +239,6 @@ def _until(client: Client, cluster: Cluster | None, seen: int) -> tuple[int, int
     return until, events, found
 
 
-def _spans(client: Client, table: str) -> list[tuple[str, str]]:
-    """Return the times of the first and the last fact of each week, or of several weeks with few facts."""
-    weeks = read_rows(
-        client,
-        "SELECT toString(min(timestamp)), toString(max(timestamp)), count()"
-        f" FROM intel.{table} GROUP BY toMonday(timestamp) AS week ORDER BY week",
-    )
-    spans: list[tuple[str, str]] = []
-    facts = MAX_EVENTS
-    for first, last, count in weeks:
-        if facts + count > MAX_EVENTS:
-            spans.append((str(first), str(last)))
-            facts = int(count)
-        else:
-            spans[-1] = spans[-1][0], str(last)
-            facts += int(count)
-    return spans
-
-
-def _windows(client: Client, since: int) -> list[tuple[str, str, str, int]]:
-    """Return each table of facts that runs from ``since`` on filled: first and last time, and how many there are."""
-    parts = [
-        f"SELECT '{table}' AS table, toString(min(timestamp)), toString(max(timestamp)), count() AS facts"
-        f" FROM intel.{table} WHERE cycle >= {{since:UInt32}} HAVING facts > 0"
-        for table in _STAGES
-    ]
-    # Sorted: rows of a UNION come in any order, and the lists of two calls are compared.
-    return sorted(
-        (str(table), str(first), str(last), int(facts))
-        for table, first, last, facts in read_rows(client, " UNION ALL ".join(parts), {"since": since})
-    )
-
-
 def _delete_what_is_done(client: Client, cluster: Cluster | None, seen: int) -> None:
     """Delete the arrivals that are in the facts, part by part; the newest part stays, as it has the largest block."""
     arrivals = local_table("arrivals", cluster)
@@ -371,10 +255,6 @@ def _delete_what_is_done(client: Client, cluster: Cluster | None, seen: int) -> 
             client.command(f"ALTER TABLE {arrivals} DROP PART '{name}'")
 
 
-def _run(client: Client, file: str, parameters: Mapping[str, object]) -> None:
-    ledger.command(client, STATEMENTS[file], parameters)
-
-
 @contextlib.contextmanager
 def _errors() -> Iterator[None]:
     try:
@@ -385,7 +265,3 @@ def _errors() -> Iterator[None]:
                 f"Another process has been refreshing this ClickHouse for {ledger.PATIENCE:.0f} s: try again later"
             ) from error
         raise RefreshError(f"The numbers were not refreshed: {first_line(error)}") from error
-
-
-STATEMENTS: Final = {step.file: step.statement for step in read_steps(folder("clickhouse") / "refresh")}
-"""The statement of each file of clickhouse/refresh."""

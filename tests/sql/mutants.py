@@ -27,7 +27,7 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from otel_intel.resources import folder
 from otel_intel.schema import migrate
-from otel_intel.schema.refresh import STATEMENTS
+from otel_intel.schema.stages import STATEMENTS
 from tests.servers import ClickHouse, one_server, run_clickhouse
 from tests.sql.mutations import ELSEWHERE, Mutation, mutations
 

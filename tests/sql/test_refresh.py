@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from otel_intel.schema import ledger
+from otel_intel.schema import ledger, stages
 from otel_intel.schema import refresh as module
 from otel_intel.schema.connection import connect, read_rows
 from otel_intel.schema.refresh import AnotherRefreshError, RefreshError, Run, recompute_all, refresh
@@ -135,7 +135,7 @@ def test_kinds_that_clickhouse_lists_in_another_order_are_not_computed_again(
         rows = read_rows(client, sql, parameters)
         return rows[:: (-1) ** next(asked)] if "UNION ALL" in sql else rows
 
-    monkeypatch.setattr(module, "read_rows", shuffled)
+    monkeypatch.setattr(stages, "read_rows", shuffled)
     deliver(clickhouse, event("recommendation.viewed"), event("signal.outcome_recorded"), event("dashboard.opened"))
     assert run(clickhouse) is not None
     assert run(clickhouse) is None
@@ -241,10 +241,10 @@ def test_what_a_process_took_in_that_died_is_computed_by_the_next_run(
     """It died after its take-in, while another run was at its end, with the same number."""
     first, second = (event("recommendation.viewed", midnight(0) + n) for n in range(2))
     deliver(clickhouse, first)
-    compute = module._compute
+    compute = stages.compute
 
     def late(*arguments: object) -> None:
-        monkeypatch.setattr(module, "_compute", compute)
+        monkeypatch.setattr(module, "compute", compute)
         compute(*arguments)  # type: ignore[arg-type]
         deliver(clickhouse, second)
         with (
@@ -256,7 +256,7 @@ def test_what_a_process_took_in_that_died_is_computed_by_the_next_run(
 
     run(clickhouse)
     deliver(clickhouse, event("recommendation.viewed", midnight(0) + 2))
-    monkeypatch.setattr(module, "_compute", late)
+    monkeypatch.setattr(module, "compute", late)
     run(clickhouse)
     run(clickhouse)
     assert clickhouse.value("SELECT sum(viewed) FROM metrics.recommendations_daily") == 3
@@ -405,7 +405,7 @@ def test_recomputing_goes_some_weeks_at_a_time(
 ) -> None:
     deliver(clickhouse, *(event("dashboard.opened", midnight(day)) for day in (0, 7, 20)))
     clickhouse.refresh()
-    monkeypatch.setattr(module, "MAX_EVENTS", at_once)
+    monkeypatch.setattr(stages, "MAX_EVENTS", at_once)
     lines: list[str] = []
     recompute_all([clickhouse.client("admin")], lines.append)
     assert lines == [f"admin_views: {span}" for span in spans]
