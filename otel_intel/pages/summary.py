@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
+from otel_intel.reading.definitions import definition
 from otel_intel.reading.reader import Reader
 
 WINDOWS: Final = (7, 30)
@@ -43,7 +44,7 @@ class Summary:
         self._windows: dict[tuple[int, bool], Numbers] = {}
         self._days: dict[date, Numbers] = {}
         self._versions: dict[str, Numbers] = {}
-        self._answer = reader.start(self._add, "SELECT * FROM metrics.overview(last_day = {last:Date})", {"last": last})
+        self._answer = reader.start(self._add, definition(reader, "overview"), {"last_day": last})
 
     def wait(self) -> None:
         """Wait for the numbers."""

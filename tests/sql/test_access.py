@@ -71,6 +71,12 @@ def test_readers_may_not_insert(clickhouse_server: ClickHouse, role: str) -> Non
         clickhouse_server.client(role).command("INSERT INTO intel.otel_logs (Body) VALUES ('x')")
 
 
+def test_of_the_tables_the_reader_reads_numbers_alone(clickhouse: ClickHouse) -> None:
+    found = "SELECT name FROM system.tables WHERE database = 'intel' ORDER BY name"
+    assert [row["name"] for row in clickhouse.rows(found)] == ["days", "days_admins"]
+    assert clickhouse.rows(found, role="dashboard") == []
+
+
 @pytest.mark.parametrize("role", ["reader", "dashboard"])
 def test_readers_read_every_view(clickhouse: ClickHouse, role: str) -> None:
     deliver(clickhouse, event("recommendation.viewed"))

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from otel_intel.pages import summary as module
 from otel_intel.pages.summary import Change, Numbers, Summary, change
 from otel_intel.reading.reader import Parameter, Reader, Row
 
@@ -70,6 +71,12 @@ class Answers(Reader):
 LAST = date(2026, 3, 31)
 
 
+@pytest.fixture(autouse=True)
+def defined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask no ClickHouse what the overview's query is."""
+    monkeypatch.setattr(module, "definition", lambda reader, view: f"the query of {view}")
+
+
 def part(name: str, days: int = 30, **columns: object) -> dict[str, object]:
     nothing = {"is_before": False, "day": date(1970, 1, 1), "engine_version": ""}
     return {"part": name, "days": days, **nothing, **columns}
@@ -84,7 +91,7 @@ def summary(*rows: dict[str, object]) -> Summary:
 def test_it_asks_for_the_windows_that_end_with_the_last_day() -> None:
     reader = Answers([])
     assert Summary(reader, LAST).first == date(2026, 1, 31)  # the first day of both windows of 30 days
-    assert reader.asked == [{"last": LAST}]
+    assert reader.asked == [{"last_day": LAST}]
 
 
 def test_windows_are_told_apart() -> None:
