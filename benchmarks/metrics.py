@@ -2,7 +2,7 @@
 
 History of 90 days with all that is hard: skewed admins, 5 % of the events again in a later batch, 2 % late by hours,
 repeated decisions, second outcomes. Run ``make bench-metrics EVENTS=10000000``; ``--shards``: on two shards;
-``--kills 3``: the server is killed in the middle of so many refreshes; ``--verify``: compare all days with slow Python.
+``--kills 3``: the server is killed in the middle of so many refreshes; ``--verify``: compare days with slow Python.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from django.conf import settings
 from uuid_utils import uuid7
 
 from benchmarks.dashboards import UID
+from otel_intel.pages.summary import Summary
 from otel_intel.reading import metrics, trends
 from otel_intel.reading.reader import Reader
 from otel_intel.schema.refresh import RefreshError
@@ -176,8 +177,7 @@ def calls() -> Iterator[tuple[str, Callable[[], object]]]:
                 yield f"{outcomes.__name__}({days}{name})", partial(outcomes, days, **FILTERS[name])
         yield f"get_metrics({days})", partial(trends.get_metrics, days)
         yield f"get_trend(acceptance_rate, {days})", partial(trends.get_trend, "acceptance_rate", days)
-    today = datetime.now(UTC).date()
-    yield "overview", lambda: Reader().rows(dict, f"SELECT * FROM metrics.overview(last_day = '{today}')")
+    yield "overview", lambda: Summary(Reader(), datetime.now(UTC).date()).wait()
 
 
 def cpu_seconds(pids: list[int]) -> float:
@@ -235,7 +235,14 @@ def main() -> None:
     parser.add_argument("events", nargs="?", type=int, default=1_000_000, help="number of events; default 1,000,000")
     parser.add_argument("--shards", action="store_true", help="on two shards of this machine")
     parser.add_argument("--kills", type=int, default=0, help="kill the server in so many refreshes while filling")
-    parser.add_argument("--verify", action="store_true", help="compare every day with the slow definition at the end")
+    parser.add_argument(
+        "--verify",
+        type=int,
+        nargs="?",
+        const=DAYS + 2,
+        metavar="DAYS",
+        help="at the end, compare the last days with the slow definition; all days if you give no number",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         if options.shards:
@@ -258,7 +265,8 @@ def report(clickhouse: ClickHouse, options: argparse.Namespace) -> None:
     if len(clickhouse.nodes) == 1:
         freshness(clickhouse)
     if options.verify:
-        command = [sys.executable, "-m", "otel_intel", "verify", "--days", str(DAYS + 2)]
+        clickhouse.refresh()
+        command = [sys.executable, "-m", "otel_intel", "verify", "--days", str(options.verify)]
         subprocess.run(command, env={**os.environ, "CLICKHOUSE_URL": clickhouse.url("admin")}, check=True)
 
 

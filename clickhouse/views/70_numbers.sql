@@ -122,7 +122,7 @@ SELECT
     counts['false_positive'] AS false_positives,
     false_positives / nullIf(outcomes, 0) AS false_positive_rate
 FROM intel.days AS d FINAL
-WHERE kind = 'outcomes'
+WHERE kind = 'outcomes' AND recommendation_type = '' AND confidence = ''  -- which outcomes do not have: it is for the key
     AND day BETWEEN {first_day:Date} AND {last_day:Date}
     AND engine_version IN splitByRegexp('\n+', trim(BOTH '\n' FROM {engine_version:String}))
     AND service_name IN splitByRegexp('\n+', trim(BOTH '\n' FROM {service_name:String}))
@@ -150,7 +150,7 @@ FROM
 (
     SELECT sumMap(d.counts) AS counts
     FROM intel.days AS d FINAL
-    WHERE kind = 'outcomes'
+    WHERE kind = 'outcomes' AND recommendation_type = '' AND confidence = ''
         AND day BETWEEN {first_day:Date} AND {last_day:Date}
         AND engine_version IN splitByRegexp('\n+', trim(BOTH '\n' FROM {engine_version:String}))
         AND service_name IN splitByRegexp('\n+', trim(BOTH '\n' FROM {service_name:String}))
