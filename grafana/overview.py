@@ -180,10 +180,10 @@ def how_far_signals_get() -> Panel:
         About(
             10,
             "Signals from view to outcome",
-            """How many signals had their recommendation viewed in the time range; how many of these were decided in it;
-            and how many of these got their outcome in it. The share is of the viewed ones. The latest signals are still
-            on their way. Counts only the engine version and the recommendation type chosen above. Source:
-            metrics.recommendation_events, metrics.signal_outcomes.""",
+            """How many signals had their recommendation viewed for the first time on the days of the time range; how
+            many of these were decided on until now; and how many of these have an outcome by now. The share is of the
+            viewed ones. The latest signals are still on their way. Counts only the engine version and the
+            recommendation type chosen above, those of the first view. Source: metrics.funnel_between.""",
             width=12,
             height=6,
         ),

@@ -103,9 +103,9 @@ def no_decisions() -> Lines:
     yield f"action NOT IN ({deciding()})"
 
 
-def decided() -> Lines:
-    """Yield the SQL that tells whether a signal was decided on."""
-    yield f"countIf(action IN ({deciding()})) > 0 AS was_decided,"
+def is_decision() -> Lines:
+    """Yield the condition that an event is a decision."""
+    yield f"action IN ({deciding()})"
 
 
 def counts_of_action(action: str, events: str) -> Callable[[], Lines]:
@@ -323,6 +323,7 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
         "attributes of spans": keys(SPAN_KEYS),
     },
     "clickhouse/refresh/20_pair_decisions.sql": {"decisions": decisions},
+    "clickhouse/refresh/25_add_recommendations_to_signals.sql": {"decisions": is_decision},
     "clickhouse/views/40_logs.sql": {
         "no decisions": no_decisions,
     },
@@ -346,7 +347,6 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], Lines]]]] = {
     "clickhouse/views/75_overviews.sql": {
         "actions of the overview": counts_of_actions,
         "outcomes of the overview": shares_of_outcomes,
-        "decisions of the funnel": decided,
         "statuses": lambda: [f"SELECT arrayJoin([{quoted(OUTCOME_STATUSES)}]) AS outcome_status"],
         "views of an admin": views_of_an_admin,
     },

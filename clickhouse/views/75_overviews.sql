@@ -59,7 +59,7 @@ FROM
         quantilesExactWeightedArrayIf(0.5, 0.9)(b.milliseconds, b.times, part.name = 'window' AND NOT part.is_before) AS quantiles
     FROM intel.days AS b FINAL
     ARRAY JOIN parts AS part
-    WHERE b.day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
+    WHERE b.kind != 'signals' AND b.day BETWEEN {last_day:Date} - 59 AND {last_day:Date}
         AND b.recommendation_type = '' AND b.confidence = '' AND b.service_name = ''
     GROUP BY part
 )
@@ -140,11 +140,10 @@ COMMENT 'top_admins_between of today and the days before it, days in all';
 CREATE OR REPLACE VIEW metrics.activity_by_hour_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
-WITH coalesce(nullIf((SELECT time_zone FROM metrics.last_refresh), ''), 'UTC') AS zone  -- as in metrics.last_days
-SELECT toHour(timestamp, zone) AS hour, view_kind, count() AS events
-FROM metrics.admin_views
-WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.last_refresh))
-    AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.last_refresh))
+SELECT hour, view_kind, sum(in_hour) AS events
+FROM intel.days_engagement FINAL
+ARRAY JOIN mapKeys(hours) AS hour, mapValues(hours) AS in_hour
+WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
     AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
     AND ({admin_id:String} = '' OR admin_id = {admin_id:String})
 GROUP BY hour, view_kind
@@ -155,39 +154,20 @@ CREATE OR REPLACE VIEW metrics.funnel_between
 DEFINER = intel_owner SQL SECURITY DEFINER
 AS
 SELECT
-    ['viewed', 'decided', 'ended'][number] AS step,
-    counts[number] AS signals,
-    signals / nullIf(counts[1], 0) AS share
+    step,
+    counts[step] AS signals,
+    signals / nullIf(counts['viewed'], 0) AS share
 FROM
 (
-    SELECT
-        [countIf(was_viewed), countIf(was_viewed AND was_decided), countIf(was_viewed AND was_decided AND has_outcome)]
-            AS counts
-    FROM
-    (
-        SELECT
-            countIf(action = 'VIEWED') > 0 AS was_viewed,
-            -- generated: decisions of the funnel
-            countIf(action IN ('ACCEPTED', 'IGNORED', 'OVERRIDDEN')) > 0 AS was_decided,
-            -- /generated
-            -- GLOBAL: on a cluster, the list is computed once for all shards, not on each shard.
-            risk_signal_id GLOBAL IN (
-                SELECT risk_signal_id
-                FROM metrics.signal_outcomes
-                WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.last_refresh))
-                    AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.last_refresh))
-            ) AS has_outcome
-        FROM metrics.recommendation_events
-        WHERE timestamp >= toDateTime64({first_day:Date}, 9, (SELECT time_zone FROM metrics.last_refresh))
-            AND timestamp < toDateTime64({last_day:Date} + 1, 9, (SELECT time_zone FROM metrics.last_refresh))
-            AND ({engine_version:String} = '' OR engine_version = {engine_version:String})
-            AND ({recommendation_type:String} = '' OR recommendation_type = {recommendation_type:String})
-        GROUP BY risk_signal_id
-    )
+    SELECT sumMap(d.counts) AS counts
+    FROM intel.days AS d FINAL
+    WHERE kind = 'signals' AND day BETWEEN {first_day:Date} AND {last_day:Date}
+        AND engine_version IN splitByRegexp('\n+', trim(BOTH '\n' FROM {engine_version:String}))
+        AND recommendation_type IN splitByRegexp('\n+', trim(BOTH '\n' FROM {recommendation_type:String}))
+        AND confidence = '' AND service_name = ''
 )
-ARRAY JOIN [1, 2, 3] AS number
-ORDER BY number
-COMMENT 'Signals that were viewed, of these decided on, and of these with an outcome';
+ARRAY JOIN ['viewed', 'decided', 'ended'] AS step
+COMMENT 'Signals that were first viewed in the window, of these decided on, and of these with an outcome, all until now';
 
 CREATE OR REPLACE VIEW metrics.decision_times_by_version_between
 DEFINER = intel_owner SQL SECURITY DEFINER

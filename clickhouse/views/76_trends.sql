@@ -42,7 +42,7 @@ FROM
         sum(d.sum_ms) AS sum_ms,
         quantilesExactWeightedArray(0.5, 0.9)(milliseconds, times) AS quantiles
     FROM intel.days AS d FINAL
-    WHERE day BETWEEN {first_day:Date} AND {last_day:Date}
+    WHERE kind != 'signals' AND day BETWEEN {first_day:Date} AND {last_day:Date}
         AND engine_version IN splitByRegexp('\n+', trim(BOTH '\n' FROM {engine_version:String}))
         AND service_name IN splitByRegexp('\n+', trim(BOTH '\n' FROM {service_name:String}))
         -- Outcomes have neither type nor confidence.

@@ -17,7 +17,7 @@ from otel_intel.events import CATALOGUE, Event, of_kind
 from otel_intel.exceptions import OtelIntelError
 from otel_intel.schema.cluster import Cluster, local_table, whole_table
 from otel_intel.schema.connection import read_rows
-from otel_intel.schema.ledger import last_run
+from otel_intel.schema.ledger import FIRST_DAY, last_run
 from otel_intel.schema.rebuild import FACTS, typed_events
 
 from .days import midnight
@@ -80,7 +80,9 @@ _LANDED_IN_DAY: Final = f"Timestamp >= {_START} AND Timestamp < {_END}"
 _IS_RECOMMENDATION: Final = f"EventName IN {_names(of_kind('recommendation'))}"
 _IS_DECISION: Final = f"EventName IN {_names(event for event in CATALOGUE.values() if event.is_decision)}"
 _IS_OUTCOME: Final = f"EventName IN {_names(of_kind('outcome'))}"
-# The events of the day; what the decisions of the day may be paired with; earlier outcomes of its signals.
+_IS_VIEW: Final = "EventName = 'intel.recommendation.viewed'"
+# The events of the day; what the decisions of the day may be paired with; earlier outcomes of its signals; all events
+# of the signals that were viewed on it.
 _IDS: Final = f"""
 SELECT EventId FROM LANDING WHERE {_LANDED_IN_DAY}
 UNION ALL
@@ -91,6 +93,10 @@ UNION ALL
 SELECT EventId FROM LANDING
 WHERE {_IS_OUTCOME} AND Timestamp < {_START}
     AND {_SIGNAL} GLOBAL IN (SELECT {_SIGNAL} FROM LANDING WHERE {_IS_OUTCOME} AND {_LANDED_IN_DAY})
+UNION ALL
+SELECT EventId FROM LANDING
+WHERE ({_IS_RECOMMENDATION} OR {_IS_OUTCOME})
+    AND {_SIGNAL} GLOBAL IN (SELECT {_SIGNAL} FROM LANDING WHERE {_IS_VIEW} AND {_LANDED_IN_DAY})
 """
 
 
@@ -126,6 +132,7 @@ class DayRows:
         self._landing = whole_table("otel_logs", cluster)
         self._arrivals = local_table("arrivals", cluster)
         self.day = day
+        self._zone = zone
         self._start, self._end = midnight(day, zone), midnight(day + timedelta(days=1), zone)
         self.landing_begins = landing_begins
 
@@ -224,11 +231,18 @@ class DayRows:
         Those that arrived before it begins, and outcomes whose admin was erased (docs/how-to/erase.md).
         """
         before = "ingested_at < fromUnixTimestamp64Nano({begin:Int64}, 'UTC')"
-        signals = f"SELECT risk_signal_id FROM intel.signal_outcomes WHERE {_IN_DAY}"
+        ended = (
+            f"timestamp < {_END} AND risk_signal_id GLOBAL IN"
+            f" (SELECT risk_signal_id FROM intel.signal_outcomes WHERE {_IN_DAY})"
+        )
+        viewed = (
+            "risk_signal_id GLOBAL IN"
+            f" (SELECT risk_signal_id FROM intel.recommendation_events WHERE action = 'VIEWED' AND {_IN_DAY})"
+        )
+        paired = f"timestamp < {_START} AND timestamp >= {_START} - INTERVAL 7 DAY"
         conditions = {
-            "recommendation_events": f"timestamp < {_START} AND timestamp >= {_START} - INTERVAL 7 DAY AND {before}",
-            "signal_outcomes": f"timestamp < {_END} AND ({before} OR isNull(admin_id))"
-            f" AND risk_signal_id GLOBAL IN ({signals})",
+            "recommendation_events": f"({paired} OR {viewed}) AND {before}",
+            "signal_outcomes": f"({ended} OR {viewed}) AND ({before} OR isNull(admin_id))",
         }
         return [
             copy.fact
@@ -238,6 +252,19 @@ class DayRows:
             )
             if (copy := _copy(row)).fact.uid not in landed
         ]
+
+    def first_viewed_before(self, day: date) -> set[str]:
+        """Return the signals viewed on the day whose first view was before another day: it may be deleted."""
+        if day >= self.day or day == FIRST_DAY:
+            return set()
+        rows = self._rows(
+            self._client,
+            "SELECT risk_signal_id FROM intel.signals WHERE risk_signal_id GLOBAL IN"
+            f" (SELECT risk_signal_id FROM intel.recommendation_events WHERE action = 'VIEWED' AND {_IN_DAY})"
+            " GROUP BY risk_signal_id HAVING min(first_viewed_at) < fromUnixTimestamp64Nano({limit:Int64}, 'UTC')",
+            limit=midnight(day, self._zone),
+        )
+        return {str(signal) for (signal,) in rows}
 
 
 def landing_begins(client: Client, cluster: Cluster | None) -> int:

@@ -21,6 +21,7 @@ EXACT: Final = 500
 """Up to so many different decision times a day, its quantiles are exact."""
 
 _F = TypeVar("_F", bound="Fact")
+_T = TypeVar("_T")
 _ORDER: Final = {name.removeprefix("intel."): number for number, name in enumerate(CATALOGUE)}
 
 Table: TypeAlias = Mapping[tuple[Hashable, ...], object]
@@ -57,6 +58,14 @@ class Fact(NamedTuple):
     def ms(self) -> int:
         """When it happened, in milliseconds, rounded down."""
         return self.time_ns // 10**6
+
+
+class Signal(NamedTuple):
+    """A risk signal: its first view, whether it was decided on, and the status of its first outcome, '' without."""
+
+    view: Fact
+    is_decided: bool
+    status: str
 
 
 class Numbers(NamedTuple):
@@ -97,18 +106,42 @@ def first_outcomes(outcomes: Iterable[_F]) -> list[_F]:
     return [min(group, key=lambda fact: (fact.time_ns, fact.uid)) for group in groups.values()]
 
 
+def signals(facts: Iterable[Fact]) -> list[Signal]:
+    """Return how each signal went on that was viewed, from all that is known of it."""
+    groups: dict[str, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        if fact.kind in ("recommendation", "outcome"):
+            groups[fact.signal].append(fact)
+    found = []
+    for group in groups.values():
+        views = [fact for fact in group if fact.action == "VIEWED"]
+        if views:
+            ended = first_outcomes(fact for fact in group if fact.kind == "outcome")
+            found.append(
+                Signal(
+                    min(views, key=lambda fact: (fact.time_ns, fact.uid)),
+                    any(fact.kind == "recommendation" and fact.action != "VIEWED" for fact in group),
+                    ended[0].status if ended else "",
+                )
+            )
+    return found
+
+
 def nearest_rank(ordered: Sequence[int], q: Fraction) -> int:
     """Return the ceil(q * n)-th smallest of n numbers, at least one."""
     return ordered[math.ceil(q * len(ordered)) - 1]
 
 
-def numbers(facts: Collection[Fact], times: Mapping[str, int | None], first: Collection[str]) -> dict[str, Table]:
+def numbers(
+    facts: Collection[Fact], times: Mapping[str, int | None], first: Collection[str], viewed: Iterable[Signal]
+) -> dict[str, Table]:
     """Return every row that the refresh keeps for a day, by table and dimensions.
 
     Args:
         facts: Those of the day.
         times: At least the decision times of its decisions, by id.
         first: At least the ids of its first outcomes.
+        viewed: The signals whose first view was on the day.
     """
     kinds: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
@@ -127,6 +160,7 @@ def numbers(facts: Collection[Fact], times: Mapping[str, int | None], first: Col
             **_by("recommendations", kinds["recommendation"], _in_all_dimensions, _counted),
             **_by("decision_times", timed, _in_all_dimensions, summary),
             **_by("outcomes", (fact for fact in kinds["outcome"] if fact.uid in first), _in_all_dimensions, _ended),
+            **_by("signals", viewed, lambda signal: _in_all_dimensions(signal.view), _went_on),
         },
         "days_admins": {
             **_by("recommendations", kinds["recommendation"], _of_admin, _counted),
@@ -143,14 +177,14 @@ def is_rounded(facts: Iterable[Fact], times: Mapping[str, int | None]) -> bool:
 
 def _by(
     kind: str,
-    facts: Iterable[Fact],
-    keys: Callable[[Fact], Iterable[tuple[str, ...]]],
-    count: Callable[[Sequence[Fact]], Numbers],
+    items: Iterable[_T],
+    keys: Callable[[_T], Iterable[tuple[str, ...]]],
+    count: Callable[[Sequence[_T]], Numbers],
 ) -> Table:
-    groups: dict[tuple[Hashable, ...], list[Fact]] = defaultdict(list)
-    for fact in facts:
-        for key in keys(fact):
-            groups[kind, *key].append(fact)
+    groups: dict[tuple[Hashable, ...], list[_T]] = defaultdict(list)
+    for item in items:
+        for key in keys(item):
+            groups[kind, *key].append(item)
     return {key: count(group) for key, group in groups.items()}
 
 
@@ -189,3 +223,10 @@ def _ended(outcomes: Sequence[Fact]) -> Numbers:
     counts = Counter(fact.status.lower() for fact in outcomes)
     counts.update(outcomes=len(outcomes), hours_samples=len(hours))
     return Numbers(+counts, sum_hours=sum(hours))
+
+
+def _went_on(viewed: Sequence[Signal]) -> Numbers:
+    counts = Counter(signal.status.lower() or "open" for signal in viewed)
+    decided = [signal for signal in viewed if signal.is_decided]
+    counts.update(viewed=len(viewed), decided=len(decided), ended=sum(signal.status != "" for signal in decided))
+    return Numbers(+counts)

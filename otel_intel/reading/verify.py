@@ -22,7 +22,7 @@ from otel_intel.schema.rebuild import FACTS
 
 from .day_rows import DIMENSIONS, Copy, DayRows, landing_begins
 from .days import named_zone
-from .reference import Fact, Numbers, Table, decision_times, first_outcomes, is_rounded, numbers
+from .reference import Fact, Numbers, Table, decision_times, first_outcomes, is_rounded, numbers, signals
 
 SETTLED: Final = 1.0
 """Seconds until a day that differs is looked at again: an insert reaches the landing a moment before the arrivals."""
@@ -99,14 +99,14 @@ def verify(clients: Sequence[Client], days: Sequence[date], cluster: Cluster | N
             yield Verdict(day, unknown="its numbers are deleted (migrate --retention-numbers)")
             continue
         rows = DayRows(clients, cluster, day, zone, begin)
-        verdict = _verdict(rows)
+        verdict = _verdict(rows, counted)
         if verdict.differences:
             time.sleep(SETTLED)
-            verdict = _verdict(rows)
+            verdict = _verdict(rows, counted)
         yield verdict
 
 
-def _verdict(rows: DayRows) -> Verdict:
+def _verdict(rows: DayRows, counted: date) -> Verdict:
     kept = rows.kept()
     stored = [copy for copies in kept.facts.values() for copy in copies]
     if any(copy.ingested_ns < rows.landing_begins for copy in stored):
@@ -122,7 +122,9 @@ def _verdict(rows: DayRows) -> Verdict:
     right: dict[str, Table] = {
         table: {(fact.uid,): fact for fact in of_day if fact.kind == kind} for table, kind in FACTS.items()
     }
-    right |= numbers(of_day, times, first)
+    older = rows.first_viewed_before(counted)
+    viewed = [signal for signal in signals(facts) if rows.has(signal.view) and signal.view.signal not in older]
+    right |= numbers(of_day, times, first, viewed)
     found: dict[str, Table] = {
         table: {(copy.fact.uid,): copy.fact for copy in copies} for table, copies in kept.facts.items()
     }

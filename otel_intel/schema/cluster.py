@@ -14,7 +14,7 @@ from typing import Final
 from otel_intel.exceptions import OtelIntelError
 
 # All copies of an event, conflicting ones included, must be on one shard. They have only the id in common. And all rows
-# that replace each other: those of a day.
+# that replace each other, or are merged: those of a day, or of a signal.
 SHARDED: Final = {
     "recommendation_events": "event_id",
     "signal_outcomes": "event_id",
@@ -24,6 +24,7 @@ SHARDED: Final = {
     "arrivals": "event_id",
     "decisions": "event_id",
     "outcomes": "event_id",
+    "signals": "risk_signal_id",
     "days": "day",
     "days_admins": "day",
     "days_engagement": "day",

@@ -28,6 +28,11 @@ IS_RUNNING = 216
 DERIVED: Final = {
     "decisions": "toDate(timestamp, {time_zone:String}) >= {kept:Date}",
     "outcomes": "true",
+    # Without a period of facts, all of it.
+    "signals": (
+        "({kept:Date} = toDate(0)"
+        " OR ifNull(toDate(first_viewed_at, {time_zone:String}) >= {kept:Date}, empty(decisions)))"
+    ),
     "days": "(day >= {kept:Date} OR kind = 'outcomes')",
     "days_admins": "day >= {kept:Date}",
     "days_engagement": "day >= {kept:Date}",

@@ -88,8 +88,7 @@ def refresh(clients: Sequence[Client], cluster: Cluster | None = None) -> Run | 
             compute_all(clients[0], cycle, days, lambda line: None)
             _delete_older_numbers(clients, cycle, days, cluster)
         else:
-            for window in new:
-                compute(clients[0], window, cycle, days, since)
+            compute(clients[0], new, cycle, days, since)
         # Another process may have taken something in meanwhile, and died: then the next run computes that, too.
         computed = cycle if new_windows(clients[0], since, days) == new else since - 1
         # There may be more than at the beginning.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -34,12 +34,17 @@ TAKE_IN: Final = {
 _STAGES: Final = {
     "recommendation_events": {
         "20_pair_decisions.sql": "",
+        "25_add_recommendations_to_signals.sql": "",
         "30_count_decision_times.sql": "decisions",
         "35_count_decision_times_of_admins.sql": "decisions",
         "60_count_recommendations.sql": "recommendation_events",
         "65_count_recommendations_of_admins.sql": "recommendation_events",
     },
-    "signal_outcomes": {"40_find_first_outcomes.sql": "", "50_count_outcomes.sql": "outcomes"},
+    "signal_outcomes": {
+        "40_find_first_outcomes.sql": "",
+        "45_add_outcomes_to_signals.sql": "",
+        "50_count_outcomes.sql": "outcomes",
+    },
     "admin_views": {"70_count_views.sql": "admin_views"},
 }
 _TOUCHED: Final = {
@@ -50,6 +55,7 @@ _TOUCHED: Final = {
     ),
     "outcomes": "cycle = {cycle:UInt32}",
 }
+_OF_SIGNALS: Final = ("recommendation_events", "signal_outcomes")
 _MAX_DAYS: Final = 1000
 """Days that a statement counts: ClickHouse limits the length of a parameter."""
 
@@ -80,13 +86,25 @@ def compute_all(client: Client, cycle: int, days: Days, report: Callable[[str], 
     """Compute what follows from all facts, some weeks at a time: a longer time could need too much memory."""
     for table in _STAGES:
         for window in _spans(client, table, days):
-            compute(client, window, cycle, days, 0)
+            _compute(client, window, days, {"cycle": cycle, "since": 0, "generation": cycle})
             report(f"{table}: {window.first[:10]} to {window.last[:10]}")
+    _count_signals(client, days, {"cycle": cycle, "oldest": cycle}, "true")
 
 
-def compute(client: Client, window: Window, cycle: int, days: Days, since: int) -> None:
-    """Compute what follows from the facts of a window that runs from ``since`` on have taken in."""
-    parameters = {"cycle": cycle, **days._asdict(), "since": since, "first": window.first, "last": window.last}
+def compute(client: Client, new: Sequence[Window], cycle: int, days: Days, since: int) -> None:
+    """Compute what follows from the facts that runs from ``since`` on have taken in."""
+    if not new:
+        return
+    [(generation,)] = read_rows(client, "SELECT max(generation) FROM intel.signals")
+    for window in new:
+        _compute(client, window, days, {"cycle": cycle, "since": since, "generation": generation})
+    if any(window.table in _OF_SIGNALS for window in new):
+        touched = "risk_signal_id GLOBAL IN (SELECT risk_signal_id FROM intel.signals WHERE cycle = {cycle:UInt32})"
+        _count_signals(client, days, {"cycle": cycle, "oldest": 0}, touched)
+
+
+def _compute(client: Client, window: Window, days: Days, numbers: Mapping[str, int]) -> None:
+    parameters = {**days._asdict(), **numbers, "first": window.first, "last": window.last}
     touched = {window.table: window.days}
     for file, counted in _STAGES[window.table].items():
         if not counted:
@@ -97,6 +115,40 @@ def compute(client: Client, window: Window, cycle: int, days: Days, since: int) 
         for begin in range(0, len(touched[counted]), _MAX_DAYS):
             part = touched[counted][begin : begin + _MAX_DAYS]
             ledger.command(client, STATEMENTS[file], {**parameters, "days": part})
+
+
+def _count_signals(client: Client, days: Days, cycles: Mapping[str, int], condition: str) -> None:
+    """Count the days again on which those signals were viewed that a condition holds for."""
+    parameters = {**cycles, **days._asdict()}
+    rows = read_rows(
+        client,
+        "SELECT DISTINCT toDate(arrayJoin(views.timestamp), {time_zone:String}) AS day"
+        f" FROM intel.signals WHERE {condition} AND day >= {{kept:Date}} ORDER BY day",
+        parameters,
+    )
+    for part in _at_once(client, [day for (day,) in rows], days):
+        ledger.command(client, STATEMENTS["80_count_signals.sql"], {**parameters, "days": part})
+
+
+def _at_once(client: Client, touched: list[date], days: Days) -> Iterator[list[date]]:
+    """Yield days on which together about MAX_EVENTS signals were first viewed."""
+    signals: dict[date, int] = {}
+    if len(touched) > 1:
+        counted = read_rows(
+            client,
+            "SELECT toDate(first_viewed_at, {time_zone:String}) AS day, count() FROM intel.signals"
+            " WHERE isNotNull(first_viewed_at) GROUP BY day",
+            days._asdict(),
+        )
+        signals = {day: int(count) for day, count in counted}
+    part: list[date] = []
+    for day in touched:
+        if part and (sum(signals.get(of, 0) for of in (*part, day)) > MAX_EVENTS or len(part) == _MAX_DAYS):
+            yield part
+            part = []
+        part.append(day)
+    if part:
+        yield part
 
 
 def _touched_days(client: Client, table: str, parameters: Mapping[str, object]) -> list[date]:

@@ -21,7 +21,7 @@ def test_clickhouse_can_parse_replicated_statements(clickhouse_server: ClickHous
         sql = "SELECT formatQuery({statement:String})"
         [[parsed]] = clickhouse_server.client("admin").query(sql, parameters={"statement": statement}).result_rows
         found += "ENGINE = Replicated" in parsed
-    assert found == 13
+    assert found == 14
 
 
 def test_a_cluster_that_the_server_does_not_know(clickhouse_server: ClickHouse) -> None:

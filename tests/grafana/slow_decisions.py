@@ -117,10 +117,14 @@ def volume(slow: Slow) -> Rows:
 
 
 def funnel(slow: Slow) -> Rows:
-    facts = slow.within(slow.dataset.reference.recommendations, *OVERVIEW)
-    viewed = {fact.signal for fact in with_action(facts, "VIEWED")}
-    acted = viewed & {fact.signal for fact in decided(facts)}
-    ended = acted & {fact.signal for fact in slow.within(slow.dataset.reference.outcomes)}
+    everything = slow.dataset.reference
+    first = {
+        signal: min(views, key=lambda view: (view.time_ns, view.uid))
+        for signal, views in grouped(with_action(everything.recommendations, "VIEWED"), lambda f: f.signal).items()
+    }
+    viewed = {fact.signal for fact in slow.within(list(first.values()), *OVERVIEW)}
+    acted = viewed & {fact.signal for fact in decided(everything.recommendations)}
+    ended = acted & {fact.signal for fact in everything.outcomes}
     steps = (("Viewed", viewed), ("Decided", acted), ("With outcome", ended))
     return [(name, len(signals), rate(len(signals), len(viewed))) for name, signals in steps]
 

@@ -82,6 +82,22 @@ class Reference:
         """The outcome of each signal: the first by (time, uid)."""
         return reference.first_outcomes(self.outcomes)
 
+    def signals_daily(self) -> dict[tuple[Any, ...], Counter[str]]:
+        """Count how signals went on, by the day and the dimensions of their first view."""
+        firsts: dict[str, Fact] = {}
+        for fact in sorted(self.recommendations, key=lambda fact: (fact.time_ns, fact.uid)):
+            if fact.action == "VIEWED":
+                firsts.setdefault(fact.signal, fact)
+        decided = {fact.signal for fact in self.recommendations if fact.action != "VIEWED"}
+        ended = {fact.signal: fact.status.lower() for fact in self.first_outcomes}
+        rows: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+        for signal, view in firsts.items():
+            row = rows[view.day, view.service, view.version, view.type, view.confidence]
+            row.update(["viewed", ended.get(signal, "open")])
+            row.update(["decided"] if signal in decided else [])
+            row.update(["ended"] if signal in decided and signal in ended else [])
+        return dict(rows)
+
     @staticmethod
     def _within(fact: Fact, window: Window) -> bool:
         return (

@@ -15,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 from otel_intel.resources import folder
 from otel_intel.schema.connection import ClickHouseUnreachable, connect
 from otel_intel.schema.migrate import MigrationError, migrate, pending, read_steps
-from tests.otlp import deliver, event
+from tests.otlp import deliver, event, send
 from tests.servers import ClickHouse
 
 
@@ -71,6 +71,25 @@ def test_schema_of_a_development_version_is_brought_up_to_date(admin: Client) ->
     assert len(lines) == 1 + len(steps)
     assert pending(admin) == []
     assert admin.command("SELECT count() FROM system.tables WHERE database = 'intel'") == tables
+
+
+def test_numbers_of_before_there_were_signals_are_computed_anew(clickhouse: ClickHouse, admin: Client) -> None:
+    send(
+        clickhouse, *(event(name) for name in ("recommendation.viewed", "recommendation.accepted", "dashboard.opened"))
+    )
+    today = "first_day = today(), last_day = today(), engine_version = ''"
+    questions = [
+        f"SELECT * FROM metrics.funnel_between({today}, recommendation_type = '')",
+        f"SELECT events FROM metrics.activity_by_hour_between({today}, admin_id = '')",
+    ]
+    right = [clickhouse.rows(question) for question in questions]
+    assert [row["signals"] for row in right[0]] == [1, 1, 0]
+    admin.command("DELETE FROM intel.schema_migrations WHERE file = '0005_create_signals.sql'")
+    admin.command("DROP TABLE intel.signals SYNC")
+    admin.command("ALTER TABLE intel.days_engagement DROP COLUMN hours")
+    admin.command("DELETE FROM intel.days WHERE kind = 'signals'")
+    migrate(admin, lambda line: None)
+    assert [clickhouse.rows(question) for question in questions] == right
 
 
 def test_second_run_runs_no_migration(admin: Client, sql: Path) -> None:

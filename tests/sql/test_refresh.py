@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,7 +26,7 @@ from tests.waiting import poll_until
 
 WINDOW = Window(FIRST_DAY - timedelta(days=40), FIRST_DAY + timedelta(days=DAYS + 40))
 LAST_CYCLE = "SELECT max(cycle) FROM intel.refreshes"
-DERIVED = ("decisions", "outcomes", "days", "days_admins", "days_engagement")
+DERIVED = ("decisions", "outcomes", "signals", "days", "days_admins", "days_engagement")
 
 
 def run(clickhouse: ClickHouse) -> Run | None:
@@ -62,6 +63,12 @@ def assert_equal(clickhouse: ClickHouse, reference: Reference) -> None:
     assert found["false_positive_rate"] == [reference.false_positive_rate(WINDOW)]
     assert found["outcome_distribution"] == reference.outcome_distribution(WINDOW)
     assert_equal_days(clickhouse, reference)
+    dimensions = "day, service_name, engine_version, recommendation_type, confidence"
+    kept = clickhouse.client("reader").query(
+        f"SELECT {dimensions}, counts FROM intel.days FINAL WHERE kind = 'signals' AND notEmpty(counts)"
+        " AND service_name != '' AND engine_version != '' AND recommendation_type != '' AND confidence != ''"
+    )
+    assert {tuple(row): +Counter(counts) for *row, counts in kept.result_rows} == reference.signals_daily()
     views = reference.engagement_daily()
     assert len(found["engagement_daily"]) == len(views)
     [total] = clickhouse.client("reader").query("SELECT sum(total) FROM metrics.engagement_daily").result_rows

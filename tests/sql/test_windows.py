@@ -126,22 +126,26 @@ def test_a_window_begins_and_ends_at_midnight_utc(
     assert [{name: row[name] for name in expected} for row, expected in zip(rows, found, strict=True)] == found
 
 
-def test_funnel_counts_outcomes_of_the_window_alone(clickhouse: ClickHouse) -> None:
+def test_funnel_is_of_the_signals_first_viewed_in_the_window_whenever_they_went_on(clickhouse: ClickHouse) -> None:
     begin, end = _midnight(5), _midnight(2)
     for number, at in enumerate((begin - 1, begin, end - 1, end)):
         signal = {"intel.risk_signal.id": f"s{number}"}
         deliver(
             clickhouse,
+            event("recommendation.viewed", at, **signal),
             event("recommendation.viewed", begin, **signal),
-            event("recommendation.accepted", begin, **signal),
-            event("signal.outcome_recorded", at, **signal),
+            event("recommendation.accepted", end + number, **signal),
         )
+    # s2 and s3 were first viewed at the beginning: their other view is a later one.
+    deliver(clickhouse, event("signal.outcome_recorded", end + DAY, **{"intel.risk_signal.id": "s2"}))
     first, last = (datetime.fromtimestamp(at / 10**9, UTC).date() for at in (begin, end - DAY))
     rows = clickhouse.rows(
         f"SELECT step, signals, share FROM metrics.funnel_between(first_day = '{first}', last_day = '{last}',"
         " engine_version = '', recommendation_type = '')"
     )
-    assert [tuple(row.values()) for row in rows] == [("viewed", 4, 1), ("decided", 4, 1), ("ended", 2, 0.5)]
+    assert [tuple(row.values()) for row in rows] == [
+        ("viewed", 3, 1), ("decided", 3, 1), ("ended", 1, 1 / 3)
+    ]  # fmt: skip
 
 
 def test_a_step_of_the_funnel_counts_what_took_the_steps_before(clickhouse: ClickHouse) -> None:

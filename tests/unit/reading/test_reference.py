@@ -13,11 +13,13 @@ from otel_intel.reading.reference import (
     PAIRED_WITHIN_MS,
     Fact,
     Numbers,
+    Signal,
     decision_times,
     first_outcomes,
     is_rounded,
     nearest_rank,
     numbers,
+    signals,
 )
 from tests.sql.reference import ACTIONS, Reference
 from tests.sql.streams import make_stream
@@ -103,6 +105,17 @@ def test_the_first_outcome_of_a_signal_is_by_time_and_then_by_id() -> None:
     assert first_outcomes([late, second, first, other]) == [first, other]
 
 
+def test_a_signal_is_of_its_first_view() -> None:
+    later, first = viewed(5)._replace(version="v2"), viewed(3)
+    found = signals([later, first, accepted(1), fact("signal.outcome_recorded", 2, status="ESCALATED")])
+    assert found == [Signal(first, True, "ESCALATED")]
+
+
+def test_a_signal_that_nobody_viewed_is_left_out() -> None:
+    waiting = viewed(1)._replace(signal="s2")
+    assert signals([accepted(1), waiting]) == [Signal(waiting, False, "")]
+
+
 def test_the_rows_of_a_day() -> None:
     ended: dict[str, Any] = {"status": "RESOLVED", "hours": 1.5}
     recommendations = [viewed(1), accepted(4), accepted(5, version="v2", given_ms=9), accepted(6, signal="s2")]
@@ -113,7 +126,7 @@ def test_the_rows_of_a_day() -> None:
         fact("dashboard.opened", 1),
     ]
     first = {"signal.outcome_recorded 1", "signal.outcome_recorded 3"}
-    found = numbers(facts, decision_times(recommendations), first)
+    found = numbers(facts, decision_times(recommendations), first, signals(facts))
     days = found["days"]
     assert {table: rows for table, rows in found.items() if not table.startswith("days")} == {
         "decisions": {
@@ -136,7 +149,9 @@ def test_the_rows_of_a_day() -> None:
         ("outcomes", service, version, "", ""): ended_twice for service in ("shop", "") for version in ("v1", "")
     }
     # Each dimension has a row for each of its values, and one for all.
-    assert len(days) == 2 * 24 + 4
+    assert len(days) == 2 * 24 + 4 + 16
+    went_on = Numbers({"viewed": 1, "decided": 1, "ended": 1, "resolved": 1})
+    assert [row for key, row in days.items() if key[0] == "signals"] == [went_on] * 16
     assert days["recommendations", *of_v1] == Numbers({"viewed": 1, "accepted": 2, "decisions": 2})
     assert days["recommendations", *of_v2] == Numbers({"accepted": 1, "decisions": 1})
     assert days["recommendations", "", "", "", ""] == Numbers({"viewed": 1, "accepted": 3, "decisions": 3})

@@ -1,0 +1,13 @@
+-- Adds new outcomes to the signals that they are about. Reads the facts; writes intel.signals.
+
+INSERT INTO intel.signals
+    (risk_signal_id, generation, outcomes, cycle)
+SELECT
+    risk_signal_id,
+    {generation:UInt32} AS generation,
+    groupUniqArray((timestamp, event_id, toString(outcome_status))) AS outcomes,
+    {cycle:UInt32} AS cycle
+FROM intel.signal_outcomes FINAL
+WHERE cycle >= {since:UInt32}
+    AND timestamp BETWEEN {first:DateTime64(9, 'UTC')} AND {last:DateTime64(9, 'UTC')}
+GROUP BY risk_signal_id;
