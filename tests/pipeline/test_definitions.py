@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from pytest_django import Settings
 
 from otel_intel.exceptions import TelemetryUnavailable
 from otel_intel.reading import definitions, metrics
 from otel_intel.reading.reader import Reader
 from tests.otlp import event, send
+from tests.pipeline.test_metrics import numbers
 from tests.servers import ClickHouse
 
 VIEW = "CREATE OR REPLACE VIEW metrics.for_a_test AS SELECT {{number:UInt8}} + {} AS answer"
@@ -53,3 +55,13 @@ def test_a_number_and_its_view_are_equal(reading: ClickHouse) -> None:
     [row] = reading.rows("SELECT * FROM metrics.acceptance_rate(days = 1)")
     found = metrics.get_recommendation_acceptance_rate(1)
     assert row == {name: value for name, value in found.items() if name in row}
+
+
+def test_a_user_who_may_read_the_views_alone_gets_the_same(reading: ClickHouse, settings: Settings) -> None:
+    send(reading, event("recommendation.viewed"), event("recommendation.accepted"))
+    right = metrics.get_recommendation_acceptance_rate(1), metrics.get_override_rate(1, admin_id="a1")
+    settings.OTEL_INTEL = {"CLICKHOUSE_URL": reading.url("dashboard"), "QUERY_TIMEOUT": 20.0}
+    assert "FROM metrics.acceptance_rate_between(" in definitions.definition(Reader(), "acceptance_rate_between")
+    found = metrics.get_recommendation_acceptance_rate(1), metrics.get_override_rate(1, admin_id="a1")
+    assert [numbers(one) for one in found] == [numbers(one) for one in right]
+    assert found[0]["viewed"] == 1
