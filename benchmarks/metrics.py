@@ -202,12 +202,18 @@ def probe(clickhouse: ClickHouse, number: int) -> float:
 def freshness(clickhouse: ClickHouse, seconds: float = 30.0) -> None:
     """Print what the refresh takes when nothing arrives, and how old numbers are while 1,000 events/s arrive."""
     command = [sys.executable, "-m", "otel_intel", "refresh"]
-    with running(command, env={**os.environ, "CLICKHOUSE_URL": clickhouse.url("admin")}) as process:
-        probe(clickhouse, 0)
-        pids = [process.pid, engine_pid(clickhouse.server) or 0]
+    engine = engine_pid(clickhouse.server) or 0
+
+    def share(pids: list[int]) -> float:
         before = cpu_seconds(pids)
         time.sleep(seconds)
-        print(f"idle: {(cpu_seconds(pids) - before) / seconds:.1%} of a core, ClickHouse itself included")
+        return (cpu_seconds(pids) - before) / seconds
+
+    alone = share([engine])
+    with running(command, env={**os.environ, "CLICKHOUSE_URL": clickhouse.url("admin")}) as process:
+        probe(clickhouse, 0)
+        idle = share([process.pid, engine])
+        print(f"idle: {idle - alone:.1%} of a core for the refresh, {alone:.1%} for ClickHouse itself")
         stop = threading.Event()
 
         def send() -> None:
