@@ -99,7 +99,7 @@ def when_admins_work() -> Panel:
             "Views by hour of the week",
             f"""When staff opened, read or noted something, by weekday and two hours, over the days of the time
             range. A darker blue means more; an empty cell means none, and a weekday without any is left out.
-            {FILTERS} Source: metrics.admin_views.""",
+            {FILTERS} Source: metrics.engagement_daily.""",
             width=24,
             height=9,
             empty="No views",

@@ -136,7 +136,7 @@ def counts_of_views() -> Lines:
     """Yield a column for each kind of view, and their sum."""
     events = of_kind("view")
     yield from (f"sumIf(events, view_kind = '{event.value}') AS {event.column}," for event in events)
-    yield f"{' + '.join(event.column for event in events)} AS total"
+    yield f"{' + '.join(event.column for event in events)} AS total,"
 
 
 def views_of_an_admin() -> Lines:

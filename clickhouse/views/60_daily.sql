@@ -73,9 +73,10 @@ SELECT
     sumIf(events, view_kind = 'signal.detail_opened') AS signal_detail_opened,
     sumIf(events, view_kind = 'explanation.expanded') AS explanation_expanded,
     sumIf(events, view_kind = 'note.created') AS note_created,
-    dashboard_opened + signal_detail_opened + explanation_expanded + note_created AS total
+    dashboard_opened + signal_detail_opened + explanation_expanded + note_created AS total,
     -- /generated
-FROM intel.days_engagement FINAL
+    sumMap(d.hours) AS hours
+FROM intel.days_engagement AS d FINAL
 GROUP BY day, service_name, engine_version, admin_id
 HAVING sum(events) > 0
 COMMENT 'View events per day and admin, one column per kind';

@@ -136,7 +136,8 @@ ALTER TABLE metrics.engagement_daily
     COMMENT COLUMN signal_detail_opened 'a staff user opened the page of a risk signal',
     COMMENT COLUMN explanation_expanded 'a staff user unfolded the explanation of a recommendation',
     COMMENT COLUMN note_created 'a staff user wrote a note on a risk signal',
-    COMMENT COLUMN total 'all of them';
+    COMMENT COLUMN total 'all of them',
+    COMMENT COLUMN hours 'how many in each hour of the day, 0 to 23';
 
 ALTER TABLE metrics.last_refresh
     COMMENT COLUMN time_zone 'its name in the IANA database; otel-intel migrate --time-zone sets it',

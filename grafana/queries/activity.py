@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grafana.queries.common import DAY_AS_TIME, DAYS, EVENTS, SERVICE, VERSION, VIEW_KINDS, ZONE, share, sums
+from grafana.queries.common import DAY_AS_TIME, DAYS, SERVICE, VERSION, VIEW_KINDS, share, sums
 
 FILTERS = f"{VERSION} AND {SERVICE}"
 # metrics.top_admins_between and activity_by_hour_between have no service and no weekdays, so they are not used here.
@@ -59,19 +59,14 @@ LIMIT 20
 # Twelve columns of two hours: more do not fit beside each other.
 HOURS = {f"{hour:02}": f"{hour}-{hour + 2} h" for hour in range(0, 24, 2)}
 _HOURS = ",\n    ".join(
-    f'countIf(intDiv(toHour(timestamp, {ZONE}), 2) = {at}) AS "{name}"' for at, name in enumerate(HOURS)
+    f'sum(d.hours[{hour}] + d.hours[{hour + 1}]) AS "{name}"' for hour, name in zip(range(0, 24, 2), HOURS, strict=True)
 )
 
 HOURS_OF_THE_WEEK = f"""
 SELECT
     ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'][weekday] AS weekday_name,
     {_HOURS}
-FROM
-(
-    SELECT toDayOfWeek(timestamp, 0, {ZONE}) AS weekday, timestamp
-    FROM metrics.admin_views
-    WHERE {EVENTS} AND {FILTERS}
-)
+FROM (SELECT toDayOfWeek(day) AS weekday, hours FROM metrics.engagement_daily WHERE {DAYS} AND {FILTERS}) AS d
 GROUP BY weekday
 ORDER BY weekday
 """

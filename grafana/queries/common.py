@@ -139,18 +139,19 @@ ORDER BY time
 ENGINE_VERSIONS = values("toString(engine_version)", "metrics.recommendations_daily", DAYS)
 RECOMMENDATION_TYPES = values("toString(recommendation_type)", "metrics.recommendations_daily", DAYS)
 CONFIDENCES = values("toString(confidence)", "metrics.recommendations_daily", DAYS)
-SERVICES = values("toString(service_name)", "metrics.arrivals", EVENTS)
+_DAILY = ("recommendations_daily", "outcomes_daily", "engagement_daily")
+_SERVICES = " UNION ALL ".join(f"SELECT day, service_name FROM metrics.{view}" for view in _DAILY)
+SERVICES = values("toString(service_name)", f"({_SERVICES})", DAYS)
 
-# A version is new if it was not seen in the 30 days before its first event of the range.
+# A version is new if it was not seen in the 30 days before its first day of the range.
 NEW_VERSIONS = f"""
 SELECT
-    min(timestamp) AS time,
-    concat('First event of engine ', engine_version) AS text,
+    toDateTime(min(day), {ZONE}) AS time,
+    concat('First day of engine ', engine_version) AS text,
     'engine version' AS tags
-FROM metrics.recommendation_events
-WHERE timestamp >= toDateTime64({FIRST_DAY} - 30, 9, {ZONE})
-    AND timestamp < toDateTime64({LAST_DAY} + 1, 9, {ZONE})
+FROM metrics.recommendations_daily
+WHERE day BETWEEN {FIRST_DAY} - 30 AND {LAST_DAY}
 GROUP BY engine_version
-HAVING time >= toDateTime64({FIRST_DAY}, 9, {ZONE})
+HAVING min(day) >= {FIRST_DAY}
 ORDER BY time, text
 """

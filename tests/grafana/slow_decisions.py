@@ -266,7 +266,7 @@ def choices(slow: Slow, dimension: str) -> Rows:
 
 
 def new_versions(slow: Slow) -> Rows:
-    """List the first event of each version that had none in the 30 days before the range."""
+    """List the first day of each version that had none in the 30 days before the range."""
     first, last = slow.start.date(), slow.end.date()
     looked_at = [
         fact for fact in slow.dataset.reference.recommendations if first - timedelta(days=30) <= fact.day <= last
@@ -275,5 +275,5 @@ def new_versions(slow: Slow) -> Rows:
     for version, facts in grouped(looked_at, lambda fact: fact.version).items():
         begin = min(facts, key=lambda fact: fact.time_ns)
         if begin.day >= first:
-            rows.append((moment(begin.time_ns), f"First event of engine {version}", "engine version"))
+            rows.append((midnight(begin.day), f"First day of engine {version}", "engine version"))
     return sorted(rows)
