@@ -32,12 +32,10 @@ FROM
             SELECT
                 toDate(min(first_viewed_at), {time_zone:String}) AS day,
                 argMinMerge(first_view) AS view,
-                notEmpty(groupUniqArrayArray(decisions)) AS is_decided,
-                -- Of the first outcome, by time and id.
-                arraySort(groupUniqArrayArray(outcomes))[1].outcome_status AS status
+                isNotNull(min(first_decided_at)) AS is_decided,
+                argMinMerge(first_outcome_status) AS status
             FROM intel.signals
-            -- While all is computed anew, older rows are still there: only those count whose facts may be deleted.
-            WHERE (cycle >= {oldest:UInt32} OR toDate(first_viewed_at, {time_zone:String}) < {kept:Date})
+            WHERE generation >= {generation:UInt32}
                 -- A row has a part of its signal, so its first view may be a later one.
                 AND risk_signal_id GLOBAL IN (
                     SELECT risk_signal_id FROM intel.signals WHERE toDate(first_viewed_at, {time_zone:String}) IN {days:Array(Date)})

@@ -24,18 +24,15 @@ FIRST_DAY: Final = NEVER.date()
 _QUERY_ID = "otel-intel-refresh"
 IS_RUNNING = 216
 
-# What is computed from facts, and which of its rows can be computed anew: those whose facts are kept.
+# What is computed from facts, and which of its rows a computation of all leaves behind: older ones, but for those whose
+# facts may be deleted.
 DERIVED: Final = {
-    "decisions": "toDate(timestamp, {time_zone:String}) >= {kept:Date}",
-    "outcomes": "true",
-    # Without a period of facts, all of it.
-    "signals": (
-        "({kept:Date} = toDate(0)"
-        " OR ifNull(toDate(first_viewed_at, {time_zone:String}) >= {kept:Date}, empty(decisions)))"
-    ),
-    "days": "(day >= {kept:Date} OR kind = 'outcomes')",
-    "days_admins": "day >= {kept:Date}",
-    "days_engagement": "day >= {kept:Date}",
+    "decisions": "cycle < {cycle:UInt32} AND toDate(timestamp, {time_zone:String}) >= {kept:Date}",
+    "outcomes": "cycle < {cycle:UInt32}",
+    "signals": "generation < {cycle:UInt32}",
+    "days": "cycle < {cycle:UInt32} AND (day >= {kept:Date} OR kind = 'outcomes')",
+    "days_admins": "cycle < {cycle:UInt32} AND day >= {kept:Date}",
+    "days_engagement": "cycle < {cycle:UInt32} AND day >= {kept:Date}",
 }
 
 

@@ -146,8 +146,12 @@ def recompute_all(clients: Sequence[Client], report: Callable[[str], object], cl
         cycle = ledger.reserve(clients, before)
         compute_all(clients[0], cycle, days, report)
         _delete_older_numbers(clients, cycle, days, cluster)
-        if not all(last.is_complete for last in before):
-            ledger.reserve(clients, [ledger.last_run(client) for client in clients], is_complete=True)
+        after = [ledger.last_run(client) for client in clients]
+        # Not if something else is to be computed meanwhile, such as the days of another time zone.
+        is_done = all(last.is_complete or last.cycle == cycle for last in after)
+        # What a refresh took in meanwhile is computed once more: it has seen half of this.
+        computed = min(last.computed for last in before)
+        ledger.reserve(clients, after, is_complete=is_done, computed=computed)
 
 
 def set_time_zone(clients: Sequence[Client], time_zone: str) -> bool:
@@ -205,8 +209,8 @@ def _delete_older_numbers(clients: Sequence[Client], cycle: int, days: Days, clu
     for client in clients:
         for table, condition in ledger.DERIVED.items():
             client.command(
-                f"DELETE FROM {local_table(table, cluster)} WHERE cycle < {cycle} AND {condition}",
-                parameters=days._asdict(),
+                f"DELETE FROM {local_table(table, cluster)} WHERE {condition}",
+                parameters={"cycle": cycle, **days._asdict()},
             )
 
 

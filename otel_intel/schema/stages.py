@@ -84,11 +84,14 @@ def take_in(client: Client, kind: str, cycle: int, seen: int, until: int) -> Non
 
 def compute_all(client: Client, cycle: int, days: Days, report: Callable[[str], object]) -> None:
     """Compute what follows from all facts, some weeks at a time: a longer time could need too much memory."""
+    numbers = {"cycle": cycle, "since": 0, "generation": cycle}
+    if days.kept > ledger.FIRST_DAY:
+        ledger.command(client, STATEMENTS["05_keep_older_signals.sql"], {**numbers, **days._asdict()})
     for table in _STAGES:
         for window in _spans(client, table, days):
-            _compute(client, window, days, {"cycle": cycle, "since": 0, "generation": cycle})
+            _compute(client, window, days, numbers)
             report(f"{table}: {window.first[:10]} to {window.last[:10]}")
-    _count_signals(client, days, {"cycle": cycle, "oldest": cycle}, "true")
+    _count_signals(client, days, numbers, "generation = {generation:UInt32}")
 
 
 def compute(client: Client, new: Sequence[Window], cycle: int, days: Days, since: int) -> None:
@@ -100,7 +103,8 @@ def compute(client: Client, new: Sequence[Window], cycle: int, days: Days, since
         _compute(client, window, days, {"cycle": cycle, "since": since, "generation": generation})
     if any(window.table in _OF_SIGNALS for window in new):
         touched = "risk_signal_id GLOBAL IN (SELECT risk_signal_id FROM intel.signals WHERE cycle = {cycle:UInt32})"
-        _count_signals(client, days, {"cycle": cycle, "oldest": 0}, touched)
+        # Of all generations: while all is computed anew, the newest is not complete.
+        _count_signals(client, days, {"cycle": cycle, "generation": 0}, touched)
 
 
 def _compute(client: Client, window: Window, days: Days, numbers: Mapping[str, int]) -> None:
@@ -117,12 +121,12 @@ def _compute(client: Client, window: Window, days: Days, numbers: Mapping[str, i
             ledger.command(client, STATEMENTS[file], {**parameters, "days": part})
 
 
-def _count_signals(client: Client, days: Days, cycles: Mapping[str, int], condition: str) -> None:
+def _count_signals(client: Client, days: Days, numbers: Mapping[str, int], condition: str) -> None:
     """Count the days again on which those signals were viewed that a condition holds for."""
-    parameters = {**cycles, **days._asdict()}
+    parameters = {**numbers, **days._asdict()}
     rows = read_rows(
         client,
-        "SELECT DISTINCT toDate(arrayJoin(views.timestamp), {time_zone:String}) AS day"
+        "SELECT DISTINCT arrayJoin(view_days) AS day"
         f" FROM intel.signals WHERE {condition} AND day >= {{kept:Date}} ORDER BY day",
         parameters,
     )

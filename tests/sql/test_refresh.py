@@ -399,6 +399,25 @@ def test_recomputing_forgets_what_no_fact_supports(clickhouse: ClickHouse) -> No
     assert_equal(clickhouse, Reference([]))
 
 
+def test_a_refresh_in_the_middle_of_recomputing_sees_half_of_it_and_is_done_again(clickhouse: ClickHouse) -> None:
+    first, late = (
+        event("recommendation.viewed", midnight(0), **{"intel.risk_signal.id": name}) for name in ("s1", "s2")
+    )
+    deliver(clickhouse, first, event("recommendation.accepted", midnight(0) + 1))
+    clickhouse.refresh()
+    admin = clickhouse.client("admin")
+    admin.command("DELETE FROM intel.recommendation_events WHERE action = 'ACCEPTED'")
+
+    def beside(line: str) -> None:
+        deliver(clickhouse, late)
+        with connect(clickhouse.url("admin")) as client:
+            refresh([client])
+
+    recompute_all([admin], beside)
+    clickhouse.refresh()
+    assert_equal(clickhouse, Reference([first, late]))
+
+
 @pytest.mark.parametrize(
     ("at_once", "spans"),
     [

@@ -13,7 +13,7 @@ from otel_intel.commands.main import main
 from otel_intel.reading.verify import verify
 from otel_intel.schema.rebuild import rebuild
 from otel_intel.schema.refresh import RefreshError, recompute_all, set_time_zone
-from tests.otlp import deliver, event
+from tests.otlp import deliver, event, send
 from tests.servers import ClickHouse
 from tests.waiting import poll_until
 
@@ -161,6 +161,30 @@ def test_a_rebuild_counts_days_again_that_the_landing_reaches_back_to(clickhouse
     assert set_time_zone([clickhouse.client("admin")], "Asia/Kolkata")
     clickhouse.refresh()
     assert clickhouse.value("SELECT accepted FROM metrics.acceptance_rate(days = 3650)") == 1
+
+
+def test_signals_remember_what_is_deleted_of_them(clickhouse: ClickHouse) -> None:
+    """The decision on s1 and the first view of s2 are deleted; both are viewed afterwards."""
+    now = time.time_ns() - 10**9
+    of = [{"intel.risk_signal.id": signal} for signal in ("s1", "s2")]
+    send(clickhouse, event("recommendation.accepted", now - 60 * DAY, **of[0]))
+    send(clickhouse, event("recommendation.viewed", now - 60 * DAY, **of[1]))
+    send(clickhouse, *(event("recommendation.viewed", now - 5 * DAY, **signal) for signal in of))
+    funnel = (
+        "SELECT signals FROM metrics.funnel_between(first_day = today() - 30, last_day = today(),"
+        " engine_version = '', recommendation_type = '')"
+    )
+    right = [{"signals": 1}, {"signals": 1}, {"signals": 0}]
+    assert clickhouse.rows(funnel) == right
+    assert run(clickhouse, OTEL_INTEL_RETENTION_FACTS="30 DAY").exit_code == 0
+    admin = clickhouse.client("admin")
+    admin.command("ALTER TABLE intel.recommendation_events MATERIALIZE TTL SETTINGS mutations_sync = 2")
+    assert clickhouse.value("SELECT count() FROM intel.recommendation_events", "admin") == 2
+    for _ in range(2):
+        recompute_all([admin], print)
+        assert clickhouse.rows(funnel) == right
+        [row] = clickhouse.rows("SELECT uniqExact(generation) AS n FROM intel.signals", role="admin")
+        assert row == {"n": 1}
 
 
 def numbers(clickhouse: ClickHouse) -> list[list[dict[str, object]]]:

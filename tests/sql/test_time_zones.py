@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 
 from otel_intel.schema import ledger
 from otel_intel.schema.connection import connect
-from otel_intel.schema.refresh import RefreshError, refresh, set_time_zone
+from otel_intel.schema.refresh import RefreshError, recompute_all, refresh, set_time_zone
 from tests.otlp import Record, deliver, event
 from tests.servers import ClickHouse
 from tests.sql.reference import STATUSES, Reference, Window
@@ -60,6 +60,16 @@ def changing(clickhouse: ClickHouse) -> Iterator[ClickHouse]:
     """A server whose time zone is UTC again afterwards."""
     yield clickhouse
     change(clickhouse, "UTC")
+
+
+def test_a_time_zone_that_is_set_while_all_is_computed_is_not_forgotten(changing: ClickHouse) -> None:
+    at = datetime(2026, 11, 27, 2, tzinfo=UTC)
+    deliver(changing, event("recommendation.viewed", int(at.timestamp()) * 10**9))
+    changing.refresh()
+    clients = [changing.client("admin")]
+    set_time_zone(clients, "Asia/Kolkata")
+    recompute_all(clients, lambda line: set_time_zone(clients, "America/New_York"))
+    assert changing.value("SELECT day FROM metrics.recommendations_daily") == date(2026, 11, 26)
 
 
 def change(clickhouse: ClickHouse, zone: str) -> bool:
