@@ -136,15 +136,24 @@ def _has_taken_its_byte(server: embedded.Server) -> bool:
 
     An engine that ends before that is not started again.
     """
-    for descriptor in Path(f"/proc/{(server.directory / 'server.pid').read_text()}/fd").iterdir():
+    for descriptor in pipes_of(int((server.directory / "server.pid").read_text())):
+        with contextlib.suppress(OSError):  # it was closed meanwhile
+            pipe = os.open(descriptor, os.O_RDONLY | os.O_NONBLOCK)
+            waiting = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+            os.close(pipe)
+            if any(waiting):
+                return False
+    return True
+
+
+def pipes_of(pid: int) -> list[Path]:
+    """Return a process's descriptors that are pipes."""
+    found = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):  # it was closed meanwhile
             if os.readlink(descriptor).startswith("pipe:"):
-                pipe = os.open(descriptor, os.O_RDONLY | os.O_NONBLOCK)
-                waiting = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
-                os.close(pipe)
-                if any(waiting):
-                    return False
-    return True
+                found.append(descriptor)
+    return found
 
 
 def with_schema(directory: Path) -> Path:

@@ -49,6 +49,10 @@ _BY_TIME: Final = (*FACTS, "decisions", "outcomes")
 _START: Final = "fromUnixTimestamp64Nano({start:Int64}, 'UTC')"
 _END: Final = "fromUnixTimestamp64Nano({end:Int64}, 'UTC')"
 _IN_DAY: Final = f"timestamp >= {_START} AND timestamp < {_END}"
+_VIEWED_IN_DAY: Final = (
+    "risk_signal_id GLOBAL IN"
+    f" (SELECT risk_signal_id FROM intel.recommendation_events WHERE action = 'VIEWED' AND {_IN_DAY})"
+)
 
 # In the order of the fields of Fact, then the time of arrival.
 _COMMON: Final = (
@@ -235,14 +239,10 @@ class DayRows:
             f"timestamp < {_END} AND risk_signal_id GLOBAL IN"
             f" (SELECT risk_signal_id FROM intel.signal_outcomes WHERE {_IN_DAY})"
         )
-        viewed = (
-            "risk_signal_id GLOBAL IN"
-            f" (SELECT risk_signal_id FROM intel.recommendation_events WHERE action = 'VIEWED' AND {_IN_DAY})"
-        )
         paired = f"timestamp < {_START} AND timestamp >= {_START} - INTERVAL 7 DAY"
         conditions = {
-            "recommendation_events": f"({paired} OR {viewed}) AND {before}",
-            "signal_outcomes": f"({ended} OR {viewed}) AND ({before} OR isNull(admin_id))",
+            "recommendation_events": f"({paired} OR {_VIEWED_IN_DAY}) AND {before}",
+            "signal_outcomes": f"({ended} OR {_VIEWED_IN_DAY}) AND ({before} OR isNull(admin_id))",
         }
         return [
             copy.fact
@@ -259,8 +259,7 @@ class DayRows:
             return set()
         rows = self._rows(
             self._client,
-            "SELECT risk_signal_id FROM intel.signals WHERE risk_signal_id GLOBAL IN"
-            f" (SELECT risk_signal_id FROM intel.recommendation_events WHERE action = 'VIEWED' AND {_IN_DAY})"
+            f"SELECT risk_signal_id FROM intel.signals WHERE {_VIEWED_IN_DAY}"
             " GROUP BY risk_signal_id HAVING min(first_viewed_at) < fromUnixTimestamp64Nano({limit:Int64}, 'UTC')",
             limit=midnight(day, self._zone),
         )

@@ -10,7 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from otel_intel.events import CATALOGUE
 
@@ -60,10 +60,10 @@ class Fact(NamedTuple):
         return self.time_ns // 10**6
 
 
-class Signal(NamedTuple):
+class Signal(NamedTuple, Generic[_F]):
     """A risk signal: its first view, whether it was decided on, and the status of its first outcome, '' without."""
 
-    view: Fact
+    view: _F
     is_decided: bool
     status: str
 
@@ -106,9 +106,9 @@ def first_outcomes(outcomes: Iterable[_F]) -> list[_F]:
     return [min(group, key=lambda fact: (fact.time_ns, fact.uid)) for group in groups.values()]
 
 
-def signals(facts: Iterable[Fact]) -> list[Signal]:
+def signals(facts: Iterable[_F]) -> list[Signal[_F]]:
     """Return how each signal went on that was viewed, from all that is known of it."""
-    groups: dict[str, list[Fact]] = defaultdict(list)
+    groups: dict[str, list[_F]] = defaultdict(list)
     for fact in facts:
         if fact.kind in ("recommendation", "outcome"):
             groups[fact.signal].append(fact)
@@ -133,7 +133,7 @@ def nearest_rank(ordered: Sequence[int], q: Fraction) -> int:
 
 
 def numbers(
-    facts: Collection[Fact], times: Mapping[str, int | None], first: Collection[str], viewed: Iterable[Signal]
+    facts: Collection[Fact], times: Mapping[str, int | None], first: Collection[str], viewed: Iterable[Signal[Fact]]
 ) -> dict[str, Table]:
     """Return every row that the refresh keeps for a day, by table and dimensions.
 
@@ -225,7 +225,7 @@ def _ended(outcomes: Sequence[Fact]) -> Numbers:
     return Numbers(+counts, sum_hours=sum(hours))
 
 
-def _went_on(viewed: Sequence[Signal]) -> Numbers:
+def _went_on(viewed: Sequence[Signal[Fact]]) -> Numbers:
     counts = Counter(signal.status.lower() or "open" for signal in viewed)
     decided = [signal for signal in viewed if signal.is_decided]
     counts.update(viewed=len(viewed), decided=len(decided), ended=sum(signal.status != "" for signal in decided))

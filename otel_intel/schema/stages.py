@@ -115,55 +115,52 @@ def _compute(client: Client, window: Window, days: Days, numbers: Mapping[str, i
             ledger.command(client, STATEMENTS[file], parameters)
             continue
         if counted not in touched:
-            touched[counted] = _touched_days(client, counted, parameters)
-        for begin in range(0, len(touched[counted]), _MAX_DAYS):
-            part = touched[counted][begin : begin + _MAX_DAYS]
+            day = "toDate(timestamp, {time_zone:String})"
+            touched[counted] = _touched_days(client, day, counted, _TOUCHED[counted], parameters)
+        for part in _parts(touched[counted], {}):
             ledger.command(client, STATEMENTS[file], {**parameters, "days": part})
 
 
 def _count_signals(client: Client, days: Days, numbers: Mapping[str, int], condition: str) -> None:
     """Count the days again on which those signals were viewed that a condition holds for."""
     parameters = {**numbers, **days._asdict()}
-    rows = read_rows(
-        client,
-        "SELECT DISTINCT arrayJoin(view_days) AS day"
-        f" FROM intel.signals WHERE {condition} AND day >= {{kept:Date}} ORDER BY day",
-        parameters,
+    touched = _touched_days(
+        client, "arrayJoin(view_days)", "signals", f"{condition} AND day >= {{kept:Date}}", parameters
     )
-    for part in _at_once(client, [day for (day,) in rows], days):
+    for part in _parts(touched, _signals_by_day(client, days) if len(touched) > 1 else {}):
         ledger.command(client, STATEMENTS["80_count_signals.sql"], {**parameters, "days": part})
 
 
-def _at_once(client: Client, touched: list[date], days: Days) -> Iterator[list[date]]:
-    """Yield days on which together about MAX_EVENTS signals were first viewed."""
-    signals: dict[date, int] = {}
-    if len(touched) > 1:
-        counted = read_rows(
-            client,
-            "SELECT toDate(first_viewed_at, {time_zone:String}) AS day, count() FROM intel.signals"
-            " WHERE isNotNull(first_viewed_at) GROUP BY day",
-            days._asdict(),
-        )
-        signals = {day: int(count) for day, count in counted}
-    part: list[date] = []
-    for day in touched:
-        if part and (sum(signals.get(of, 0) for of in (*part, day)) > MAX_EVENTS or len(part) == _MAX_DAYS):
-            yield part
-            part = []
-        part.append(day)
-    if part:
-        yield part
-
-
-def _touched_days(client: Client, table: str, parameters: Mapping[str, object]) -> list[date]:
+def _touched_days(client: Client, day: str, table: str, condition: str, parameters: Mapping[str, object]) -> list[date]:
     """Return the days of a table on which a run has computed something anew."""
+    sql = f"SELECT DISTINCT {day} AS day FROM intel.{table} WHERE {condition} ORDER BY day"
+    return [found for (found,) in read_rows(client, sql, parameters)]
+
+
+def _signals_by_day(client: Client, days: Days) -> dict[date, int]:
+    """Return about how many signals were first viewed on each day."""
     rows = read_rows(
         client,
-        "SELECT DISTINCT toDate(timestamp, {time_zone:String}) AS day"
-        f" FROM intel.{table} WHERE {_TOUCHED[table]} ORDER BY day",
-        parameters,
+        "SELECT toDate(first_viewed_at, {time_zone:String}) AS day, count() FROM intel.signals"
+        " WHERE isNotNull(first_viewed_at) GROUP BY day",
+        days._asdict(),
     )
-    return [day for (day,) in rows]
+    return {day: int(count) for day, count in rows}
+
+
+def _parts(days: Sequence[date], rows: Mapping[date, int]) -> Iterator[list[date]]:
+    """Yield so many days at a time as one statement can count: together they have about MAX_EVENTS rows, if known."""
+    part: list[date] = []
+    total = 0
+    for day in days:
+        more = rows.get(day, 0)
+        if part and (total + more > MAX_EVENTS or len(part) == _MAX_DAYS):
+            yield part
+            part, total = [], 0
+        part.append(day)
+        total += more
+    if part:
+        yield part
 
 
 _WINDOW = (

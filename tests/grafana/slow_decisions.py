@@ -117,14 +117,10 @@ def volume(slow: Slow) -> Rows:
 
 
 def funnel(slow: Slow) -> Rows:
-    everything = slow.dataset.reference
-    first = {
-        signal: min(views, key=lambda view: (view.time_ns, view.uid))
-        for signal, views in grouped(with_action(everything.recommendations, "VIEWED"), lambda f: f.signal).items()
-    }
-    viewed = {fact.signal for fact in slow.within(list(first.values()), *OVERVIEW)}
-    acted = viewed & {fact.signal for fact in decided(everything.recommendations)}
-    ended = acted & {fact.signal for fact in everything.outcomes}
+    signals = slow.dataset.reference.signals
+    viewed = {fact.signal for fact in slow.within([signal.view for signal in signals], *OVERVIEW)}
+    acted = viewed & {signal.view.signal for signal in signals if signal.is_decided}
+    ended = acted & {signal.view.signal for signal in signals if signal.status}
     steps = (("Viewed", viewed), ("Decided", acted), ("With outcome", ended))
     return [(name, len(signals), rate(len(signals), len(viewed))) for name, signals in steps]
 

@@ -82,20 +82,19 @@ class Reference:
         """The outcome of each signal: the first by (time, uid)."""
         return reference.first_outcomes(self.outcomes)
 
+    @cached_property
+    def signals(self) -> list[reference.Signal[Fact]]:
+        """How each signal went on that was viewed."""
+        return reference.signals([*self.recommendations, *self.outcomes])
+
     def signals_daily(self) -> dict[tuple[Any, ...], Counter[str]]:
         """Count how signals went on, by the day and the dimensions of their first view."""
-        firsts: dict[str, Fact] = {}
-        for fact in sorted(self.recommendations, key=lambda fact: (fact.time_ns, fact.uid)):
-            if fact.action == "VIEWED":
-                firsts.setdefault(fact.signal, fact)
-        decided = {fact.signal for fact in self.recommendations if fact.action != "VIEWED"}
-        ended = {fact.signal: fact.status.lower() for fact in self.first_outcomes}
         rows: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
-        for signal, view in firsts.items():
+        for view, is_decided, status in self.signals:
             row = rows[view.day, view.service, view.version, view.type, view.confidence]
-            row.update(["viewed", ended.get(signal, "open")])
-            row.update(["decided"] if signal in decided else [])
-            row.update(["ended"] if signal in decided and signal in ended else [])
+            row.update(["viewed", status.lower() or "open"])
+            row.update(["decided"] if is_decided else [])
+            row.update(["ended"] if is_decided and status else [])
         return dict(rows)
 
     @staticmethod

@@ -28,7 +28,7 @@ from otel_intel.server import embedded
 from otel_intel.server.processes import EmbeddedError, stop_child
 from tests.otlp import deliver, event, send
 from tests.processes import UP, Command, otel_intel, run_otel_intel, running, with_ignored_signals
-from tests.servers import ClickHouse, engine_pid, kill, run_clickhouse, signal_engine
+from tests.servers import ClickHouse, engine_pid, kill, pipes_of, run_clickhouse, signal_engine
 from tests.waiting import poll_until
 
 
@@ -294,27 +294,21 @@ def test_server_that_was_told_to_shut_down_is_not_started_again(tmp_path: Path) 
         kill(server, process)
 
 
-def _target(link: Path) -> str:
-    """Return what a descriptor is of; '' if it was closed meanwhile."""
-    with contextlib.suppress(OSError):
-        return os.readlink(link)
-    return ""
-
-
 def test_down_stops_a_server_while_a_user_reads_its_pipes(tmp_path: Path) -> None:
     """file() opens whatever the process has open, and waits without end for what comes."""
     with run_clickhouse(tmp_path) as clickhouse:
         server = clickhouse.server
         headers = {"X-ClickHouse-User": "intel_reader", "X-ClickHouse-Key": server.passwords["reader"]}
-        opened = Path(f"/proc/{engine_pid(server)}/fd")
-        pipes = [path.name for path in opened.iterdir() if _target(path).startswith("pipe:")]
+        engine = engine_pid(server)
+        assert engine
+        pipes = pipes_of(engine)
         assert pipes
         with contextlib.ExitStack() as stack:
-            for name in pipes:
+            for pipe in pipes:
                 connection = stack.enter_context(
                     contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=10))
                 )
-                connection.request("POST", "/", f"SELECT length(file('/proc/self/fd/{name}'))", headers)
+                connection.request("POST", "/", f"SELECT length(file('/proc/self/fd/{pipe.name}'))", headers)
         assert clickhouse.value("SELECT 1") == 1
         os.kill(int((tmp_path / "server.pid").read_text()), signal.SIGTERM)
         # The user may read the byte that the engine waits for. Then the engine is killed after 50 s; down waits for 60.
